@@ -1,0 +1,48 @@
+# relaxnet: `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types format docs bench clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## Make .venv with relaxnet, all extras and the developer tools
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(f"relaxnet needs Python 3.11 or later, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,docs,dev]'
+	@touch $@
+
+demo: $(STAMP)  ## Simulate livers, fit them, train a network without labels, and show maps and errors
+	$(BIN)/relaxnet demo --overwrite
+
+test: $(STAMP)  ## Run the whole test suite, docstring examples included, and report coverage
+	$(BIN)/pytest --numprocesses=auto --cov --cov-report=term
+
+lint: $(STAMP)  ## Check style, docstrings and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'relaxnet/*.py')
+
+types: $(STAMP)  ## Check types, strictly
+	$(BIN)/mypy
+
+format: $(STAMP)  ## Put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Build the documentation, running its examples; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+bench: $(STAMP)  ## Measure the speed of the fits on this machine
+	$(BIN)/python benchmarks/fitting.py
+
+clean:  ## Remove .venv, caches and built documentation
+	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,16 @@
+"""Set-up shared by the tests and by the examples in docstrings."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+import relaxnet as rx
+
+settings.register_profile("relaxnet", deadline=None, derandomize=True)  # torch's first call can take a second
+settings.load_profile("relaxnet")
+
+
+@pytest.fixture(autouse=True)
+def _names_of_docstrings(doctest_namespace: dict[str, object]) -> None:
+    doctest_namespace.update(np=np, rx=rx, torch=torch)

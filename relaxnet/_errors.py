@@ -1,0 +1,46 @@
+"""What relaxnet raises beyond :class:`ValueError`."""
+
+from importlib import import_module
+from types import ModuleType
+
+
+class DtypeError(TypeError, ValueError):
+    """Numbers of a kind that cannot be used: complex, text, objects.
+
+    It is both a :class:`TypeError` and a :class:`ValueError`, so that ``except ValueError`` around a call meets
+    everything that a bad argument can cause.
+    """
+
+
+class MissingExtraError(ImportError):
+    """A part of relaxnet needs a package that is not installed."""
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Parameters
+    ----------
+    module
+        Dotted name of the module to import.
+    extra
+        The extra of relaxnet that installs it.
+
+    Returns
+    -------
+    The imported module.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise  # the package is here, but something of its own is broken: that is not ours to explain away
+        raise MissingExtraError(
+            f"{package} is not installed. It comes with the extra {extra!r}: pip install 'relaxnet[{extra}]'"
+        ) from error

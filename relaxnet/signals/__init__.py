@@ -1,0 +1,15 @@
+"""Signal models and noise: the physics, written once.
+
+A *separable* model says ``S(t) = m0 * basis(T, t)``: an amplitude that enters linearly, and one relaxation time that
+does not. Whoever adds a model adds one file with its ``basis``; simulation, voxel-wise fits (the amplitude is
+eliminated, so only T is searched), standard errors and losses follow from it.
+
+:class:`MonoExponential` describes T1rho, T2 and T2* decays, and diffusion with b-values in the place of times.
+:func:`add_noise` makes a simulated image as noisy as a magnitude image is.
+"""
+
+from relaxnet.signals._model import SignalModel
+from relaxnet.signals._mono_exponential import MonoExponential
+from relaxnet.signals._noise import add_noise
+
+__all__ = ["MonoExponential", "SignalModel", "add_noise"]
