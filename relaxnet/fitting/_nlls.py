@@ -129,12 +129,13 @@ def project(
     basis = model.basis(t, time)
     m0 = (weight * samples * basis).sum(0) / (weight * basis**2).sum(0)
     margin = 4 * torch.finfo(x.dtype).eps * max(1.0, abs(log_low), abs(log_high))
-    at_high = x >= log_high - margin
-    status = torch.where(at_high | (x <= log_low + margin), FitStatus.AT_BOUND, FitStatus.CONVERGED)
+    at_low, at_high = x <= log_low + margin, x >= log_high - margin
+    t = torch.where(at_low, low, torch.where(at_high, high, t))
+    status = torch.where(at_low | at_high, FitStatus.AT_BOUND, FitStatus.CONVERGED)
     status = torch.where(at_high & model.contradicted_by(samples, weight, time), FitStatus.NO_DECAY, status)
     status = torch.where(settled, status, FitStatus.NOT_CONVERGED)
     status = torch.where(has_signal & (m0 > 0), status, FitStatus.NO_SIGNAL)
-    return Estimate(m0, t.clamp(low, high), status)
+    return Estimate(m0, t, status)
 
 
 def _search(

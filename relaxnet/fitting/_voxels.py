@@ -93,29 +93,21 @@ def check_voxels(
 ) -> Voxels:
     """Check the arguments that all estimators share."""
     array = _check_signal(signal)
+    device = array.device if isinstance(array, Tensor) else torch.device("cpu")
+    if isinstance(times_ms, Tensor) and times_ms.device != device:
+        raise ValueError(f"signal is on {device}, times_ms on {times_ms.device}: bring them to one device.")
     t_name = times_ms.name if isinstance(times_ms, Contrast) else "t"
     times = parse_times(times_ms.times_ms if isinstance(times_ms, Contrast) else times_ms, unit=unit)
-    if isinstance(times_ms, Tensor):
-        device = array.device if isinstance(array, Tensor) else torch.device("cpu")
-        if times_ms.device != device:
-            raise ValueError(f"signal is on {device}, times_ms on {times_ms.device}: bring them to one device.")
     axis = _check_dim(array.shape, len(times), dim)
-    moved = array.movedim(axis, 0) if isinstance(array, Tensor) else _moveaxis(array, axis)
     if isinstance(array, Tensor):
-        working = torch.float64 if array.dtype == torch.float64 else torch.float32
-        clock = torch.tensor(times, dtype=working, device=array.device)
+        double, moved = array.dtype == torch.float64, array.movedim(axis, 0)
     else:
-        working = torch.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else torch.float32
-        clock = torch.tensor(times, dtype=working)
+        double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+        moved = array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
+    clock = torch.tensor(times, dtype=torch.float64 if double else torch.float32, device=device)
     if saturation is not None and not saturation > 0:
         raise ValueError(f"saturation={saturation}: give the value at which samples are clipped, such as 4095.")
-    return Voxels(moved, clock, _check_mask(mask, tuple(moved.shape[1:]), clock.device), saturation, t_name)
-
-
-def _moveaxis(array: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Bring the time axis to the front, also of a masked array, as a view."""
-    order = (axis, *(k for k in range(array.ndim) if k != axis))
-    return array.transpose(order)
+    return Voxels(moved, clock, _check_mask(mask, tuple(moved.shape[1:]), device), saturation, t_name)
 
 
 def _check_signal(signal: object) -> Array:

@@ -1,0 +1,69 @@
+"""One learnt Laplace scale for each task."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from relaxnet.losses._weighting import Weighting
+
+
+class HomoscedasticLaplace(Weighting):
+    r"""Weigh tasks by one learnt Laplace scale each, :math:`\sum_k r_k/\sigma_k + \log 2\sigma_k`.
+
+    A task with large residuals learns a large scale and weighs less. What is learnt is :math:`s_k = \log \sigma_k`, so
+    the scale is always positive. The loss may well be negative; follow the residuals to see whether a network
+    improves.
+
+    Parameters
+    ----------
+    n_tasks
+        Number of tasks.
+
+    Notes
+    -----
+    At its optimum, :math:`\sigma_k` is the mean residual of task k. From :math:`\sigma = 1` Adam takes thousands of
+    steps to get there at the learning rate of a network; give :meth:`parameter_groups` a rate of 0.05, and it takes a
+    hundred.
+
+    References
+    ----------
+    Huang et al. (2023), eq. (5), "HOMOU"; Kendall, Gal and Cipolla, *Multi-task learning using uncertainty to weigh
+    losses for scene geometry and semantics*, CVPR 2018.
+
+    Examples
+    --------
+    >>> weighting = rx.losses.HomoscedasticLaplace(n_tasks=2)
+    >>> weighting(torch.ones(1, 2, 4, 4))  # sigma starts at 1: 2 * (1 + log 2)
+    tensor(3.3863, grad_fn=<SumBackward0>)
+    >>> optimizer = torch.optim.Adam(torch.nn.Conv2d(3, 2, 1).parameters(), lr=5e-4)
+    >>> optimizer.add_param_group(*weighting.parameter_groups(lr=5e-2))
+    """
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__(n_tasks)
+        self.log_scale = nn.Parameter(torch.zeros(n_tasks))
+
+    @property
+    def weights(self) -> Float[Tensor, " task"]:
+        """Inverse of the scale of each task at present, without gradient."""
+        return torch.exp(-self.log_scale.detach())
+
+    def reset(self) -> None:
+        """Set all scales back to 1."""
+        nn.init.zeros_(self.log_scale)
+
+    def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
+        """Take the Laplace negative log-likelihood.
+
+        Parameters
+        ----------
+        means
+            Mean residual of each task.
+
+        Returns
+        -------
+        Negative log-likelihood of each task.
+        """
+        return means * torch.exp(-self.log_scale) + self.log_scale + math.log(2)

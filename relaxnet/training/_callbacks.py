@@ -1,0 +1,157 @@
+"""What happens around the steps: the best weights are kept, the run is saved, progress is shown."""
+
+import copy
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from relaxnet._files import replacing
+from relaxnet.training._module import VALIDATION, RelaxationModule
+
+
+class BestWeights(Callback):
+    """Keep the weights of the epoch with the smallest validation residual, and the history of all epochs.
+
+    Both are part of a saved run, so that a resumed one forgets nothing.
+    """
+
+    def __init__(self) -> None:
+        self.residual = float("inf")
+        self.weights: dict[str, Any] = {}
+        self.history: list[dict[str, float]] = []
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Note the epoch; keep its weights if they are the best so far.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        if trainer.sanity_checking or not isinstance(pl_module, RelaxationModule):
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        scales = zip(pl_module.net.protocol.names, pl_module.weighting.scales.tolist(), strict=True)
+        self.history.append({"epoch": pl_module.current_epoch, **metrics, **{f"scale_{k}": v for k, v in scales}})
+        if metrics[VALIDATION] < self.residual:
+            self.residual = metrics[VALIDATION]
+            self.weights = copy.deepcopy(pl_module.net.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Describe the callback for a saved run.
+
+        Returns
+        -------
+        Plain values and tensors.
+        """
+        return {"residual": self.residual, "weights": self.weights, "history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a saved run stopped.
+
+        Parameters
+        ----------
+        state_dict
+            What :meth:`state_dict` returned.
+        """
+        self.residual, self.weights, self.history = (state_dict[k] for k in ("residual", "weights", "history"))
+
+
+class SaveRun(Callback):
+    """Save the whole run after every epoch, in one step, so that it can be interrupted at any moment.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the file.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        del pl_module
+        with replacing(self.path) as temporary:
+            trainer.save_checkpoint(temporary)
+
+
+class ShowProgress(Callback):
+    """Show epochs, residual and time left on standard error: a bar on a terminal, now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = Console(file=sys.stderr)
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs, residual {task.fields[residual]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Begin.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        del pl_module
+        self.bar.start()
+        self.task = self.bar.add_task(
+            "train", total=trainer.max_epochs, completed=trainer.current_epoch, residual="..."
+        )
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Advance.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        del pl_module
+        done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
+        residual = f"{float(trainer.callback_metrics[VALIDATION]):.4f}"
+        self.bar.update(self.task, completed=done, residual=residual)
+        if not self.console.is_terminal and (done % max(1, total // 10) == 0 or done == total):
+            self.console.print(f"training: epoch {done} of {total}, validation residual {residual}")
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Finish.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        del trainer, pl_module
+        self.bar.stop()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Give the terminal back.
+
+        Parameters
+        ----------
+        trainer, pl_module, exception
+            What Lightning passes.
+        """
+        del trainer, pl_module, exception
+        self.bar.stop()

@@ -1,0 +1,102 @@
+"""How large a network is, and how long it trains."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PresetName = Literal["smoke", "laptop", "paper"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Size of a network and settings of its training.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+    """
+
+    shape: tuple[int, int]
+    """Height and width of the images that the preset is meant for; others work as well."""
+    base: int
+    """Channels of the first level of the U-Net."""
+    depth: int
+    """Levels of the U-Net below the first."""
+    epochs: int
+    """Passes over the training slices, at most."""
+    batch_size: int
+    """Slices in a step."""
+    learning_rate: float
+    """Of Adam, for the network."""
+    weighting_rate: float
+    """Of Adam, for what the weighting learns."""
+    weight_decay: float
+    """L2 penalty of Adam, on the network alone."""
+    schedule: Literal["constant", "cosine"]
+    """How the learning rates change over the epochs."""
+    patience: int
+    """Stop after this many epochs in which the validation residual did not improve."""
+    max_degrees: float
+    """Augmentation: rotation, uniformly up to this angle either way."""
+    max_shift: float
+    """Augmentation: translation, uniformly up to this fraction of the image either way."""
+
+    def __post_init__(self) -> None:
+        for name in ("base", "depth", "epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: at least 1 is needed.")
+        for name in ("learning_rate", "weighting_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)}: a rate is positive.")
+        for name in ("weight_decay", "max_degrees", "max_shift"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: it must not be negative.")
+
+
+PRESETS: dict[str, Preset] = {
+    "smoke": Preset(
+        shape=(32, 32),
+        base=4,
+        depth=2,
+        epochs=2,
+        batch_size=4,
+        learning_rate=2e-3,
+        weighting_rate=5e-2,
+        weight_decay=1e-4,
+        schedule="constant",
+        patience=2,
+        max_degrees=0.0,
+        max_shift=0.0,
+    ),
+    "laptop": Preset(
+        shape=(96, 96),
+        base=16,
+        depth=4,
+        epochs=100,
+        batch_size=4,
+        learning_rate=1e-3,
+        weighting_rate=5e-2,
+        weight_decay=1e-4,
+        schedule="cosine",
+        patience=30,
+        max_degrees=5.0,
+        max_shift=0.03,
+    ),
+    "paper": Preset(
+        shape=(256, 256),
+        base=16,
+        depth=4,
+        epochs=300,
+        batch_size=4,
+        learning_rate=5e-4,
+        weighting_rate=5e-4,
+        weight_decay=1e-4,
+        schedule="constant",
+        patience=50,
+        max_degrees=5.0,
+        max_shift=0.03,
+    ),
+}
+"""The named presets: ``smoke`` runs in seconds, ``laptop`` in minutes on a processor, ``paper`` is that of Huang et al.
+(2023): 256x256, batches of 4, 300 epochs, Adam at 5e-4 with a weight decay of 1e-4 (patience and the size of rotations
+and translations are not given there)."""

@@ -1,0 +1,76 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import relaxnet as rx
+from relaxnet.signals import SignalModel
+
+relaxation_ms = st.floats(1.0, 2000.0)
+time_ms = st.floats(0.0, 200.0)
+model = rx.signals.MonoExponential()
+
+
+class Automatic(SignalModel):
+    """The same decay without its closed forms."""
+
+    def basis(self, t, time):
+        return torch.exp(-time / t)
+
+
+def number(value):
+    return torch.tensor([value], dtype=torch.float64)
+
+
+@given(relaxation_ms, time_ms, time_ms)
+def test_two_intervals_multiply(t, a, b):
+    both = model.basis(number(t), number(a + b))
+    torch.testing.assert_close(model.basis(number(t), number(a)) * model.basis(number(t), number(b)), both)
+
+
+@given(relaxation_ms, time_ms, st.floats(0.1, 10))
+def test_units_do_not_matter(t, time, factor):
+    torch.testing.assert_close(
+        model.basis(number(t * factor), number(time * factor)), model.basis(number(t), number(time))
+    )
+
+
+@given(relaxation_ms, time_ms)
+def test_closed_derivatives_are_the_automatic_ones(t, time):
+    closed, automatic = model.jet(number(t), number(time)), Automatic().jet(number(t), number(time))
+    torch.testing.assert_close(closed, automatic, rtol=1e-9, atol=1e-12)
+
+
+def test_automatic_derivatives_are_those_of_finite_differences():
+    x, h, time = (
+        torch.tensor([3.0, 4.0], dtype=torch.float64),
+        1e-4,
+        torch.tensor([[10.0], [30.0]], dtype=torch.float64),
+    )
+    low, mid, high = (Automatic().basis(torch.exp(x + d), time) for d in (-h, 0.0, h))
+    value, first, second = Automatic().jet(torch.exp(x), time)
+    torch.testing.assert_close(value, mid)
+    torch.testing.assert_close(first, (high - low) / (2 * h), rtol=1e-6, atol=0)
+    torch.testing.assert_close(second, (high - 2 * mid + low) / h**2, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("space", [(), (5,), (4, 3), (2, 4, 3)])
+def test_images_have_the_time_axis_second(space):
+    m0, t = torch.rand(2, *space) + 1, torch.rand(2, *space) * 50 + 10
+    images = model(m0, t, (0, 10, 30))
+    assert images.shape == (2, 3, *space)
+    torch.testing.assert_close(images[:, 0], m0)
+    torch.testing.assert_close(images[:, 2], m0 * torch.exp(-30 / t))
+
+
+def test_simulation_has_a_gradient():
+    m0 = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    t = (torch.rand(3, dtype=torch.float64) * 50 + 10).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: model(a, b, (0, 10, 30)), (m0, t))
+
+
+def test_rising_signals_contradict_a_decay_and_flat_ones_do_not():
+    time = torch.tensor([[0.0], [10.0], [30.0], [50.0]])
+    signal = torch.tensor([[4.0, 4.0, 1.0], [3.0, 4.0, 2.0], [2.0, 4.0, 3.0], [1.0, 4.0, 4.0]])
+    assert model.contradicted_by(signal, torch.ones(4, 1), time).tolist() == [False, False, True]
+    assert Automatic().contradicted_by(signal, torch.ones(4, 1), time).tolist() == [False, False, False]
