@@ -4,7 +4,7 @@ The figures are made without pyplot's global state: they can be saved or shown i
 need the extra ``plot``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,17 +79,18 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
     slices = np.unique(np.linspace(0, len(volume) - 1, min(len(volume), MAX_TILES)).round().astype(int))
     columns = int(np.ceil(np.sqrt(len(slices))))
     rows = int(np.ceil(len(slices) / columns))
-    height = 8 / columns * volume.shape[1] / volume.shape[2]
-    figure = _figure((9, max(2.0, rows * height + 0.6)))
+    width = 4.5 if len(slices) == 1 else 8.0 / columns
+    height = width * volume.shape[1] / volume.shape[2]
+    figure = _figure((width * columns + 1.0, max(2.0, rows * height + 0.6)))
     axes = figure.subplots(rows, columns, squeeze=False)
-    low, high = _range([volume[slices]])
+    low, high = _range(volume[slices])
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, k in zip(axes.flat, slices, strict=False):
         image = _draw(axis, volume[k], MAP_COLOURS, low, high)
         if len(volume) > 1:
             axis.set_title(f"slice {k}", fontsize=8)
-    figure.colorbar(image, ax=axes, label=f"{label(name)} (ms)", shrink=0.9, extend="both")
+    figure.colorbar(image, ax=axes, label=f"{label(name)} (ms)", shrink=0.9, extend="max")
     figure.suptitle(f"{label(name)} map", fontsize=11)
     return figure
 
@@ -116,38 +117,42 @@ def comparison_figure(
 
     Returns
     -------
-    The figure: for each contrast a row of maps with one colour bar in ms, and a row of errors with another.
+    The figure: for each contrast a row of maps with one colour bar in ms, and a row of errors with another. Voxels
+    without a truth, such as air, are grey.
 
     Raises
     ------
     ValueError
-        If a contrast has no map named ``truth``.
+        If a contrast has no map named ``truth``, or no other map.
     MissingExtraError
         If matplotlib is not installed.
     """
     for name, methods in maps_ms.items():
-        if truth not in methods:
+        if truth not in methods or len(methods) < 2:
             raise ValueError(
-                f"maps_ms[{name!r}] has {tuple(methods)}: the map named {truth!r} to compare with is missing."
+                f"maps_ms[{name!r}] has {tuple(methods)}: {truth!r} and another to compare with it are needed."
             )
+    # What lies outside of the body in all contrasts is cut away.
+    body = np.logical_or.reduce([np.isfinite(methods[truth]) for methods in maps_ms.values()])
+    box = np.ix_(_run(body.any(1)), _run(body.any(0)))
+    outline = None if roi is None else roi[box]
     n_columns = max(len(methods) for methods in maps_ms.values())
-    first = next(iter(next(iter(maps_ms.values())).values()))
-    height = 2.2 * first.shape[0] / first.shape[1]
-    figure = _figure((2.2 * n_columns + 1.0, 2 * len(maps_ms) * (height + 0.3) + 0.3))
+    height = 2.4 * box[0].size / box[1].size
+    figure = _figure((2.4 * n_columns + 1.0, 2 * len(maps_ms) * (height + 0.2) + 0.3))
     axes = figure.subplots(2 * len(maps_ms), n_columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for k, (name, methods) in enumerate(maps_ms.items()):
-        low, high = _range([np.where(roi, methods[truth], np.nan) if roi is not None else methods[truth]], margin=0.6)
-        errors = {method: np.abs(values - methods[truth]) for method, values in methods.items() if method != truth}
-        for axis, (method, values) in zip(axes[2 * k], methods.items(), strict=False):
-            image = _draw(axis, values, MAP_COLOURS, low, high, roi=roi)
-            axis.set_title(method, fontsize=9)
-        figure.colorbar(image, ax=axes[2 * k], label=f"{label(name)} (ms)", extend="both", pad=0.01)
-        for axis, (method, values) in zip(axes[2 * k + 1], methods.items(), strict=False):
-            if method in errors:
-                image = _draw(axis, np.abs(values - methods[truth]), ERROR_COLOURS, 0, (high - low) / 2, roi=roi)
-        figure.colorbar(image, ax=axes[2 * k + 1], label="absolute error (ms)", extend="max", pad=0.01)
+        reference = methods[truth]
+        low, high = _range(reference if roi is None else reference[roi])
+        for above, below, (method, values) in zip(axes[2 * k], axes[2 * k + 1], methods.items(), strict=False):
+            shown = np.where(np.isfinite(reference), values, np.nan)
+            image = _draw(above, shown[box], MAP_COLOURS, low, high, roi=outline)
+            above.set_title(method, fontsize=9)
+            if method != truth:
+                error = _draw(below, np.abs(values - reference)[box], ERROR_COLOURS, 0, high / 5, roi=outline)
+        figure.colorbar(image, ax=axes[2 * k], label=f"{label(name)} (ms)", extend="max", pad=0.01)
+        figure.colorbar(error, ax=axes[2 * k + 1], label="absolute error (ms)", extend="max", pad=0.01)
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
@@ -170,11 +175,15 @@ def _draw(
     return image
 
 
-def _range(maps: Sequence[NDArray[Any]], *, margin: float = 0.0) -> tuple[float, float]:
-    """Colour range from the 2nd to the 98th percentile of all finite values, widened by a fraction of itself."""
-    values = np.concatenate([m[np.isfinite(m)] for m in maps])
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, (2, 98))
-    widening = margin * (high - low) or 0.5 * (high == low)
-    return max(0.0, float(low - widening)), float(high + widening)
+def _run(present: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Positions from the first to the last that is present, with a margin; all where none is."""
+    found = np.flatnonzero(present)
+    if found.size == 0:
+        return np.arange(present.size)
+    return np.arange(max(found[0] - 2, 0), min(found[-1] + 3, present.size))
+
+
+def _range(values: NDArray[Any]) -> tuple[float, float]:
+    """Colour range from 0 to twice the median, so that fluid does not push all else into one colour."""
+    finite = values[np.isfinite(values)]
+    return 0.0, 2.0 * float(np.median(finite)) if finite.size else 1.0

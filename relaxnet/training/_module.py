@@ -1,12 +1,13 @@
 """The training step, for Lightning. Importing this module imports Lightning."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from relaxnet.losses import PairwiseConstraint, Weighting
 from relaxnet.nets import RelaxationNet
@@ -149,9 +150,7 @@ class Slices(lightning.LightningDataModule):
         -------
         Batches of an epoch.
         """
-        epoch = self.trainer.current_epoch if self.trainer else 0
-        generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
-        return DataLoader(self.training, self.batch_size, shuffle=True, generator=generator)
+        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Take the validation slices in order.
@@ -161,6 +160,25 @@ class Slices(lightning.LightningDataModule):
         Batches.
         """
         return DataLoader(self.validation, self.batch_size)
+
+
+class _Shuffled(Sampler[int]):
+    """An order that depends on nothing but the seed and the epoch, which Lightning sets."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n = n
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch))
+        yield from torch.randperm(self.n, generator=generator).tolist()
+
+    def __len__(self) -> int:
+        return self.n
 
 
 def _mix(*numbers: int) -> int:

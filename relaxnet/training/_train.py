@@ -121,7 +121,6 @@ def train(
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
-                reload_dataloaders_every_n_epochs=1,
             )
             module = RelaxationModule(net, balance, settings, seed)
             slices = Slices(training, watched, settings.batch_size, seed)
@@ -207,7 +206,8 @@ def _quiet() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        for message in ("does not have many workers", r"isinstance\(treespec, LeafSpec\)"):
+            warnings.filterwarnings("ignore", message=f".*{message}.*")
         try:
             for logger in loggers:
                 logger.setLevel(logging.ERROR)

@@ -1,0 +1,271 @@
+"""The whole way through the library once: from images to maps, by fit and by network, with a figure and a table.
+
+It is what ``relaxnet demo`` runs. Everything is simulated but the brain, so that errors can be told against the truth.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import relaxnet
+from relaxnet import metrics, plots
+from relaxnet._errors import require
+from relaxnet._files import replacing, write_text
+from relaxnet.fitting import FitResult, fit
+from relaxnet.phantom import Cohort, Subject, liver_cohort
+from relaxnet.training import PRESETS, Trained, train
+
+N_SUBJECTS = {"smoke": 4, "laptop": 12}
+N_TEST = {"smoke": 1, "laptop": 3}
+SLICES = {"smoke": 1, "laptop": 3}
+SNR = 20
+INPUTS = "middle"
+
+TRUTH = "truth"
+REFERENCE = "least squares, 7 images"
+TWO_POINT = "two-point, 3 images"
+NETWORK = "network, 3 images"
+
+Maps = dict[str, dict[str, torch.Tensor]]
+"""Maps in ms by contrast and method."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a demo made."""
+
+    table: str
+    """Errors, as Markdown."""
+    files: list[Path] = field(default_factory=list)
+    """What was written, in the order in which one would look at it."""
+
+
+def targets(out: Path) -> list[Path]:
+    """Name the files that a demo writes into a folder.
+
+    Parameters
+    ----------
+    out
+        The folder.
+
+    Returns
+    -------
+    Their paths.
+    """
+    names = ("maps.png", "table.md", "results.json", "network.safetensors", "brain_T2map.png")
+    return [out / name for name in names]
+
+
+def run(
+    out: Path,
+    *,
+    preset: str = "laptop",
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+) -> Outcome:
+    """Simulate a cohort, fit it, train a network without labels, and compare all of them with the truth.
+
+    Parameters
+    ----------
+    out
+        Folder to write to.
+    preset
+        ``"smoke"`` (seconds) or ``"laptop"`` (minutes on two cores).
+    seed
+        Of the cohort and of the training.
+    say
+        Is told what is going on, a line at a time.
+    progress
+        Whether to show the progress of the training on standard error.
+
+    Returns
+    -------
+    The table and the files.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    if preset not in N_SUBJECTS:
+        raise ValueError(f"preset={preset!r}: the demo knows {tuple(N_SUBJECTS)}.")
+    maps_png, table_md, results_json, network_file, brain_png = targets(out)
+    started = time.perf_counter()
+
+    shape = PRESETS[preset].shape
+    say(f"1/5  simulating {N_SUBJECTS[preset]} digital livers, {shape[0]}x{shape[1]}, SNR {SNR} ...")
+    cohort = liver_cohort(n_subjects=N_SUBJECTS[preset], slices=SLICES[preset], shape=shape, snr=SNR, seed=seed)
+    n_learn = len(cohort) - N_TEST[preset]
+
+    say(f"2/5  training a network on {n_learn} of them, without labels ...")
+    trained = train(cohort[:n_learn], preset=preset, inputs=INPUTS, seed=seed, progress=progress)
+    trained.save(network_file)
+
+    say(f"3/5  fitting and mapping the other {N_TEST[preset]} ...")
+    subjects = list(cohort[n_learn:])
+    maps = [map_all(subject, cohort, trained) for subject in subjects]
+
+    say("4/5  comparing with the truth, and with the fit of all images ...")
+    results = {
+        "rows": compare(subjects, maps),
+        "preset": preset,
+        "seed": seed,
+        "subjects": [subject.name for subject in subjects],
+        "seconds": round(time.perf_counter() - started, 1),
+        "versions": {
+            "relaxnet": relaxnet.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+    table = render(results["rows"])
+    write_text(results_json, json.dumps(results, indent=2) + "\n")
+    write_text(table_md, table + "\n")
+    _save_figure(_figure(subjects[0], maps[0]), maps_png)
+    files = [maps_png, table_md, results_json, network_file]
+
+    brain = real_brain()
+    if brain is None:
+        say("5/5  no real acquisition at hand: set RELAXNET_TEST_DATA to the folder of the tests' data to fit one")
+    else:
+        say("5/5  fitting a real brain ...")
+        _save_figure(_brain_figure(*brain), brain_png)
+        files.append(brain_png)
+    return Outcome(table, files)
+
+
+def map_all(subject: Subject, cohort: Cohort, trained: Trained) -> Maps:
+    """Map one subject by all methods.
+
+    Parameters
+    ----------
+    subject
+        The subject.
+    cohort
+        The cohort it is from, for its protocol.
+    trained
+        The network.
+
+    Returns
+    -------
+    Maps (slice, height, width) by contrast and method.
+    """
+    protocol, network = cohort.protocol, trained.predict(subject.images)
+    seen = trained.net.input_channels
+    maps: Maps = {}
+    for contrast in protocol.contrasts:
+        channels = protocol.images_of(contrast.name)
+        images = subject.images[:, channels]
+        pair = tuple(k for k, channel in enumerate(channels) if channel in seen)
+        maps[contrast.name] = {
+            TRUTH: subject.truth[contrast.name],
+            REFERENCE: fit(images, contrast).maps[contrast.name],
+            TWO_POINT: fit(images, contrast, method="two-point", pair=pair).maps[contrast.name],
+            NETWORK: network[contrast.name],
+        }
+    return maps
+
+
+def compare(subjects: list[Subject], maps: list[Maps]) -> list[dict[str, Any]]:
+    """Compute the ROI mean absolute error of each method, against the truth and against the fit of all images.
+
+    Parameters
+    ----------
+    subjects
+        The subjects.
+    maps
+        Maps of each of them.
+
+    Returns
+    -------
+    A row a method and contrast: errors in ms, one a subject. Voxels that a method failed in are left out and counted.
+    """
+    rows: list[dict[str, Any]] = []
+    for contrast in maps[0]:
+        for method in (TWO_POINT, NETWORK, REFERENCE):
+            row: dict[str, Any] = {"method": method, "contrast": contrast, "failed_voxels": 0, "roi_voxels": 0}
+            for against in (TRUTH, REFERENCE):
+                errors = []
+                for subject, own in zip(subjects, maps, strict=True):
+                    good = subject.roi & torch.isfinite(own[contrast][method]) & torch.isfinite(own[contrast][against])
+                    errors.append(round(metrics.rmae(own[contrast][method], own[contrast][against], good), 4))
+                    if against == TRUTH:
+                        row["failed_voxels"] += int(subject.roi.sum() - good.sum())
+                        row["roi_voxels"] += int(subject.roi.sum())
+                if method != against:
+                    row[f"rmae_ms_against_{'truth' if against == TRUTH else 'reference'}"] = errors
+            rows.append(row)
+    return rows
+
+
+def render(rows: list[dict[str, Any]]) -> str:
+    """Write rows of :func:`compare` as a Markdown table.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+
+    Returns
+    -------
+    A table: a line a method, a column a contrast and yardstick, mean over the subjects in ms.
+    """
+    contrasts = list(dict.fromkeys(row["contrast"] for row in rows))
+    columns = [(contrast, against) for contrast in contrasts for against in ("truth", "reference")]
+    titles = [f"{plots.label(contrast)} against {against}" for contrast, against in columns]
+    lines = ["| ROI mean absolute error (ms) | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(columns)]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        cells = []
+        for contrast, against in columns:
+            row = next(row for row in rows if row["method"] == method and row["contrast"] == contrast)
+            errors = row.get(f"rmae_ms_against_{against}")
+            cells.append("" if errors is None else f"{np.mean(errors):.2f}")
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def real_brain() -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Find the real acquisition that the tests use: spin-echo images of a brain.
+
+    Returns
+    -------
+    Images (row, column, echo) and their times in ms, or None where the file is not at hand.
+    """
+    path = Path(os.environ.get("RELAXNET_TEST_DATA", "../shared/data")) / "santini_brain_se.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as data:
+        return data["signal"], data["times_ms"]
+
+
+def _brain_figure(signal: NDArray[Any], times_ms: NDArray[Any]) -> Any:
+    result: FitResult[NDArray[Any]] = fit(signal, times_ms, dim=-1)
+    bright = result.maps["m0"] > 0.1 * np.nanpercentile(result.maps["m0"], 99)
+    return plots.map_figure(result.maps["t"], name="t2", ok=result.ok & bright)
+
+
+def _figure(subject: Subject, maps: Maps) -> Any:
+    middle = len(subject.images) // 2
+    shown = {
+        contrast: {method: values[middle].numpy() for method, values in methods.items()}
+        for contrast, methods in maps.items()
+    }
+    return plots.comparison_figure(shown, truth=TRUTH, roi=subject.roi[middle].numpy(), title="A liver it has not seen")
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    require("matplotlib", extra="plot")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,0 +1,122 @@
+"""From labels to maps: the tissues of one subject, their texture, and the receive coils."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxnet.phantom._geometry import Grid
+from relaxnet.phantom._random import Array, RandomField, Stream, generator
+from relaxnet.phantom._tissues import CONTRASTS, LIVER, TISSUES, Disease, Properties, Tissue
+
+_PREVALENCE = {Disease.HEALTHY: 0.4, Disease.STEATOSIS: 0.2, Disease.FIBROSIS: 0.25, Disease.CIRRHOSIS: 0.15}  # assumed
+_N_LABELS = 256  # all that fit into 8 bits: a tissue that is added later finds its random numbers already drawn
+_CORRELATION = 0.5  # of T1rho and T2, between subjects and within a tissue; assumed
+_SHORTEST_MS = 10.0
+_LIVER_M0 = 1000.0
+_LIVER_MM = (-75.0, 10.0, 0.0)
+_COIL_REACH_MM = 150.0
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Relaxation times and brightness of one subject."""
+
+    disease: Disease
+    """State of the liver."""
+    t_ms: dict[str, Array]
+    """Mean relaxation time of each label by contrast, NaN where a label is no tissue, (label,)."""
+    m0: Array
+    """Amplitude of each label relative to healthy liver, (label,)."""
+    texture: Array
+    """Relative standard deviation within each label, (label,)."""
+    fields: dict[str, RandomField]
+    """Textures: one that all maps share, one of each contrast, and one of m0."""
+    coils: Array
+    """Positions and weights of the receive coils, (coil, 4)."""
+
+    @classmethod
+    def draw(cls, seed: int, subject: int) -> "Appearance":
+        """Draw disease, tissue values, textures and coils of a subject.
+
+        Parameters
+        ----------
+        seed
+            Seed of the cohort.
+        subject
+            Number of the subject in the cohort.
+
+        Returns
+        -------
+        The appearance.
+        """
+        rng = generator(seed, subject, Stream.DISEASE)
+        disease = tuple(_PREVALENCE)[int(rng.choice(len(_PREVALENCE), p=tuple(_PREVALENCE.values())))]
+        tissues: dict[Tissue, Properties] = {**TISSUES, Tissue.LIVER: LIVER[disease]}
+
+        rng = generator(seed, subject, Stream.TISSUES)
+        common = rng.standard_normal(_N_LABELS)
+        t_ms = {}
+        for contrast in CONTRASTS:
+            # Beyond two standard deviations a subject would be a case report.
+            deviation = np.clip(_correlated(common, rng.standard_normal(_N_LABELS)), -2, 2)
+            t_ms[contrast] = np.full(_N_LABELS, np.nan)
+            for tissue, properties in tissues.items():
+                value = properties.t[contrast]
+                t_ms[contrast][tissue] = value.mean + value.sd * deviation[tissue]
+        m0, texture = np.zeros(_N_LABELS), np.zeros(_N_LABELS)
+        for tissue, properties in tissues.items():
+            m0[tissue], texture[tissue] = properties.m0, properties.texture
+
+        rng = generator(seed, subject, Stream.TEXTURE)
+        fields = {name: RandomField.draw(rng, band_mm=(8, 40)) for name in ("common", "m0", *CONTRASTS)}
+        return cls(disease, t_ms, m0, texture, fields, _draw_coils(generator(seed, subject, Stream.COILS)))
+
+    def maps(self, labels: NDArray[np.uint8], grid: Grid, z: float) -> dict[str, Array]:
+        """Paint a label map with relaxation times and amplitude.
+
+        Parameters
+        ----------
+        labels
+            Tissue of each pixel, (height, width).
+        grid
+            The pixels.
+        z
+            Position of the slice in mm.
+
+        Returns
+        -------
+        One map (height, width) a contrast in ms, NaN in air, and ``"m0"``, 0 in air.
+        """
+        fields = {name: field(grid.x, grid.y, z) for name, field in self.fields.items()}
+        texture = self.texture[labels]
+        maps = {}
+        for contrast in CONTRASTS:
+            variation = 1 + texture * _correlated(fields["common"], fields[contrast])
+            maps[contrast] = np.maximum(self.t_ms[contrast][labels] * variation, _SHORTEST_MS)
+        maps["t2"] = np.minimum(maps["t2"], maps["t1rho"])  # a spin lock can but slow the decay down
+        sensitivity = self._sensitivity(grid.x, grid.y, z) / self._sensitivity(*_LIVER_MM)
+        maps["m0"] = _LIVER_M0 * self.m0[labels] * (1 + texture * fields["m0"]) * sensitivity
+        return maps
+
+    def _sensitivity(self, x: Array | float, y: Array | float, z: float) -> Array:
+        """Add up what the coils see of each position in mm: smooth, positive, and brighter near them."""
+        total: Array = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)))
+        for coil_x, coil_y, coil_z, weight in self.coils:
+            distance2 = (x - coil_x) ** 2 + (y - coil_y) ** 2 + (z - coil_z) ** 2
+            total += weight / (1 + distance2 / _COIL_REACH_MM**2)
+        return total
+
+
+def _correlated(common: Array, own: Array) -> Array:
+    """Mix two unit fields so that mixtures with the same first one have the correlation of T1rho and T2."""
+    mixture: Array = np.sqrt(_CORRELATION) * common + np.sqrt(1 - _CORRELATION) * own
+    return mixture
+
+
+def _draw_coils(rng: np.random.Generator, n_coils: int = 8) -> Array:
+    angle = 2 * np.pi * (np.arange(n_coils) + rng.uniform(-0.3, 0.3, n_coils)) / n_coils
+    return np.stack(
+        (200 * np.cos(angle), 150 * np.sin(angle), rng.uniform(-40, 40, n_coils), rng.uniform(0.7, 1.3, n_coils)),
+        axis=1,
+    )

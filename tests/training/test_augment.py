@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from relaxnet.training._augment import random_affine
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def blob(height, width, row, column):
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 8.0)
+
+
+def centre(image):
+    rows, columns = torch.meshgrid(torch.arange(image.shape[0]), torch.arange(image.shape[1]), indexing="ij")
+    return torch.stack([(rows * image).sum(), (columns * image).sum()]) / image.sum()
+
+
+def test_nothing_random_is_nothing_done():
+    images = torch.rand(3, 7, 20, 30)
+    same = random_affine(images, max_degrees=0, max_shift=0, generator=generator())
+    torch.testing.assert_close(same, images, rtol=1e-4, atol=1e-5)
+
+
+def test_images_of_a_subject_move_together_and_subjects_apart():
+    images = blob(40, 40, 20, 24).expand(5, 7, 40, 40)
+    moved = random_affine(images, max_degrees=10, max_shift=0.1, generator=generator())
+    assert (moved == moved[:, :1]).all()
+    assert not torch.allclose(moved[0], moved[1], atol=0.05)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (40, 60)])
+def test_a_rotation_keeps_distances(height, width):
+    middle = torch.tensor([(height - 1) / 2, (width - 1) / 2])
+    images = blob(height, width, height / 2 + 5, width / 2 + 5).expand(20, 1, height, width)
+    moved = random_affine(images, max_degrees=40, max_shift=0, generator=generator())
+    distances = torch.stack([(centre(image[0]) - middle).norm() for image in moved])
+    torch.testing.assert_close(distances, (centre(images[0, 0]) - middle).norm().expand(20), rtol=0.01, atol=0)
+    angles = [torch.atan2(*(centre(image[0]) - middle)) for image in moved]
+    assert torch.stack(angles).std() > 0.2
+
+
+def test_a_translation_stays_within_its_limit():
+    images = blob(40, 60, 20, 30).expand(50, 1, 40, 60)
+    moved = random_affine(images, max_degrees=0, max_shift=0.1, generator=generator())
+    shifts = torch.stack([centre(image[0]) for image in moved]) - centre(images[0, 0])
+    largest = shifts.abs().amax(0)
+    assert (largest <= torch.tensor([4.0, 6.0]) * 1.01).all()
+    assert (largest > torch.tensor([3.0, 4.5])).all()
+
+
+def test_the_seed_decides():
+    images = torch.rand(3, 2, 20, 30)
+    first, second, other = (
+        random_affine(images, max_degrees=5, max_shift=0.1, generator=generator(s)) for s in (1, 1, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
