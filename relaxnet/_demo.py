@@ -17,12 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 import relaxnet
-from relaxnet import metrics, plots
 from relaxnet._errors import require
-from relaxnet._files import replacing, write_text
-from relaxnet.fitting import FitResult, fit
+from relaxnet._files import check_targets, prepare_folder, replacing, write_text
+from relaxnet._fit_scan import fit_scan
+from relaxnet.fitting import fit
+from relaxnet.metrics import rmae
 from relaxnet.phantom import Cohort, Subject, liver_cohort
-from relaxnet.training import PRESETS, Trained, train
+from relaxnet.plots import comparison_figure, label
+from relaxnet.training import PRESETS, PresetName, Trained, train
 
 N_SUBJECTS = {"smoke": 4, "laptop": 12}
 N_TEST = {"smoke": 1, "laptop": 3}
@@ -49,28 +51,13 @@ class Outcome:
     """What was written, in the order in which one would look at it."""
 
 
-def targets(out: Path) -> list[Path]:
-    """Name the files that a demo writes into a folder.
-
-    Parameters
-    ----------
-    out
-        The folder.
-
-    Returns
-    -------
-    Their paths.
-    """
-    names = ("maps.png", "table.md", "results.json", "network.safetensors", "brain_T2map.png")
-    return [out / name for name in names]
-
-
 def run(
     out: Path,
     *,
-    preset: str = "laptop",
+    preset: PresetName = "laptop",
     seed: int = 0,
-    say: Callable[[str], None] = print,
+    overwrite: bool = False,
+    say: Callable[[str], None],
     progress: bool = True,
 ) -> Outcome:
     """Simulate a cohort, fit it, train a network without labels, and compare all of them with the truth.
@@ -83,6 +70,8 @@ def run(
         ``"smoke"`` (seconds) or ``"laptop"`` (minutes on two cores).
     seed
         Of the cohort and of the training.
+    overwrite
+        Whether files of an earlier demo may be replaced.
     say
         Is told what is going on, a line at a time.
     progress
@@ -96,10 +85,16 @@ def run(
     ------
     ValueError
         If there is no such preset.
+    OSError
+        If the folder cannot be written to, or holds an earlier demo and ``overwrite`` is false.
     """
     if preset not in N_SUBJECTS:
         raise ValueError(f"preset={preset!r}: the demo knows {tuple(N_SUBJECTS)}.")
-    maps_png, table_md, results_json, network_file, brain_png = targets(out)
+    names = ("maps.png", "table.md", "results.json", "network.safetensors", "brain.nii.gz", "brain.json")
+    files = [out / name for name in names]
+    check_targets(files, inputs=[], overwrite=overwrite)
+    prepare_folder(out)
+    maps_png, table_md, results_json, network_file, brain_nii, brain_json = files
     started = time.perf_counter()
 
     shape = PRESETS[preset].shape
@@ -116,8 +111,9 @@ def run(
     maps = [map_all(subject, cohort, trained) for subject in subjects]
 
     say("4/5  comparing with the truth, and with the fit of all images ...")
+    rows = compare(subjects, maps)
     results = {
-        "rows": compare(subjects, maps),
+        "rows": rows,
         "preset": preset,
         "seed": seed,
         "subjects": [subject.name for subject in subjects],
@@ -130,19 +126,21 @@ def run(
         },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
-    table = render(results["rows"])
+    table = render(rows)
     write_text(results_json, json.dumps(results, indent=2) + "\n")
     write_text(table_md, table + "\n")
-    _save_figure(_figure(subjects[0], maps[0]), maps_png)
+    with replacing(maps_png) as temporary:
+        _figure(subjects[0], maps[0]).savefig(temporary, format="png")
     files = [maps_png, table_md, results_json, network_file]
 
     brain = real_brain()
     if brain is None:
         say("5/5  no real acquisition at hand: set RELAXNET_TEST_DATA to the folder of the tests' data to fit one")
     else:
-        say("5/5  fitting a real brain ...")
-        _save_figure(_brain_figure(*brain), brain_png)
-        files.append(brain_png)
+        say("5/5  fitting a real brain, as `relaxnet fit t2` does ...")
+        _write_scan(*brain, brain_nii, brain_json)
+        outcome = fit_scan(brain_nii, "t2", overwrite=overwrite, log=say)
+        files += [outcome.files["picture"], outcome.files["t2"], brain_nii]
     return Outcome(table, files)
 
 
@@ -200,7 +198,7 @@ def compare(subjects: list[Subject], maps: list[Maps]) -> list[dict[str, Any]]:
                 errors = []
                 for subject, own in zip(subjects, maps, strict=True):
                     good = subject.roi & torch.isfinite(own[contrast][method]) & torch.isfinite(own[contrast][against])
-                    errors.append(round(metrics.rmae(own[contrast][method], own[contrast][against], good), 4))
+                    errors.append(round(rmae(own[contrast][method], own[contrast][against], good), 4))
                     if against == TRUTH:
                         row["failed_voxels"] += int(subject.roi.sum() - good.sum())
                         row["roi_voxels"] += int(subject.roi.sum())
@@ -224,7 +222,7 @@ def render(rows: list[dict[str, Any]]) -> str:
     """
     contrasts = list(dict.fromkeys(row["contrast"] for row in rows))
     columns = [(contrast, against) for contrast in contrasts for against in ("truth", "reference")]
-    titles = [f"{plots.label(contrast)} against {against}" for contrast, against in columns]
+    titles = [f"{label(contrast)} against {against}" for contrast, against in columns]
     lines = ["| ROI mean absolute error (ms) | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(columns)]
     for method in dict.fromkeys(row["method"] for row in rows):
         cells = []
@@ -250,10 +248,16 @@ def real_brain() -> tuple[NDArray[Any], NDArray[Any]] | None:
         return data["signal"], data["times_ms"]
 
 
-def _brain_figure(signal: NDArray[Any], times_ms: NDArray[Any]) -> Any:
-    result: FitResult[NDArray[Any]] = fit(signal, times_ms, dim=-1)
-    bright = result.maps["m0"] > 0.1 * np.nanpercentile(result.maps["m0"], 99)
-    return plots.map_figure(result.maps["t"], name="t2", ok=result.ok & bright)
+def _write_scan(signal: NDArray[Any], times_ms: NDArray[Any], path: Path, sidecar: Path) -> None:
+    """Save images (row, column, echo) as a scanner's converter would: NIfTI, with the times in seconds beside it."""
+    nibabel = require("nibabel", extra="io")
+    affine = np.diag((-1.0, -1.0, 1.0, 1.0))  # columns run to the patient's left, rows to the back; mm are not known
+    image = nibabel.Nifti1Image(signal.transpose(1, 0, 2)[:, :, None], affine)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm", "sec")
+    with replacing(path) as temporary:
+        image.to_filename(temporary)
+    write_text(sidecar, json.dumps({"EchoTime": [float(t) / 1000 for t in times_ms]}, indent=4) + "\n")
 
 
 def _figure(subject: Subject, maps: Maps) -> Any:
@@ -262,10 +266,4 @@ def _figure(subject: Subject, maps: Maps) -> Any:
         contrast: {method: values[middle].numpy() for method, values in methods.items()}
         for contrast, methods in maps.items()
     }
-    return plots.comparison_figure(shown, truth=TRUTH, roi=subject.roi[middle].numpy(), title="A liver it has not seen")
-
-
-def _save_figure(figure: Any, path: Path) -> None:
-    require("matplotlib", extra="plot")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    return comparison_figure(shown, truth=TRUTH, roi=subject.roi[middle].numpy(), title="A liver it has not seen")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -60,8 +62,6 @@ def test_input_sets_without_a_shared_image():
 
 @given(protocols())
 def test_description_is_plain_and_complete(protocol):
-    import json
-
     assert rx.Protocol.from_dict(json.loads(json.dumps(protocol.to_dict()))) == protocol
 
 
@@ -148,9 +148,9 @@ def test_protocols_that_cannot_be_meant(contrasts, options, error, message):
 
 def test_unknown_contrast_and_inputs():
     protocol = rx.protocols.LIVER_T1RHO_T2
-    with pytest.raises(ValueError, match="'t1'.*'t1rho', 't2'"):
+    with pytest.raises(ValueError, match=r"'t1'.*'t1rho', 't2'"):
         protocol.images_of("t1")
-    with pytest.raises(ValueError, match="'tall'.*short"):
+    with pytest.raises(ValueError, match=r"'tall'.*short"):
         protocol.channels("tall")
     for channels in ((), (0, 7), (0, 0), (-1,)):
         with pytest.raises(ValueError, match="channel numbers from 0 to 6"):

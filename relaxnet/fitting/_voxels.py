@@ -64,10 +64,10 @@ class Voxels:
 
     def read(self, block: Block) -> tuple[Tensor, Tensor | None]:
         """Bring one block in: samples (time, voxel) in working precision, and the block's mask, if there is one."""
-        part = self.signal[(slice(None), *block)]
+        part: Any = self.signal[(slice(None), *block)]
         if isinstance(part, np.ma.MaskedArray):
             part = np.ma.filled(part.astype(np.float64), np.nan)
-        if isinstance(part, np.ndarray):
+        if not isinstance(part, Tensor):
             part = torch.from_numpy(np.array(part, dtype=_NUMPY[self.times.dtype], order="C"))
         samples = part.detach().to(self.times.dtype).reshape(len(self.times), -1)
         return samples, None if self.mask is None else self.mask[block].reshape(-1)
@@ -99,8 +99,10 @@ def check_voxels(
     t_name = times_ms.name if isinstance(times_ms, Contrast) else "t"
     times = parse_times(times_ms.times_ms if isinstance(times_ms, Contrast) else times_ms, unit=unit)
     axis = _check_dim(array.shape, len(times), dim)
+    moved: Array
     if isinstance(array, Tensor):
-        double, moved = array.dtype == torch.float64, array.movedim(axis, 0)
+        double = array.dtype == torch.float64
+        moved = array.movedim(axis, 0)
     else:
         double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
         moved = array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from relaxnet.nets._unet import UNet
 from relaxnet.protocol import Protocol
 
-
 START_MS = 40.0
 
 

@@ -6,8 +6,8 @@ loaded again with :func:`load`. How large the network is and how long it trains 
 Lightning runs the training and is imported by :func:`train` alone (extra ``train``).
 """
 
-from relaxnet.training._presets import PRESETS, Preset
+from relaxnet.training._presets import PRESETS, Preset, PresetName
 from relaxnet.training._train import train
 from relaxnet.training._trained import Trained, load
 
-__all__ = ["PRESETS", "Preset", "Trained", "load", "train"]
+__all__ = ["PRESETS", "Preset", "PresetName", "Trained", "load", "train"]

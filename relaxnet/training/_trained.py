@@ -59,7 +59,7 @@ class Trained:
         inputs = torch.where(finite, inputs, 0).to(torch.float32)
         net.eval()
         with torch.no_grad():
-            maps = torch.cat([net(part).maps_ms for part in inputs.split(BATCH)])
+            maps = torch.cat([net(part).maps_ms for part in torch.split(inputs, BATCH)])
         maps = torch.where(finite.all(1, keepdim=True), maps, torch.nan)
         return {name: maps[:, k] for k, name in enumerate(net.protocol.names)}
 

@@ -1,13 +1,16 @@
 import dataclasses
 import json
 import math
+import signal
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import relaxnet as rx
 from relaxnet.losses import Weighting
-from relaxnet.training import PRESETS
+from relaxnet.training import PRESETS, _callbacks, _module
 
 SMOKE = PRESETS["smoke"]
 
@@ -77,8 +80,6 @@ def test_weightings_and_inputs(cohort, weighting, inputs):
 
 @pytest.mark.parametrize("epochs_before", [1, 2, 3])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(cohort, tmp_path, monkeypatch, epochs_before):
-    from relaxnet.training import _callbacks
-
     preset = dataclasses.replace(SMOKE, epochs=4, patience=4, schedule="cosine", max_degrees=5.0, max_shift=0.05)
     expected = train(cohort, preset=preset)
     save = _callbacks.SaveRun.on_train_epoch_end
@@ -101,10 +102,6 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(cohort, tmp_path,
 
 
 def test_ctrl_c_still_works_after_it_was_used(cohort, monkeypatch):
-    import signal
-
-    from relaxnet.training import _module
-
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -244,9 +241,6 @@ def test_a_saved_network_is_the_same_network(cohort, trained, tmp_path):
 
 
 def rewritten(path, tensors=None, **changes):
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["relaxnet"])
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -256,8 +250,6 @@ def rewritten(path, tensors=None, **changes):
 
 
 def test_files_that_are_no_networks(trained, tmp_path):
-    from safetensors.torch import save_file
-
     path = tmp_path / "liver.safetensors"
     with pytest.raises(FileNotFoundError, match="not a file"):
         rx.load(path)

@@ -1,0 +1,35 @@
+"""The tree of commands. It imports typer, so only :func:`~relaxnet.cli.main` imports it."""
+
+from typing import Annotated
+
+import typer
+
+from relaxnet import __version__
+from relaxnet.cli import _demo, _fit, _info
+
+app = typer.Typer(
+    help="Relaxation-time maps from a handful of weighted MR images. RELAXNET_DEBUG=1, or --debug anywhere in the "
+    "line, adds the traceback to an error message.",
+    rich_markup_mode=None,  # plain text: it is quick, and every terminal and log file has its letters
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(_fit.app, name="fit", help="Fit a relaxation time to every voxel of a scan.")
+app.command("demo")(_demo.demo)
+app.command("info")(_info.info)
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        print(f"relaxnet {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version

@@ -1,0 +1,128 @@
+"""``relaxnet fit t1rho`` and ``relaxnet fit t2``: their options, and what they print."""
+
+import json
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relaxnet.cli._main import COMMAND_LINE, say
+from relaxnet.protocol import parse_times
+
+if TYPE_CHECKING:
+    from relaxnet._fit_scan import Outcome
+
+
+class Method(StrEnum):
+    """Estimators that can be asked for."""
+
+    NLLS = "nlls"
+    TWO_POINT = "two-point"
+
+
+Scan = Annotated[Path, typer.Argument(help="NIfTI file of shape (x, y, z, time).")]
+Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="NIfTI file of zeros and ones on the grid of SCAN.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
+How = Annotated[Method, typer.Option(help="Least squares over all volumes, or first and last volume only.")]
+Bounds = Annotated[
+    str | None, typer.Option(metavar="LOW,HIGH", help="Shortest and longest T to look for, in ms. [default: 1,5000]")
+]
+Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
+Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
+
+HELP = """Fit {name} to every voxel of a scan.
+
+Writes maps in seconds, each with a JSON file that says what it is, and a picture in ms. For scan.nii.gz these are
+scan_{suffix}.nii.gz, scan_S0map.nii.gz, scan_desc-std_{suffix}.nii.gz (standard error), likewise desc-r2, desc-rmse and
+desc-status, and scan_{suffix}.png. Voxels without a result are NaN; their status says why. The picture leaves out
+voxels whose standard error is above T/2."""
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+def _add_command(contrast: str, *, name: str, suffix: str, option: str, keys: str) -> None:
+    """Add the command for one contrast. Commands differ only in where their times come from."""
+
+    def command(
+        scan: Scan,
+        times: Annotated[
+            str | None,
+            typer.Option(option, metavar="MS,MS,...", help=f"Time of each volume. [default: {keys} in SCAN.json]"),
+        ] = None,
+        mask: Mask = None,
+        out: Out = None,
+        method: How = Method.NLLS,
+        bounds_ms: Bounds = None,
+        saturation: Saturation = None,
+        sigma: Sigma = None,
+        overwrite: Overwrite = False,
+        as_json: AsJson = False,
+        quiet: Quiet = False,
+    ) -> None:
+        times_ms = _times(times, option)
+        bounds = _bounds(bounds_ms)
+        for value, its_option in ((saturation, "--saturation"), (sigma, "--sigma")):
+            if value is not None and not 0 < value < math.inf:
+                raise typer.BadParameter(f"{value:g} is not a positive number.", param_hint=its_option)
+        from relaxnet._fit_scan import fit_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
+
+        outcome = fit_scan(
+            scan,
+            contrast,
+            times_ms=times_ms,
+            mask=mask,
+            folder=out,
+            method=method.value,
+            bounds_ms=bounds,
+            saturation=saturation,
+            sigma=sigma,
+            overwrite=overwrite,
+            command=COMMAND_LINE.get(),
+            log=_ignore if quiet else say,
+        )
+        print(json.dumps(outcome.summary(), indent=2) if as_json else _text(outcome))
+
+    app.command(contrast, help=HELP.format(name=name, suffix=suffix))(command)
+
+
+_add_command("t1rho", name="T1rho", suffix="T1rho", option="--tsl-ms", keys="SpinLockTime")
+_add_command("t2", name="T2", suffix="T2map", option="--te-ms", keys="EchoTime or T2PreparationTime")
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not numbers with commas between them.", param_hint=option) from error
+
+
+def _times(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return parse_times(_numbers(text, option), name=option)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _bounds(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    bounds = _numbers(text, "--bounds-ms")
+    if len(bounds) != 2 or not 0 < bounds[0] < bounds[1] < math.inf or bounds[1] < 1:
+        raise typer.BadParameter(f"{text!r} is not LOW,HIGH in ms, 0 < LOW < HIGH.", param_hint="--bounds-ms")
+    return bounds[0], bounds[1]
+
+
+def _text(outcome: "Outcome") -> str:
+    files = "\n".join(f"  {path}" for path in outcome.files.values())
+    return f"{outcome.result.summary()}\nmaps in s, picture in ms\n{files}"
+
+
+def _ignore(message: str) -> None:
+    del message

@@ -1,0 +1,127 @@
+"""From arguments to an exit status, whatever happens in between."""
+
+import os
+import shlex
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from io import TextIOWrapper
+from types import FrameType
+from typing import Any, NoReturn
+
+from relaxnet._errors import require
+
+EXPECTED = (ValueError, OSError, ImportError, MemoryError)
+"""What files, arguments and machines can cause. Anything else is a mistake in relaxnet."""
+
+COMMAND_LINE = ContextVar("COMMAND_LINE", default="relaxnet")
+"""The line as it was typed, for results to say how they were made."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to stop. Not an Exception, so that nothing on the way takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``relaxnet``.
+
+    Parameters
+    ----------
+    arguments
+        What follows the name of the program; by default, what was typed.
+
+    Returns
+    -------
+    Exit status: 0 done, 1 could not, 2 the command line was wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
+
+    Examples
+    --------
+    >>> status = main(["--version"])
+    relaxnet ...
+    >>> status
+    0
+    """
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in typed or os.environ.get("RELAXNET_DEBUG", "0") not in ("", "0")
+    try:
+        with _signals_raise(), warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = _show_warning
+            COMMAND_LINE.set(shlex.join(["relaxnet", *typed]))
+            return _run([argument for argument in typed if argument != "--debug"])
+    except Interrupted as interruption:
+        say(f"interrupted by {signal.Signals(interruption.number).name}")
+        return 128 + interruption.number
+    except Exception as error:  # noqa: BLE001 (this is the place where all of them end)
+        if debug:
+            traceback.print_exc()
+        status, message = _explain(error)
+        say(f"error: {message}")
+        return status
+
+
+def _run(arguments: list[str]) -> int:
+    """Parse the arguments, run the command, and make sure that what it printed has arrived."""
+    get_command = require("typer.main", extra="cli").get_command
+    from relaxnet.cli._app import app  # noqa: PLC0415 (it needs typer)
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter of a file name is no failure
+    status = get_command(app).main(arguments or ["--help"], "relaxnet", standalone_mode=False)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more, and complain
+        raise
+    return int(status or 0)
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Give the exit status and the message of an error."""
+    usage: Any = error
+    if hasattr(usage, "format_message"):  # typer's errors; their classes move from version to version
+        hint = f" ('{usage.ctx.command_path} --help' tells more)" if getattr(usage, "ctx", None) else ""
+        return int(usage.exit_code), usage.format_message() + hint
+    if isinstance(error, OSError) and error.strerror:
+        return 1, error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if isinstance(error, EXPECTED):
+        return 1, str(error) or type(error).__name__
+    return 1, f"unexpected {type(error).__name__}: {error} (this is a mistake in relaxnet; --debug shows where)"
+
+
+def say(message: str) -> None:
+    """Print one line to standard error."""
+    print("relaxnet:", " ".join(message.split()), file=sys.stderr, flush=True)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    say(f"warning: {message}")
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise, so that files are cleaned up on the way out."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        raise Interrupted(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells ask for in the background
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,44 @@
+"""Images in, maps out: NIfTI files, and the times that stand beside them.
+
+A scan is one NIfTI file, ``scan.nii.gz``, with four axes (x, y, z, time). Its times stand in ``scan.json`` beside it,
+in seconds and under the key that the contrast has (``SpinLockTime`` for T1rho; ``EchoTime`` or ``T2PreparationTime``
+for T2), or they come from you. They are never guessed.
+
+>>> import nibabel, tempfile
+>>> from pathlib import Path
+>>> folder = Path(tempfile.mkdtemp())
+>>> decay = 100 * np.exp(-np.array([0, 10, 30, 50]) / np.full((4, 3, 2, 1), 42.0))
+>>> nibabel.save(nibabel.Nifti1Image(decay.astype("float32"), np.eye(4)), folder / "scan.nii.gz")
+
+:func:`read_nifti` gives the voxels with all that is needed to write maps of the same grid, :func:`read_mask` says where
+to fit, and :func:`write_maps` writes what came out:
+
+>>> scan = rx.io.read_nifti(folder / "scan.nii.gz")
+>>> scan.data.shape
+(4, 3, 2, 4)
+>>> t1rho = rx.Contrast("t1rho", times_ms=(0, 10, 30, 50))
+>>> result = rx.fit(scan.data, t1rho, dim=-1)
+>>> files = rx.io.write_maps(result, scan, folder / "out", times_ms=t1rho.times_ms, algorithm="NLLS")
+>>> [path.name for path in files.values()][:3]
+['scan_T1rho.nii.gz', 'scan_S0map.nii.gz', 'scan_desc-std_T1rho.nii.gz']
+
+Times are milliseconds in memory and seconds in files, as BIDS asks; this folder is the only place that converts. What
+is wrong with a file is said in one line that names it, and before anything is computed.
+"""
+
+from relaxnet.io._bids import map_paths, sidecar_path
+from relaxnet.io._pictures import as_pictures
+from relaxnet.io._read import Scan, read_mask, read_nifti
+from relaxnet.io._sidecar import read_times
+from relaxnet.io._write import write_maps
+
+__all__ = [
+    "Scan",
+    "as_pictures",
+    "map_paths",
+    "read_mask",
+    "read_nifti",
+    "read_times",
+    "sidecar_path",
+    "write_maps",
+]

@@ -1,0 +1,179 @@
+"""Reading NIfTI files."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxnet.io._bids import stem
+from relaxnet.io._header import AFFINE_TOLERANCE, Header, read_header
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_DEFLATE_LIMIT = 1032  # no byte of a gzip file can become more
+_BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with much empty background up to some 20 times
+_BOMB_BYTES = 2**30  # below this, any ratio is fine: an empty mask shrinks 1000 times
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A series of images as it stands in a file, and where it lies in space."""
+
+    path: Path
+    """The file it came from; maps are named after it."""
+    data: NDArray[Any]
+    """Voxels (x, y, z, time), scaled as the header asks: float64 if the file holds float64, else float32."""
+    affine: NDArray[np.float64]
+    """From voxel numbers to mm, (4, 4)."""
+    space_code: int
+    """The space that the affine leads to, as NIfTI numbers them: 1 is the scanner's; 0 if the file does not say."""
+
+    def __repr__(self) -> str:
+        return f"<Scan {self.path}, {' x '.join(map(str, self.data.shape))} {self.data.dtype}>"
+
+
+def read_nifti(path: Path | str) -> Scan:
+    """Read a series of images, with the time along its last axis.
+
+    Parameters
+    ----------
+    path
+        A ``.nii`` or ``.nii.gz`` file of shape (x, y, z, time). Further axes of length 1 are dropped, as in
+        (x, y, z, 1, time) or (x, y, z, time, 1).
+
+    Returns
+    -------
+    The voxels, in the byte order of this machine, in the orientation of the file, with their affine.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    IsADirectoryError
+        If it is a folder.
+    ValueError
+        If it is no NIfTI file, is broken or truncated, has no time axis, or holds complex numbers or colours. A header
+        that claims more voxels than the file can hold is refused before memory is taken for them; so is a ``.nii.gz``
+        file of more than 1 GiB that was compressed more than 100 times (decompress it if that is meant).
+    MissingExtraError
+        If nibabel is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If qform and sform disagree or are both missing, or if the scale factor is 0 or not finite.
+
+    See Also
+    --------
+    read_mask : Reads a three-dimensional mask that belongs to a scan.
+    """
+    path = Path(path)
+    with _opened(path) as stream:
+        header = read_header(stream, path)
+        later = [n for n in header.shape[3:] if n != 1]
+        if len(later) != 1:
+            problem = "two axes too many" if later else "no time axis"
+            raise ValueError(f"{path}: shape {header.shape} has {problem}: a fit needs (x, y, z, time).")
+        data = _read_voxels(stream, header, path)
+    return Scan(path, data.reshape((*header.shape[:3], *later), order="F"), header.affine, header.space_code)
+
+
+def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
+    """Read a mask that was drawn on a scan.
+
+    Parameters
+    ----------
+    path
+        A ``.nii`` or ``.nii.gz`` file of zeros and ones, of shape (x, y, z).
+    like
+        The scan. The mask must have its grid: the same shape, and the same affine within 0.001 mm.
+
+    Returns
+    -------
+    The mask, (x, y, z).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read (see :func:`read_nifti`), lies on another grid, or holds other values.
+    """
+    path = Path(path)
+    space = like.data.shape[:3]
+    with _opened(path) as stream:
+        header = read_header(stream, path)
+        if header.shape[:3] != space or any(n != 1 for n in header.shape[3:]):
+            raise ValueError(f"{path}: the mask has shape {header.shape}, {like.path} has {space}.")
+        if not np.allclose(header.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
+            raise ValueError(f"{path}: the mask has another affine than {like.path}: resample it to the scan's grid.")
+        values = _read_voxels(stream, header, path).reshape(space, order="F")
+    if not ((values == 0) | (values == 1)).all():
+        raise ValueError(f"{path}: the mask holds values other than 0 and 1: pick one label, as labels == 5.")
+    return cast("NDArray[np.bool_]", values == 1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
+    """Open a NIfTI file for reading; whatever decompression finds wrong while it is open becomes a ValueError."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: this is a folder, not a NIfTI file.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    stem(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: this is not a regular file.")
+    with path.open("rb") as plain:
+        start = plain.read(2)
+        plain.seek(0)
+        if not start:
+            raise ValueError(f"{path}: the file is empty.")
+        packed = start == _GZIP_MAGIC
+        if packed != (path.suffix.lower() == ".gz"):
+            state, ending = ("is", ".nii.gz") if packed else ("is not", ".nii")
+            raise ValueError(f"{path}: the file {state} gzip-compressed: if it is NIfTI, let its name end in {ending}.")
+        if not packed:
+            yield plain
+            return
+        try:
+            with gzip.GzipFile(fileobj=plain) as stream:
+                yield stream
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path}: the file is truncated or damaged: {error}.") from error
+
+
+def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[Any]:
+    """Decode the voxels behind a header, scaled, in the order and shape of the file."""
+    size, needed = path.stat().st_size, header.offset + header.n_bytes
+    packed = isinstance(stream, gzip.GzipFile)
+    if needed > size * (_DEFLATE_LIMIT if packed else 1):
+        raise ValueError(
+            f"{path}: the file is truncated or its header is broken: shape {header.shape} of {header.dtype.name} takes "
+            f"{needed} bytes, more than {size} bytes of file can hold."
+        )
+    if packed and needed > max(_BOMB_BYTES, size * _BOMB_RATIO):
+        raise ValueError(
+            f"{path}: {size} bytes would expand to {needed}, more than {_BOMB_RATIO} times as many: "
+            f"if that is meant, decompress the file first."
+        )
+    stream.seek(header.offset)
+    content = stream.read(header.n_bytes)
+    if len(content) < header.n_bytes:
+        raise ValueError(
+            f"{path}: the file is truncated: {len(content)} of {header.n_bytes} bytes of voxels are there."
+        )
+    stream.read(1)  # at the end of a gzip file, its checksum is compared
+    stored = np.frombuffer(content, dtype=header.dtype).reshape(header.shape, order="F")
+    double = header.dtype.kind == "f" and header.dtype.itemsize == 8
+    values: NDArray[Any] = stored.astype(np.float64 if double else np.float32)
+    if header.slope != 1:
+        values *= header.slope
+    if header.inter != 0:
+        values += header.inter
+    return values

@@ -1,0 +1,154 @@
+"""Writing the maps of a fit as NIfTI files, each with a sidecar that says what it is."""
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from relaxnet import __version__
+from relaxnet._errors import require
+from relaxnet._files import check_targets, prepare_folder, replacing
+from relaxnet.fitting import FitResult, FitStatus
+from relaxnet.io._bids import map_paths, names_of, sidecar_path
+from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._read import Scan
+
+_ALIGNED = 2  # NIfTI's number for a space that is agreed on, but not the scanner's
+
+_STATUS_MEANINGS = {
+    FitStatus.CONVERGED: "the optimum lies inside the bounds",
+    FitStatus.AT_BOUND: "the optimum within the bounds lies at one of them; the truth lies beyond",
+    FitStatus.TOO_FEW_SAMPLES: "fewer usable samples, at different times, than parameters; NaN",
+    FitStatus.NO_DECAY: "the signal rises; NaN",
+    FitStatus.NO_SIGNAL: "all samples are zero, or no positive amplitude fits them; NaN",
+    FitStatus.NOT_CONVERGED: "the search did not settle; NaN",
+    FitStatus.MASKED: "outside the mask; NaN",
+}
+
+
+class _Map(NamedTuple):
+    """One file to be written."""
+
+    values: NDArray[Any]
+    units: str
+    description: str
+
+
+def write_maps(
+    result: FitResult[Any],
+    scan: Scan,
+    folder: Path | str,
+    *,
+    times_ms: Iterable[float],
+    algorithm: str,
+    command: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, Path]:
+    """Write the maps of a fit beside each other, on the grid of the scan that was fitted.
+
+    For ``scan.nii.gz`` these are ``scan_T1rho.nii.gz`` (``scan_T2map.nii.gz`` for T2) in seconds,
+    ``scan_S0map.nii.gz``, ``scan_desc-std_T1rho.nii.gz``, and likewise ``desc-r2``, ``desc-rmse`` and ``desc-status``;
+    each with a JSON sidecar. Voxels that could not be fitted are NaN.
+
+    Parameters
+    ----------
+    result
+        What a fit of ``scan.data`` returned, for a contrast named ``"t1rho"`` or ``"t2"``.
+    scan
+        The scan that was fitted. It gives the maps their names, their affine and their space.
+    folder
+        Where the maps go; it is made if need be.
+    times_ms
+        The times in ms that were fitted, for the sidecars.
+    algorithm
+        How it was fitted, in words, for the sidecars.
+    command
+        The command line that asked for the fit, for the sidecars.
+    overwrite
+        Whether existing files may be replaced. Each is whole at any moment: the old one, or the new one.
+
+    Returns
+    -------
+    Paths of the maps, as :func:`map_paths` names them.
+
+    Raises
+    ------
+    ValueError
+        If the result is of another contrast, or does not have the shape of the scan.
+    FileExistsError
+        If a file exists and ``overwrite`` is false.
+    OSError
+        If the folder cannot be written to. Files that were there before are as they were.
+    """
+    contrast = next(name for name in result.maps if name != "m0")
+    if tuple(result.status.shape) != scan.data.shape[:-1]:
+        raise ValueError(f"result has shape {tuple(result.status.shape)}, the scan {scan.data.shape[:-1]} and time.")
+    paths = map_paths(scan.path, Path(folder), contrast)
+    check_targets([*paths.values(), *map(sidecar_path, paths.values())], inputs=[scan.path], overwrite=overwrite)
+    prepare_folder(Path(folder))
+    common = _common(contrast, times_ms, algorithm, command)
+    with ExitStack() as stack:  # files move to their places only when the last one has been written
+        for key, (values, units, description) in _maps(result, contrast).items():
+            sidecar = {"Description": description, "Units": units, **common}
+            if key == "status":
+                sidecar["Levels"] = {str(int(s)): f"{s.name}: {meaning}" for s, meaning in _STATUS_MEANINGS.items()}
+            text = stack.enter_context(replacing(sidecar_path(paths[key])))
+            text.write_text(json.dumps(sidecar, indent=4) + "\n", encoding="utf-8")
+            _image(values, scan).to_filename(stack.enter_context(replacing(paths[key])))
+    return paths
+
+
+def _maps(result: FitResult[Any], contrast: str) -> dict[str, _Map]:
+    """Gather what is written, under the keys of :func:`map_paths`."""
+
+    def array(values: Any) -> NDArray[Any]:
+        return np.asarray(values.cpu() if isinstance(values, Tensor) else values)
+
+    def floats(values: Any) -> NDArray[np.float32]:
+        return array(values).astype(np.float32)
+
+    name = names_of(contrast).suffix.removesuffix("map")
+    return {
+        contrast: _Map(floats(result.maps[contrast]) / 1000, "s", f"{name} relaxation time"),
+        "m0": _Map(floats(result.maps["m0"]), "arbitrary", f"Signal at time 0 of the {name} decay"),
+        "std": _Map(floats(result.std[contrast]) / 1000, "s", f"Standard error of the {name} relaxation time"),
+        "r2": _Map(floats(result.r2), "1", f"Coefficient of determination of the {name} fit"),
+        "rmse": _Map(floats(result.rmse), "arbitrary", f"Root mean squared residual of the {name} fit"),
+        "status": _Map(array(result.status).astype(np.uint8), "1", f"How the {name} fit of a voxel ended: see Levels"),
+    }
+
+
+def _common(contrast: str, times_ms: Iterable[float], algorithm: str, command: str | None) -> dict[str, Any]:
+    """Say what the sidecars of all maps of a fit have in common."""
+    times = [round(float(t) / 1000, 12) for t in times_ms]
+    # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
+    key = names_of(contrast).time_keys[-1 if 0 in times else 0]
+    return {
+        "EstimationAlgorithm": algorithm,
+        key: times,
+        "SkullStripped": False,
+        "GeneratedBy": [{"Name": "relaxnet", "Version": __version__}],
+        **({"CommandLine": command} if command else {}),
+    }
+
+
+def _image(values: NDArray[Any], scan: Scan) -> Any:
+    """Put values on the grid of a scan, under a header that owes the scan's nothing else.
+
+    A header carried over from an integer scan would turn NaN into 0 and seconds into steps.
+    """
+    nibabel = require("nibabel", extra="io")
+    kind = nibabel.Nifti1Image if max(values.shape) < 2**15 else nibabel.Nifti2Image
+    image = kind(values, scan.affine)
+    code = scan.space_code or _ALIGNED
+    image.set_sform(scan.affine, code)
+    image.set_qform(scan.affine, code)
+    if not np.allclose(image.get_qform(), scan.affine, rtol=0, atol=AFFINE_TOLERANCE):
+        image.set_qform(None, 0)  # a quaternion cannot hold this affine's shears
+    image.header.set_xyzt_units("mm", "sec")
+    return image
