@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format docs bench clean
+.PHONY: help setup demo test lint types format docs bench readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ docs: $(STAMP)  ## Build the documentation, running its examples; a warning is a
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py
+
+readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
+	$(BIN)/python docs/demo/refresh.py
 
 clean:  ## Remove .venv, caches and built documentation
 	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -79,7 +79,8 @@ def run(
 
     Returns
     -------
-    The table and the files.
+    Outcome
+        The table and the files.
 
     Raises
     ------
@@ -158,7 +159,8 @@ def map_all(subject: Subject, cohort: Cohort, trained: Trained) -> Maps:
 
     Returns
     -------
-    Maps (slice, height, width) by contrast and method.
+    Maps
+        Maps (slice, height, width) by contrast and method.
     """
     protocol, network = cohort.protocol, trained.predict(subject.images)
     seen = trained.net.input_channels
@@ -188,7 +190,9 @@ def compare(subjects: list[Subject], maps: list[Maps]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    A row a method and contrast: errors in ms, one a subject. Voxels that a method failed in are left out and counted.
+    list of dict
+        A row a method and contrast: errors in ms, one a subject. Voxels that a method failed in are left out and
+        counted.
     """
     rows: list[dict[str, Any]] = []
     for contrast in maps[0]:
@@ -218,7 +222,8 @@ def render(rows: list[dict[str, Any]]) -> str:
 
     Returns
     -------
-    A table: a line a method, a column a contrast and yardstick, mean over the subjects in ms.
+    str
+        A table: a line a method, a column a contrast and yardstick, mean over the subjects in ms.
     """
     contrasts = list(dict.fromkeys(row["contrast"] for row in rows))
     columns = [(contrast, against) for contrast in contrasts for against in ("truth", "reference")]
@@ -239,7 +244,8 @@ def real_brain() -> tuple[NDArray[Any], NDArray[Any]] | None:
 
     Returns
     -------
-    Images (row, column, echo) and their times in ms, or None where the file is not at hand.
+    tuple
+        Images (row, column, echo) and their times in ms, or None where the file is not at hand.
     """
     path = Path(os.environ.get("RELAXNET_TEST_DATA", "../shared/data")) / "santini_brain_se.npz"
     if not path.is_file():

@@ -28,7 +28,8 @@ def require(module: str, *, extra: str) -> ModuleType:
 
     Returns
     -------
-    The imported module.
+    ModuleType
+        The imported module.
 
     Raises
     ------

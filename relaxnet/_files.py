@@ -19,7 +19,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields
     ------
-    Path of an empty file with the same suffixes in the same folder, gone if the block raises.
+    Path
+        Path of an empty file with the same suffixes in the same folder, gone if the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffixes stay at the end: writers choose their format by them. The file is made inside the try, so that a

@@ -36,7 +36,8 @@ def label(name: str) -> str:
 
     Returns
     -------
-    The name for a title or an axis.
+    str
+        The name for a title or an axis.
 
     Examples
     --------
@@ -60,7 +61,8 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
 
     Returns
     -------
-    The figure. Voxels that are not shown are grey.
+    matplotlib.figure.Figure
+        The figure. Voxels that are not shown are grey.
 
     Raises
     ------
@@ -117,8 +119,9 @@ def comparison_figure(
 
     Returns
     -------
-    The figure: for each contrast a row of maps with one colour bar in ms, and a row of errors with another. Voxels
-    without a truth, such as air, are grey.
+    matplotlib.figure.Figure
+        The figure: for each contrast a row of maps with one colour bar in ms, and a row of errors with another. Voxels
+        without a truth, such as air, are grey.
 
     Raises
     ------

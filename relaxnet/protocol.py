@@ -36,7 +36,8 @@ def parse_times(times: object, *, unit: TimeUnit = "ms", name: str = "times_ms")
 
     Returns
     -------
-    The times in ms, in the order given.
+    tuple of float
+        The times in ms, in the order given.
 
     Raises
     ------
@@ -164,7 +165,8 @@ class Contrast:
 
         Returns
         -------
-        The contrast, with its times in ms.
+        Contrast
+            The contrast, with its times in ms.
 
         Examples
         --------
@@ -250,7 +252,8 @@ class Protocol:
 
         Returns
         -------
-        Channel numbers, in the order of the contrast's times.
+        tuple of int
+            Channel numbers, in the order of the contrast's times.
 
         Raises
         ------
@@ -297,7 +300,8 @@ class Protocol:
 
         Returns
         -------
-        Channel numbers.
+        tuple of int
+            Channel numbers.
 
         Raises
         ------
@@ -321,7 +325,8 @@ class Protocol:
 
         Returns
         -------
-        A dictionary that :meth:`from_dict` takes.
+        dict
+            A dictionary that :meth:`from_dict` takes.
         """
         return {
             "contrasts": [{"name": c.name, "times_ms": list(c.times_ms)} for c in self.contrasts],
@@ -339,7 +344,8 @@ class Protocol:
 
         Returns
         -------
-        The protocol.
+        Protocol
+            The protocol.
         """
         contrasts = tuple(Contrast(c["name"], tuple(c["times_ms"])) for c in description["contrasts"])
         return cls(contrasts, shared_first=description["shared_first"])

@@ -263,6 +263,18 @@ def test_a_missing_extra_names_its_pip_line(fails, scan, monkeypatch, package, e
     assert names(scan.parent) == {"scan.nii.gz"}
 
 
+def test_contrasts_of_one_scan_do_not_take_each_others_amplitude(scan, tmp_path):
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert main(["fit", "t1rho", str(scan), "--tsl-ms", "0,10,30,50", "--out", str(out), "--overwrite"]) == 0
+        assert main(["fit", "t2", str(scan), "--te-ms", "0,20,60,100", "--out", str(out), "--overwrite"]) == 0
+    amplitudes = {path.name for path in out.glob("*S0map.nii.gz")}
+    assert amplitudes == {"scan_S0map.nii.gz", "scan_desc-T2map_S0map.nii.gz"}
+    assert "SpinLockTime" in json.loads((out / "scan_S0map.json").read_text())
+    assert "T2PreparationTime" in json.loads((out / "scan_desc-T2map_S0map.json").read_text())
+    assert main(["fit", "t2", str(scan), "--te-ms", "0,20,60,100", "--out", str(out)]) == 1
+
+
 def test_doubts_are_told_as_warnings(fit, scan, capsys, monkeypatch):
     read_nifti = rx.io.read_nifti
 

@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    Exit status: 0 done, 1 could not, 2 the command line was wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
+    int
+        Exit status: 0 done, 1 could not, 2 the command line was wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
 
     Examples
     --------

@@ -32,8 +32,9 @@ def fit(
 
     Returns
     -------
-    Maps, standard errors, goodness of fit and status of every voxel: NumPy arrays if the signal is one, tensors on its
-    device otherwise.
+    FitResult
+        Maps, standard errors, goodness of fit and status of every voxel: NumPy arrays if the signal is one, tensors on
+        its device otherwise.
 
     Raises
     ------

@@ -67,8 +67,9 @@ def nlls(
 
     Returns
     -------
-    Maps with their errors and status. Samples that are not finite are not used. Zero and negative samples are; they are
-    what noise makes of a small signal.
+    FitResult
+        Maps with their errors and status. Samples that are not finite are not used. Zero and negative samples are;
+        they are what noise makes of a small signal.
 
     Raises
     ------

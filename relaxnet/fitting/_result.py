@@ -56,7 +56,8 @@ class FitResult(Generic[ArrayT]):
 
         Returns
         -------
-        Text: a line a status that occurs, a line a map with median and quartiles of its converged voxels.
+        str
+            Text: a line a status that occurs, a line a map with median and quartiles of its converged voxels.
 
         Examples
         --------

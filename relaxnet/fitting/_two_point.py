@@ -57,7 +57,8 @@ def two_point(
 
     Returns
     -------
-    Maps with their errors and status. Samples that are zero, negative or not finite are not used.
+    FitResult
+        Maps with their errors and status. Samples that are zero, negative or not finite are not used.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """What BIDS calls things: suffixes of maps, keys of times, files that belong together."""
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,8 @@ def stem(path: Path) -> str:
 
     Returns
     -------
-    Its name without folder and ending.
+    str
+        Its name without folder and ending.
 
     Raises
     ------
@@ -66,7 +68,8 @@ def sidecar_path(path: Path) -> Path:
 
     Returns
     -------
-    Path of a file beside it, there or not.
+    Path
+        Path of a file beside it, there or not.
 
     Examples
     --------
@@ -90,7 +93,10 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
 
     Returns
     -------
-    Paths of the map (under the contrast's name), of ``"m0"``, ``"std"``, ``"r2"``, ``"rmse"`` and ``"status"``.
+    dict
+        Paths of the map (under the contrast's name), of ``"m0"``, ``"std"``, ``"r2"``, ``"rmse"`` and ``"status"``.
+        ``"m0"`` is ``scan_S0map.nii.gz``; where that belongs to another contrast of the same scan, it is
+        ``scan_desc-T2map_S0map.nii.gz``.
 
     Raises
     ------
@@ -104,6 +110,16 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
     ('out/scan_T2map.nii.gz', 'out/scan_desc-std_T2map.nii.gz')
     """
     name, suffix = stem(scan), names_of(contrast).suffix
-    endings = {contrast: suffix, "m0": "S0map"}
+    taken = _is_of_another_contrast(folder / f"{name}_S0map.json", contrast)
+    endings = {contrast: suffix, "m0": f"desc-{suffix}_S0map" if taken else "S0map"}
     endings |= {key: f"desc-{key}_{suffix}" for key in ("std", "r2", "rmse", "status")}
     return {key: folder / f"{name}_{ending}.nii.gz" for key, ending in endings.items()}
+
+
+def _is_of_another_contrast(sidecar: Path, contrast: str) -> bool:
+    """Tell whether a sidecar holds the times of another contrast than this one."""
+    try:
+        keys = set(json.loads(sidecar.read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError, TypeError):
+        return False  # there is none, or it is not one of ours
+    return any(keys & set(names.time_keys) for other, names in _NAMES.items() if other != contrast)

@@ -23,7 +23,8 @@ def as_pictures(volume: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[An
 
     Returns
     -------
-    A view of the voxels, (slice, row, column), the first row at the top.
+    numpy.ndarray
+        A view of the voxels, (slice, row, column), the first row at the top.
 
     Examples
     --------

@@ -49,7 +49,8 @@ def read_nifti(path: Path | str) -> Scan:
 
     Returns
     -------
-    The voxels, in the byte order of this machine, in the orientation of the file, with their affine.
+    Scan
+        The voxels, in the byte order of this machine, in the orientation of the file, with their affine.
 
     Raises
     ------
@@ -96,7 +97,8 @@ def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
 
     Returns
     -------
-    The mask, (x, y, z).
+    numpy.ndarray
+        The mask, (x, y, z).
 
     Raises
     ------

@@ -21,7 +21,8 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
 
     Returns
     -------
-    The times in ms, one for each volume.
+    tuple of float
+        The times in ms, one for each volume.
 
     Raises
     ------

@@ -74,7 +74,8 @@ def write_maps(
 
     Returns
     -------
-    Paths of the maps, as :func:`map_paths` names them.
+    dict
+        Paths of the maps, as :func:`map_paths` names them.
 
     Raises
     ------

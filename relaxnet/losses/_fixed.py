@@ -56,6 +56,7 @@ class FixedWeights(Weighting):
 
         Returns
         -------
-        Weighted mean residual of each task.
+        Tensor
+            Weighted mean residual of each task.
         """
         return self._weights.to(means.dtype) * means

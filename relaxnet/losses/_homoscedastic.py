@@ -64,6 +64,7 @@ class HomoscedasticLaplace(Weighting):
 
         Returns
         -------
-        Negative log-likelihood of each task.
+        Tensor
+            Negative log-likelihood of each task.
         """
         return means * torch.exp(-self.log_scale) + self.log_scale + math.log(2)

@@ -28,7 +28,8 @@ def pairwise_residual(
 
     Returns
     -------
-    Residual in the units of the images. Where an image is not finite it is NaN, and has a gradient of zero.
+    Tensor
+        Residual in the units of the images. Where an image is not finite it is NaN, and has a gradient of zero.
 
     Notes
     -----
@@ -99,7 +100,8 @@ class PairwiseConstraint(nn.Module):
 
         Returns
         -------
-        Residual of each task in the units of the images: the mean over its ordered pairs.
+        Tensor
+            Residual of each task in the units of the images: the mean over its ordered pairs.
 
         Raises
         ------

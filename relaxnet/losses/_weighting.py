@@ -53,7 +53,8 @@ class Weighting(nn.Module, ABC):
 
         Returns
         -------
-        Share of each task.
+        Tensor
+            Share of each task.
         """
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
@@ -66,8 +67,9 @@ class Weighting(nn.Module, ABC):
 
         Returns
         -------
-        Parameter groups with a learning rate of their own and no weight decay, which would pull a scale towards 1; none
-        where nothing is learnt.
+        list of dict
+            Parameter groups with a learning rate of their own and no weight decay, which would pull a scale towards 1;
+            none where nothing is learnt.
         """
         parameters = list(self.parameters())
         return [{"params": parameters, "lr": lr, "weight_decay": 0.0}] if parameters else []
@@ -86,8 +88,9 @@ class Weighting(nn.Module, ABC):
 
         Returns
         -------
-        The loss: a sum over the tasks of what is made of each one's mean over the batch and the voxels used. With no
-        voxel to use it is zero, with a gradient of zero.
+        Tensor
+            The loss: a sum over the tasks of what is made of each one's mean over the batch and the voxels used. With
+            no voxel to use it is zero, with a gradient of zero.
 
         Raises
         ------

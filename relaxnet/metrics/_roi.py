@@ -23,7 +23,8 @@ def rmae(map_ms: Any, reference_ms: Any, roi: Any) -> float:
 
     Returns
     -------
-    Error in ms; NaN if a value in the region is.
+    float
+        Error in ms; NaN if a value in the region is.
 
     Raises
     ------
@@ -56,7 +57,8 @@ def bias(map_ms: Any, reference_ms: Any, roi: Any) -> float:
 
     Returns
     -------
-    Mean difference in ms; NaN if a value in the region is.
+    float
+        Mean difference in ms; NaN if a value in the region is.
 
     Raises
     ------
@@ -85,7 +87,8 @@ def limits_of_agreement(map_ms: Any, reference_ms: Any, roi: Any) -> tuple[float
 
     Returns
     -------
-    Lower and upper limit in ms; NaN if a value in the region is.
+    tuple of float
+        Lower and upper limit in ms; NaN if a value in the region is.
 
     Raises
     ------

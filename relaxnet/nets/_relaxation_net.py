@@ -95,7 +95,8 @@ class RelaxationNet(nn.Module):
 
         Returns
         -------
-        Their root mean square over channels and voxels; 1 where all of them are zero.
+        Tensor
+            Their root mean square over channels and voxels; 1 where all of them are zero.
         """
         rms = images.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
         return torch.where(rms > 0, rms, 1)
@@ -110,7 +111,8 @@ class RelaxationNet(nn.Module):
 
         Returns
         -------
-        Maps in ms, in the order of the contrasts.
+        RelaxationOutput
+            Maps in ms, in the order of the contrasts.
 
         Raises
         ------
@@ -147,7 +149,8 @@ class RelaxationNet(nn.Module):
 
         Returns
         -------
-        The network.
+        RelaxationNet
+            The network.
         """
         options = dict(config)
         protocol = Protocol.from_dict(options.pop("protocol"))

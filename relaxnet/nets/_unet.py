@@ -76,7 +76,8 @@ class UNet(nn.Module):
 
         Returns
         -------
-        Features of the same height and width.
+        Tensor
+            Features of the same height and width.
 
         Raises
         ------

@@ -49,7 +49,8 @@ class Anatomy:
 
         Returns
         -------
-        The anatomy.
+        Anatomy
+            The anatomy.
         """
         body = Body.draw(generator(seed, subject, Stream.BODY))
         rng = generator(seed, subject, Stream.ORGANS)
@@ -76,7 +77,8 @@ class Anatomy:
 
         Returns
         -------
-        Labels, and the region of liver parenchyma away from its edge, vessels and lesions; both (height, width).
+        tuple
+            Labels, and the region of liver parenchyma away from its edge, vessels and lesions; both (height, width).
         """
         body, organs = self.body, self.organs
         x_mm, y_mm = body.warped(grid.x, grid.y, z)

@@ -48,7 +48,8 @@ class Appearance:
 
         Returns
         -------
-        The appearance.
+        Appearance
+            The appearance.
         """
         rng = generator(seed, subject, Stream.DISEASE)
         disease = tuple(_PREVALENCE)[int(rng.choice(len(_PREVALENCE), p=tuple(_PREVALENCE.values())))]
@@ -86,7 +87,8 @@ class Appearance:
 
         Returns
         -------
-        One map (height, width) a contrast in ms, NaN in air, and ``"m0"``, 0 in air.
+        dict
+            One map (height, width) a contrast in ms, NaN in air, and ``"m0"``, 0 in air.
         """
         fields = {name: field(grid.x, grid.y, z) for name, field in self.fields.items()}
         texture = self.texture[labels]

@@ -49,7 +49,8 @@ class Body:
 
         Returns
         -------
-        The body.
+        Body
+            The body.
         """
         fat = float(np.clip(rng.lognormal(np.log(15), 0.4), 6, 28))
         # More fat, more girth; the bounds keep the largest body inside of the field of view.
@@ -86,7 +87,8 @@ class Body:
 
         Returns
         -------
-        Positions (height, width) along x and y in mm.
+        tuple
+            Positions (height, width) along x and y in mm.
         """
         return x + _WARP_MM * self.warp[0](x, y, z), y + _WARP_MM * self.warp[1](x, y, z)
 
@@ -100,7 +102,8 @@ class Body:
 
         Returns
         -------
-        Depth in mm, negative outside.
+        numpy.ndarray
+            Depth in mm, negative outside.
         """
         width, height = self.fascia
         groove = 7 * np.exp(-((x / 25) ** 2) - ((y + height) / 40) ** 2)  # along the spine
@@ -117,7 +120,8 @@ class Body:
 
         Returns
         -------
-        Thickness in mm.
+        numpy.ndarray
+            Thickness in mm.
         """
         direction = np.exp(1j * np.arctan2(y, x))
         waves = sum((direction**order * wave).real for order, wave in enumerate(self.fat_waves, start=1))
@@ -138,7 +142,8 @@ class Body:
 
         Returns
         -------
-        Boolean mask.
+        numpy.ndarray
+            Boolean mask.
         """
         angle = np.arctan2(y / self.fascia[1], np.abs(x) / self.fascia[0])
         turns = angle / _RIB_SPACING_RADIANS + self.rib_phase + z / _RIB_SLANT_MM
@@ -180,7 +185,8 @@ def spine(x: Array, y: Array) -> Spine:
 
     Returns
     -------
-    Its parts, as level functions.
+    Spine
+        Its parts, as level functions.
     """
     side = np.abs(x)
     return Spine(

@@ -95,7 +95,8 @@ def liver_cohort(
 
     Returns
     -------
-    The cohort. Its subjects are simulated when asked for.
+    Cohort
+        The cohort. Its subjects are simulated when asked for.
 
     Raises
     ------

@@ -58,7 +58,8 @@ def ellipse(x: Array, y: Array, centre: Pair, radii: Pair, power: float = 2.0) -
 
     Returns
     -------
-    Distance in mm, negative inside.
+    numpy.ndarray
+        Distance in mm, negative inside.
     """
     # (q - 1) / |grad q|, where q = 1 is the outline; the tiny number keeps the centre from being 0/0.
     u = np.abs(x - centre[0]) / radii[0] + 1e-9
@@ -81,7 +82,8 @@ def smooth_union(a: Array, b: Array, blend_mm: float) -> Array:
 
     Returns
     -------
-    Level function of the union.
+    numpy.ndarray
+        Level function of the union.
     """
     notch = np.maximum(blend_mm - np.abs(a - b), 0) / blend_mm
     level: Array = np.minimum(a, b) - notch**2 * blend_mm / 4
@@ -98,7 +100,8 @@ def subtract(level: Array, cut: Array) -> Array:
 
     Returns
     -------
-    Level function of the rest.
+    numpy.ndarray
+        Level function of the rest.
     """
     rest: Array = np.maximum(level, -cut)
     return rest
@@ -128,7 +131,8 @@ class Tubes:
 
         Returns
         -------
-        One tube fewer than points.
+        Tubes
+            One tube fewer than points.
         """
         return cls(points[:-1], points[1:], np.stack((radii[:-1], radii[1:]), axis=1))
 
@@ -142,7 +146,8 @@ class Tubes:
 
         Returns
         -------
-        Distance in mm, negative inside.
+        numpy.ndarray
+            Distance in mm, negative inside.
         """
         nearest: Array = np.full(np.broadcast_shapes(*(np.shape(axis) for axis in position)), np.inf)
         for start, end, radius in zip(self.start, self.end, self.radius, strict=True):
@@ -166,7 +171,8 @@ class Tubes:
 
         Returns
         -------
-        The tubes that are left.
+        Tubes
+            The tubes that are left.
         """
         reach = self.radius.max(axis=1) + margin_mm
         near = (np.minimum(self.start[:, 2], self.end[:, 2]) < z + reach) & (

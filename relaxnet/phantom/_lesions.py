@@ -34,7 +34,8 @@ class Lesion:
 
         Returns
         -------
-        Distance in mm, negative inside.
+        numpy.ndarray
+            Distance in mm, negative inside.
         """
         dx, dy, dz = x - self.centre[0], y - self.centre[1], z - self.centre[2]
         angle = np.arctan2(dy, dx)[..., None] * np.array((2, 3))
@@ -55,7 +56,8 @@ def draw_lesions(rng: np.random.Generator, liver: Callable[[Array, Array, Array]
 
     Returns
     -------
-    The lesions.
+    tuple of Lesion
+        The lesions.
     """
     n_lesions = int(rng.choice(5, p=(0.4, 0.25, 0.2, 0.1, 0.05)))
     candidates = rng.uniform((-140, -80, -20), (60, 90, 20), (_N_CANDIDATES, 3))

@@ -49,7 +49,8 @@ class Organs:
 
         Returns
         -------
-        The organs.
+        Organs
+            The organs.
         """
         centre = np.array((-80.0, 0.0)) + rng.normal(0, 2.5, 2)
         radii = np.array((61.0, 82.0)) * rng.normal(1, 0.04, 2)

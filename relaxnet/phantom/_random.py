@@ -40,7 +40,8 @@ def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
 
     Returns
     -------
-    A generator whose algorithm is named, because NumPy's default may change.
+    np.random.Generator
+        A generator whose algorithm is named, because NumPy's default may change.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(subject, int(stream)))
     return np.random.Generator(np.random.PCG64(sequence))
@@ -73,7 +74,8 @@ class RandomField:
 
         Returns
         -------
-        The field.
+        RandomField
+            The field.
         """
         direction = rng.standard_normal((n_waves, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -92,7 +94,8 @@ class RandomField:
 
         Returns
         -------
-        Values, (height, width).
+        numpy.ndarray
+            Values, (height, width).
         """
         # cos(a + b) taken apart: waves meet rows and columns separately, and a matrix product does the rest.
         column = x.ravel()[None, :] * self.waves[:, :1]

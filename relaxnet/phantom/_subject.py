@@ -76,7 +76,8 @@ def simulate(seed: int, index: int, *, slices: int, shape: tuple[int, int], snr:
 
     Returns
     -------
-    The subject.
+    Subject
+        The subject.
     """
     grid = Grid(shape)
     anatomy, appearance = Anatomy.draw(seed, index), Appearance.draw(seed, index)
@@ -121,7 +122,8 @@ def decays(
 
     Returns
     -------
-    Images in the order of the protocol.
+    Tensor
+        Images in the order of the protocol.
     """
     m0 = truth["m0"]
     images = m0.new_empty(m0.shape[0], protocol.n_images, *m0.shape[1:])

@@ -31,7 +31,8 @@ def draw_vessels(rng: np.random.Generator) -> Tubes:
 
     Returns
     -------
-    Tubes in three dimensions, in mm of the reference body. They may leave the liver, where they are not to be seen.
+    Tubes
+        Tubes in three dimensions, in mm of the reference body. They may leave the liver, where they are not to be seen.
     """
     tubes: list[tuple[Array, Array, float, float]] = []
     growing = [(np.array(start), np.array(way), length, radius) for start, way, length, radius in _ROOTS]

@@ -42,7 +42,8 @@ class SignalModel(ABC):
 
         Returns
         -------
-        Signal, of the shape that ``t`` and ``time`` broadcast to.
+        Tensor
+            Signal, of the shape that ``t`` and ``time`` broadcast to.
         """
 
     def jet(self, t: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,7 +58,8 @@ class SignalModel(ABC):
 
         Returns
         -------
-        :math:`b`, :math:`\partial b/\partial \log T` and :math:`\partial^2 b/\partial (\log T)^2`.
+        tuple of Tensor
+            :math:`b`, :math:`\partial b/\partial \log T` and :math:`\partial^2 b/\partial (\log T)^2`.
         """
         log_t = torch.log(t) + torch.zeros_like(time)
         with torch.enable_grad():  # the basis acts on each element by itself, so the gradient of its sum is its slope
@@ -88,7 +90,8 @@ class SignalModel(ABC):
 
         Returns
         -------
-        Mask of the voxels; none, unless a model knows better.
+        Tensor
+            Mask of the voxels; none, unless a model knows better.
         """
         del weight, time
         return torch.zeros(signal.shape[1], dtype=torch.bool, device=signal.device)
@@ -109,7 +112,8 @@ class SignalModel(ABC):
 
         Returns
         -------
-        Images, in the units of ``m0``.
+        Tensor
+            Images, in the units of ``m0``.
         """
         time = torch.tensor(parse_times(times_ms), dtype=t.dtype, device=t.device)
         return m0.unsqueeze(1) * self.basis(t.unsqueeze(1), time.reshape(1, -1, *(1,) * (t.ndim - 1)))

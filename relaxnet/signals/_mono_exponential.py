@@ -36,7 +36,8 @@ class MonoExponential(SignalModel):
 
         Returns
         -------
-        Signal of unit amplitude.
+        Tensor
+            Signal of unit amplitude.
         """
         return torch.exp(-time / t)
 
@@ -54,7 +55,8 @@ class MonoExponential(SignalModel):
 
         Returns
         -------
-        Value, first and second derivative.
+        tuple of Tensor
+            Value, first and second derivative.
         """
         tau = time / t
         value = torch.exp(-tau)
@@ -83,7 +85,8 @@ class MonoExponential(SignalModel):
 
         Returns
         -------
-        Mask of the rising voxels.
+        Tensor
+            Mask of the rising voxels.
         """
         centred = time - (weight * time).sum(0) / weight.sum(0)
         slope = (weight * centred * signal).sum(0)

@@ -30,7 +30,8 @@ def add_noise(
 
     Returns
     -------
-    Noisy images, of the shape and dtype of ``images``.
+    Tensor
+        Noisy images, of the shape and dtype of ``images``.
 
     Raises
     ------

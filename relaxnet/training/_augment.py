@@ -30,7 +30,8 @@ def random_affine(
 
     Returns
     -------
-    Images of the same shape, interpolated bilinearly; what comes in from outside mirrors the border.
+    Tensor
+        Images of the same shape, interpolated bilinearly; what comes in from outside mirrors the border.
     """
     n, _, height, width = images.shape
     angle, down, right = (torch.rand(3, n, generator=generator) * 2 - 1).to(images)

@@ -47,7 +47,8 @@ class BestWeights(Callback):
 
         Returns
         -------
-        Plain values and tensors.
+        dict
+            Plain values and tensors.
         """
         return {"residual": self.residual, "weights": self.weights, "history": self.history}
 

@@ -61,7 +61,8 @@ class RelaxationModule(lightning.LightningModule):
 
         Returns
         -------
-        The weighted loss.
+        Tensor
+            The weighted loss.
 
         Raises
         ------
@@ -105,7 +106,8 @@ class RelaxationModule(lightning.LightningModule):
 
         Returns
         -------
-        The optimiser and its schedule.
+        object
+            The optimiser and its schedule.
         """
         preset = self.preset
         network = {
@@ -148,7 +150,8 @@ class Slices(lightning.LightningDataModule):
 
         Returns
         -------
-        Batches of an epoch.
+        DataLoader
+            Batches of an epoch.
         """
         return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
 
@@ -157,7 +160,8 @@ class Slices(lightning.LightningDataModule):
 
         Returns
         -------
-        Batches.
+        DataLoader
+            Batches.
         """
         return DataLoader(self.validation, self.batch_size)
 

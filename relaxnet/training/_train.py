@@ -67,7 +67,8 @@ def train(
 
     Returns
     -------
-    The trained network, on the processor, with its history.
+    Trained
+        The trained network, on the processor, with its history.
 
     Raises
     ------

@@ -37,8 +37,9 @@ class Trained:
 
         Returns
         -------
-        Maps in ms (slice, height, width) by the name of the contrast. A voxel of which an input is not finite is NaN;
-        the network takes a zero in its place, so that its neighbours are not lost.
+        dict
+            Maps in ms (slice, height, width) by the name of the contrast. A voxel of which an input is not finite is
+            NaN; the network takes a zero in its place, so that its neighbours are not lost.
 
         Raises
         ------
@@ -85,7 +86,7 @@ class Trained:
         }
         weights = {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
         with replacing(Path(path)) as temporary:
-            safetensors.save_file(weights, temporary, metadata={"relaxnet": json.dumps(description)})
+            temporary.write_bytes(safetensors.save(weights, metadata={"relaxnet": json.dumps(description)}))
 
 
 def load(path: str | Path) -> Trained:
@@ -100,7 +101,8 @@ def load(path: str | Path) -> Trained:
 
     Returns
     -------
-    The trained network, on the processor.
+    Trained
+        The trained network, on the processor.
 
     Raises
     ------

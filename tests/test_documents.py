@@ -1,0 +1,108 @@
+"""README and documentation say what is true: their code runs, and their numbers are those of the demo."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+import relaxnet as rx
+from relaxnet._demo import NETWORK, TRUTH, TWO_POINT, render
+from relaxnet.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DEMO = ROOT / "docs" / "demo"
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(blocks("python")) == 3
+    names = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)  # noqa: S102 (our own README)
+    np.testing.assert_allclose(names["result"].maps["t"], 42.0)
+    assert names["maps"]["t1rho"].isfinite().all()
+
+
+def test_commands_of_the_readme_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    signal = 1000 * np.exp(-np.array((0, 10, 30, 50)) / np.full((8, 8, 2, 1), 42.0))
+    image = nibabel.Nifti1Image(signal.astype(np.float32), np.eye(4))
+    image.set_qform(np.eye(4), 1)
+    image.to_filename("scan.nii.gz")
+    (commands,) = blocks("console")
+    for line in commands.splitlines():
+        program, *arguments = line.split()
+        assert program == "relaxnet"
+        assert main(arguments) == 0, line
+    assert {"scan_T1rho.nii.gz", "scan_T2map.nii.gz"} <= {path.name for path in (tmp_path / "maps").iterdir()}
+
+
+def test_targets_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z]+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/index.md"])
+def test_links_lead_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)|```\{(?:image|include)\} (\S+)", text):
+        path = next(filter(None, target))
+        if not path.startswith("http"):
+            assert (ROOT / document).parent.joinpath(path).exists(), path
+
+
+def test_the_demo_table_is_that_of_its_numbers():
+    rows = json.loads((DEMO / "results.json").read_text())["rows"]
+    table = render(rows)
+    assert (DEMO / "table.md").read_text().strip() == table
+    spec = importlib.util.spec_from_file_location("refresh", DEMO / "refresh.py")
+    refresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(refresh)
+    assert refresh.splice(README, table) == README
+
+
+def test_the_network_of_the_demo_beats_the_two_point_fit():
+    rows = json.loads((DEMO / "results.json").read_text())["rows"]
+    error = {(row["method"], row["contrast"]): np.mean(row[f"rmae_ms_against_{TRUTH}"]) for row in rows}
+    for contrast in ("t1rho", "t2"):
+        assert error[NETWORK, contrast] < error[TWO_POINT, contrast]
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(script, tmp_path):
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)]
+    run = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "MPLBACKEND": "agg"}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_versions_agree():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"version: {rx.__version__}\n" in citation
+    assert "Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_constraints_pin_what_the_project_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    names = {re.match(r"[A-Za-z0-9-]+", requirement).group().lower() for requirement in asked} - {"relaxnet"}
+    pinned = {
+        line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    }
+    assert names == pinned
