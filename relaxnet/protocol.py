@@ -22,17 +22,21 @@ __all__ = ["Contrast", "Protocol", "TimeUnit", "parse_times"]
 TimeUnit = Literal["ms", "s"]
 
 
-def parse_times(times: object, *, unit: TimeUnit = "ms", name: str = "times_ms") -> tuple[float, ...]:
+def parse_times(
+    times: object, *, unit: TimeUnit = "ms", name: str = "times_ms", to_fit: bool = True
+) -> tuple[float, ...]:
     """Turn times of any numeric kind into a tuple of milliseconds, refusing what cannot be meant.
 
     Parameters
     ----------
     times
-        At least two times, finite and not negative, not all equal: a list, tuple, array or tensor on any device.
+        Times, finite and not negative: a list, tuple, array or tensor on any device.
     unit
         Their unit. Times in ``"ms"`` that are all below 1 are refused, because they look like seconds.
     name
         What messages call the argument.
+    to_fit
+        Whether a decay shall be seen between the times, for which two different ones are needed.
 
     Returns
     -------
@@ -42,8 +46,7 @@ def parse_times(times: object, *, unit: TimeUnit = "ms", name: str = "times_ms")
     Raises
     ------
     ValueError
-        If there are fewer than two times, if one is negative or not finite, if all are equal, or if they look like
-        seconds.
+        If a time is negative or not finite, if they look like seconds, or if there are not enough to fit.
     TypeError
         If they are not real numbers.
 
@@ -64,22 +67,22 @@ def parse_times(times: object, *, unit: TimeUnit = "ms", name: str = "times_ms")
     array = _to_array(times, name)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}: pass one time for each image.")
-    if array.size < 2:
+    if to_fit and array.size < 2:
         raise ValueError(f"{name} holds {array.size} time(s): a relaxation time needs images at 2 times or more.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name}={_show(array)} holds a time that is not finite.")
     if (array < 0).any():
         raise ValueError(f"{name}={_show(array)} holds a negative time: times count from the end of the preparation.")
-    if (array == array[0]).all():
+    if to_fit and (array == array[0]).all():
         raise ValueError(f"{name}={_show(array)} are all equal: no decay can be seen between them.")
     if unit == "s":
         array = array * 1e3
-    elif array.max() < 1:
+    elif 0 < array.max(initial=0) < 1:
         raise ValueError(
             f"{name}={_show(array)} look like seconds; relaxnet works in milliseconds. "
             f"Multiply by 1000, pass unit='s', or use Contrast.from_seconds."
         )
-    if array.max() > 1e4:
+    if array.max(initial=0) > 1e4:
         warnings.warn(
             f"{name} reach from {array.min():g} to {array.max():g} ms, above 10 s: are they microseconds?", stacklevel=3
         )

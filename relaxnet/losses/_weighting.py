@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 
@@ -75,7 +75,7 @@ class Weighting(nn.Module, ABC):
         return [{"params": parameters, "lr": lr, "weight_decay": 0.0}] if parameters else []
 
     def forward(
-        self, residual: Float[Tensor, "batch task *space"], *, mask: Bool[Tensor, "batch *space"] | None = None
+        self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *space"] | None = None
     ) -> Float[Tensor, ""]:
         """Weigh the tasks.
 
@@ -84,7 +84,7 @@ class Weighting(nn.Module, ABC):
         residual
             Residual of each task.
         mask
-            Voxels to use; by default all.
+            Voxels to use: bool, or zeros and ones; by default all.
 
         Returns
         -------
@@ -95,17 +95,18 @@ class Weighting(nn.Module, ABC):
         Raises
         ------
         ValueError
-            If the number of tasks or the shape of the mask does not fit.
+            If the number of tasks or the shape of the mask does not fit, or the mask is not binary.
         """
         if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
             raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
         if mask is None:
             return self.combine(residual.transpose(0, 1).flatten(1).mean(1)).sum()
-        shape = residual[:, 0].shape
-        if mask.shape != shape or mask.dtype != torch.bool:
-            raise ValueError(
-                f"mask is {mask.dtype} of shape {tuple(mask.shape)}: bool of shape {tuple(shape)} is needed."
-            )
+        if mask.shape != residual[:, 0].shape:
+            raise ValueError(f"mask has shape {tuple(mask.shape)}, but {tuple(residual[:, 0].shape)} is needed.")
+        if mask.dtype != torch.bool:
+            if not ((mask == 0) | (mask == 1)).all():
+                raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
+            mask = mask == 1
         count = mask.sum()
         total = torch.where(mask.unsqueeze(1), residual, 0).transpose(0, 1).flatten(1).sum(1)
         return torch.where(count > 0, self.combine(total / count.clamp(min=1)), 0).sum()

@@ -115,5 +115,5 @@ class SignalModel(ABC):
         Tensor
             Images, in the units of ``m0``.
         """
-        time = torch.tensor(parse_times(times_ms), dtype=t.dtype, device=t.device)
+        time = torch.tensor(parse_times(times_ms, to_fit=False), dtype=t.dtype, device=t.device)
         return m0.unsqueeze(1) * self.basis(t.unsqueeze(1), time.reshape(1, -1, *(1,) * (t.ndim - 1)))

@@ -70,6 +70,8 @@ def test_a_mask_is_the_same_as_leaving_voxels_out(make, space):
     mask = torch.rand(3, *space, generator=torch.Generator().manual_seed(1)) < 0.6
     kept = residual.transpose(0, 1)[:, mask].T  # (voxel, task)
     torch.testing.assert_close(weighting(residual, mask=mask), weighting(kept))
+    for kind in (torch.uint8, torch.int64, torch.float32):
+        assert torch.equal(weighting(residual, mask=mask.to(kind)), weighting(residual, mask=mask))
 
 
 @every_weighting
@@ -123,10 +125,13 @@ def test_only_what_is_learnt_is_given_to_the_optimiser(make):
         (lambda: rx.losses.HomoscedasticLaplace(n_tasks=0), "n_tasks=0"),
         (lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 3, 4)), "axis 1 needs 2 tasks"),
         (lambda: rx.losses.FixedWeights((1, 1))(torch.ones(2)), "axis 1 needs 2 tasks"),
-        (lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 2, 4), mask=torch.ones(1, 4)), "float32 of shape"),
+        (
+            lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 2, 4), mask=torch.full((1, 4), 0.5)),
+            "other than 0 and 1",
+        ),
         (
             lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 2, 4), mask=torch.ones(1, 2, 4) > 0),
-            r"bool of shape \(1, 4\)",
+            r"mask has shape \(1, 2, 4\), but \(1, 4\)",
         ),
     ],
 )

@@ -63,6 +63,15 @@ def test_images_have_the_time_axis_second(space):
     torch.testing.assert_close(images[:, 2], m0 * torch.exp(-30 / t))
 
 
+def test_one_time_repeated_times_and_no_time_can_be_simulated():
+    m0, t = torch.ones(3), torch.full((3,), 50.0)
+    assert model(m0, t, (0,)).tolist() == [[1.0]] * 3
+    assert model(m0, t, (50, 50)).shape == (3, 2)
+    assert model(m0, t, ()).shape == (3, 0)
+    with pytest.raises(ValueError, match="look like seconds"):
+        model(m0, t, (0.05,))
+
+
 def test_simulation_has_a_gradient():
     m0 = torch.rand(3, dtype=torch.float64, requires_grad=True)
     t = (torch.rand(3, dtype=torch.float64) * 50 + 10).requires_grad_()
