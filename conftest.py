@@ -1,5 +1,7 @@
 """Set-up shared by the tests and by the examples in docstrings."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -13,4 +15,4 @@ settings.load_profile("relaxnet")
 
 @pytest.fixture(autouse=True)
 def _names_of_docstrings(doctest_namespace: dict[str, object]) -> None:
-    doctest_namespace.update(np=np, rx=rx, torch=torch)
+    doctest_namespace.update(math=math, np=np, rx=rx, torch=torch)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relaxnet import fitting, io, losses, metrics, nets, phantom, plots, protocols, signals, training
-    from relaxnet.fitting import FitResult, FitStatus, fit
+    from relaxnet.fitting import FitResult, FitStatus, fit, fit_joint
     from relaxnet.protocol import Contrast, Protocol
     from relaxnet.training import load
 
@@ -22,6 +22,7 @@ __all__ = [
     "FitStatus",
     "Protocol",
     "fit",
+    "fit_joint",
     "fitting",
     "io",
     "load",
@@ -41,6 +42,7 @@ _HOMES = {
     "FitStatus": "fitting",
     "Protocol": "protocol",
     "fit": "fitting",
+    "fit_joint": "fitting",
     "load": "training",
 }
 

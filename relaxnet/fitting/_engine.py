@@ -1,187 +1,249 @@
-"""The walk over blocks of voxels that all estimators share, and what is computed for each once its fit is known."""
+"""The walk over blocks of voxels that all estimators share."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import combinations
 from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet.fitting._design import Design
+from relaxnet.fitting._quality import quality, quality_names
 from relaxnet.fitting._result import ArrayT, FitResult
+from relaxnet.fitting._samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import Voxels
-from relaxnet.signals import SignalModel
-
-N_PARAMETERS = 2  # amplitude and relaxation time
+from relaxnet.fitting._voxels import Block, Voxels, positions
 
 
 class Estimate(NamedTuple):
-    """What an estimator finds for a block of voxels."""
+    """What an estimator finds for some voxels."""
 
-    m0: Float[Tensor, " voxel"]
-    t: Float[Tensor, " voxel"]
+    values: Float[Tensor, "parameter voxel"]
     status: Int[Tensor, " voxel"]
 
 
-Estimator = Callable[[Float[Tensor, "time voxel"], Float[Tensor, "time #voxel"], Float[Tensor, "time 1"]], Estimate]
-"""From samples (scaled to a peak of 1; 0 where not used), their weights (0 where not used) and times."""
+class Estimator(ABC):
+    """A way to find the parameters of a design.
 
+    ``estimate`` deals with any voxel. ``shortcut`` may find most of a block's at less cost, leaving the rest to
+    ``estimate``.
+    """
 
-class Quality(NamedTuple):
-    """Standard errors, covariance and goodness of a block of fits."""
+    def __init__(self, design: Design) -> None:
+        self.design = design
 
-    m0_std: Float[Tensor, " voxel"]
-    t_std: Float[Tensor, " voxel"]
-    m0_t_covariance: Float[Tensor, " voxel"]
-    rmse: Float[Tensor, " voxel"]
-    r2: Float[Tensor, " voxel"]
+    def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
+        """Tell which finite samples can be used."""
+        return torch.ones_like(samples, dtype=torch.bool)
+
+    @abstractmethod
+    def estimate(self, samples: Samples) -> Estimate:
+        """Fit voxels whose largest sample is 1, with enough samples each."""
+
+    has_shortcut = False
+    """Whether :meth:`shortcut` can be called."""
+
+    def shortcut(
+        self,
+        samples: Float[Tensor, "time voxel"],
+        noise: Float[Tensor, " 1"] | None,
+        *,
+        maps_only: bool,
+        patient: bool,
+    ) -> tuple[Float[Tensor, "row voxel"], Bool[Tensor, " voxel"]]:
+        """Fit voxels of any scale, all of whose samples are to be used; tell which are certain to have converged.
+
+        If ``patient``, take more steps to get there.
+
+        The rows are those of :meth:`estimate` and, unless ``maps_only``, of :meth:`judge`. They hold until the next
+        call.
+        """
+        raise NotImplementedError
+
+    def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
+        """Compute what :func:`quality_names` lists."""
+        return quality(self.design, samples, values)
 
 
 def run(
-    estimator: Estimator,
-    voxels: Voxels,
-    model: SignalModel,
-    *,
-    sigma: Tensor | None,
-    positive_only: bool,
-    chunk_size: int | None,
-    like: ArrayT,
+    estimator: Estimator, voxels: Voxels, *, like: ArrayT, chunk_size: int | None, maps_only: bool
 ) -> FitResult[ArrayT]:
-    """Fit every voxel of ``voxels`` and gather the result, as arrays if ``like`` is one, as tensors otherwise.
+    """Fit every voxel and gather the result, as arrays if ``like`` is one, as tensors otherwise."""
+    names = estimator.design.names
+    rows = [*names, *([] if maps_only else quality_names(names))]
+    device, space = voxels.times.device, voxels.space
+    with torch.inference_mode(mode=False), torch.no_grad():
+        maps = {row: torch.empty(space, dtype=voxels.output_dtype, device=device) for row in rows}
+        status = torch.zeros(space, dtype=torch.uint8, device=device)  # FitStatus.CONVERGED
+        n_used = torch.full(space, len(voxels.times), dtype=torch.int16, device=device)
+        if voxels.selected is not None:  # else every voxel is written to
+            for map_ in maps.values():
+                map_.fill_(torch.nan)
+            n_used.fill_(0)
+            status.fill_(FitStatus.MASKED)
 
-    ``positive_only`` leaves samples that are zero or negative aside, for estimators that take logarithms.
-    """
-    device, time = voxels.times.device, voxels.times[:, None]
-    weight = torch.ones_like(time) if sigma is None else ((sigma.min() / sigma) ** 2)[:, None]
-    floats = {
-        name: torch.full(voxels.space, torch.nan, dtype=voxels.output_dtype, device=device)
-        for name in ("m0", "t", *Quality._fields)
-    }
-    n_used = torch.zeros(voxels.space, dtype=torch.int16, device=device)
-    status = torch.full(voxels.space, FitStatus.MASKED, dtype=torch.uint8, device=device)
-    with torch.no_grad():
-        for block in voxels.blocks(chunk_size):
-            samples, mask = voxels.read(block)
-            if mask is not None:
-                samples = samples[:, mask]
-            if samples.shape[1] == 0:
-                continue
-            used = torch.isfinite(samples)
+        def store_table(block: Block, table: Float[Tensor, "row voxel"]) -> None:
+            for map_, row in zip(maps.values(), table, strict=True):
+                _store(map_, block, row)
+
+        def quickly(block: Block, *, patient: bool) -> None:
+            samples = voxels.read(block)
+            table, certain = estimator.shortcut(samples, noise, maps_only=maps_only, patient=patient)
             if voxels.saturation is not None:
-                used &= samples < voxels.saturation
-            if positive_only:
-                used &= samples > 0
-            estimate, goodness, used_per_voxel = _fit_block(estimator, model, samples, used, weight, time, sigma)
-            _store(n_used, block, mask, used_per_voxel)
-            _store(status, block, mask, estimate.status)
-            for name, values in zip(floats, (estimate.m0, estimate.t, *goodness), strict=True):
-                _store(floats[name], block, mask, values)
+                certain &= samples.amax(0) < voxels.saturation
+            store_table(block, table)
+            if voxels.selected is not None and not patient:
+                _store(status, block, torch.zeros_like(certain))
+                _store(n_used, block, torch.full_like(certain, len(samples), dtype=torch.int16))
+            if not certain.all():
+                uncertain.append(positions(block, (~certain).nonzero()[:, 0], space))
 
-    def out(tensor: Tensor) -> ArrayT:
-        return cast("ArrayT", tensor if isinstance(like, Tensor) else tensor.numpy())
+        def carefully(block: Block) -> None:
+            table, ended, used = _fit_with_care(estimator, voxels, block, maps_only=maps_only)
+            store_table(block, table)
+            _store(status, block, ended)
+            _store(n_used, block, used)
+
+        blocks = voxels.blocks(chunk_size)
+        uncertain: list[tuple[Tensor, ...]] = []
+        if estimator.has_shortcut and voxels.sample_sigma is None:
+            noise = _weigh(voxels.common_sigma)[1]
+            # What is left of all blocks is done together: a few voxels cost as many operations as many.
+            for patient in (False, True):
+                for_each(partial(quickly, patient=patient), blocks, device)
+                blocks = voxels.only(uncertain).blocks(chunk_size)
+                uncertain.clear()
+        for_each(carefully, blocks, device)
+        unknown = torch.full((), torch.nan, dtype=voxels.output_dtype, device=device).expand(space)  # takes no memory
+
+    def out(row: str) -> ArrayT:
+        return _as_like(maps.get(row, unknown), like)
 
     return FitResult(
-        maps={"m0": out(floats["m0"]), voxels.t_name: out(floats["t"])},
-        std={"m0": out(floats["m0_std"]), voxels.t_name: out(floats["t_std"])},
-        m0_t_covariance=out(floats["m0_t_covariance"]),
-        rmse=out(floats["rmse"]),
-        r2=out(floats["r2"]),
-        n_used=out(n_used),
-        status=out(status),
+        maps={name: out(name) for name in names},
+        std={name: out(f"{name}_std") for name in names},
+        covariances={(a, b): out(f"{a}_{b}_covariance") for a, b in combinations(names, 2)},
+        rmse=out("rmse"),
+        r2=out("r2"),
+        n_used=_as_like(n_used, like),
+        status=_as_like(status, like),
     )
 
 
-def _store(target: Tensor, block: tuple[slice | int, ...], mask: Tensor | None, values: Tensor) -> None:
-    region = target[block]
-    if mask is None:
-        region.copy_(values.reshape(region.shape))
-    else:
-        region[mask.reshape(region.shape)] = values.to(target.dtype)
+def _as_like(tensor: Tensor, like: ArrayT) -> ArrayT:
+    return cast("ArrayT", tensor if isinstance(like, Tensor) else tensor.numpy())
 
 
-def _fit_block(
-    estimator: Estimator,
-    model: SignalModel,
-    samples: Float[Tensor, "time voxel"],
-    used: Bool[Tensor, "time voxel"],
-    weight: Float[Tensor, "time 1"],
-    time: Float[Tensor, "time 1"],
-    sigma: Float[Tensor, " time"] | None,
-) -> tuple[Estimate, Quality, Int[Tensor, " voxel"]]:
-    n_used = used.sum(0)
-    if used.all():  # the common case needs no weights of its own for each voxel
-        few = torch.zeros_like(n_used, dtype=torch.bool)
-        weights = weight
+def for_each(work: Callable[[Block], None], blocks: Sequence[Block], device: torch.device) -> None:
+    """Work on all blocks: one on each processor core at a time; one after another on an accelerator.
+
+    A block is too small to be spread over threads by torch, which would only make them wait for one another, and make
+    the last digits depend on how many were free.
+    """
+    if device.type != "cpu":
+        for block in blocks:
+            work(block)
+        return
+    threads = torch.get_num_threads()
+    try:
+        if len(blocks) < 2 or threads < 2:
+            torch.set_num_threads(1)
+            for block in blocks:
+                work(block)
+            return
+        count = min(threads, len(blocks))
+        pool = ThreadPoolExecutor(count, "relaxnet-fit", initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            for future in [pool.submit(_without_gradient, work, block) for block in blocks]:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    finally:
+        torch.set_num_threads(threads)  # also what threads to come start with
+
+
+def _without_gradient(work: Callable[[Block], None], block: Block) -> None:
+    with torch.no_grad():  # each thread has a switch of its own
+        work(block)
+
+
+def _store(target: Tensor, block: Block, values: Tensor) -> None:
+    if block and isinstance(block[0], Tensor):
+        target[block] = values.to(target.dtype)
     else:
-        samples = torch.where(used, samples, 0)
-        few = (n_used < N_PARAMETERS) | (_spread(time, used) == 0)
-        weights = torch.where(few, 1, used) * weight  # voxels with too few samples must not divide by 0 on their way
+        region = target[block]
+        region.copy_(values.view(region.shape))
+
+
+def _weigh(sigma: Float[Tensor, "#time #voxel"] | None) -> tuple[Tensor | None, Tensor | None]:
+    """Turn noise levels into relative weights, and the noise of a sample of weight 1."""
+    if sigma is None:
+        return None, None
+    least = sigma.amin(0)
+    return (None if len(sigma) == 1 else (least / sigma) ** 2), least
+
+
+def _fit_with_care(
+    estimator: Estimator, voxels: Voxels, block: Block, *, maps_only: bool
+) -> tuple[Float[Tensor, "row voxel"], Int[Tensor, " voxel"], Int[Tensor, " voxel"]]:
+    """Leave out what cannot be used, bring each voxel to a peak of 1, fit it, and say how that ended."""
+    samples, sigma = voxels.read(block), voxels.read_sigma(block)
+    design = estimator.design
+    used = torch.isfinite(samples)
+    if voxels.saturation is not None:
+        used &= samples < voxels.saturation
+    used &= estimator.usable(samples)
+    n_used = used.sum(0).to(torch.int16)
+    few = ~_enough(design, used)
+    samples = torch.where(used, samples, 0)
     peak = samples.abs().amax(0)
     silent = peak < torch.finfo(samples.dtype).tiny
     peak = torch.where(silent, 1, peak)
-    samples = samples / peak
-    m0, t, status = estimator(samples, weights, time)
+    weight, noise = _weigh(sigma)
+    # Voxels with too few samples go along with all of them, so that nothing is divided by zero on the way.
+    used = used | few
+    ready = Samples(
+        values=samples / peak,
+        weight=used * (torch.ones_like(design.time) if weight is None else weight),
+        used=used,
+        n_used=n_used,
+        noise=None if noise is None else noise / peak,
+    )
+    values, status = estimator.estimate(ready)
     status = torch.where(silent, FitStatus.NO_SIGNAL, status)
     status = torch.where(few, FitStatus.TOO_FEW_SAMPLES, status)
-    quality = _quality(model, samples, weights, used, time, m0, t, None if sigma is None else sigma.min() / peak)
-    bad = status > FitStatus.AT_BOUND
-    inside = status == FitStatus.CONVERGED
-    nan = torch.nan
-    return (
-        Estimate(torch.where(bad, nan, m0 * peak), torch.where(bad, nan, t), status),
-        Quality(
-            m0_std=torch.where(inside, quality.m0_std * peak, nan),
-            t_std=torch.where(inside, quality.t_std, nan),
-            m0_t_covariance=torch.where(inside, quality.m0_t_covariance * peak, nan),
-            rmse=torch.where(bad, nan, quality.rmse * peak),
-            r2=torch.where(bad, nan, quality.r2),
-        ),
-        n_used,
-    )
+    table = values if maps_only else torch.cat((values, estimator.judge(ready, values)))
+    table = table * _scales(design, peak, maps_only=maps_only)
+    table = torch.where(status <= FitStatus.AT_BOUND, table, torch.nan)
+    if not maps_only:  # at a bound there is no error to speak of
+        uncertain = slice(len(design.names), -2)
+        table[uncertain] = torch.where(status == FitStatus.CONVERGED, table[uncertain], torch.nan)
+    return table, status, n_used
 
 
-def _spread(time: Tensor, used: Tensor) -> Tensor:
-    """Distance between the first and the last time at which a voxel has a sample."""
-    return torch.where(used, time, -torch.inf).amax(0) - torch.where(used, time, torch.inf).amin(0)
+def _enough(design: Design, used: Bool[Tensor, "time voxel"]) -> Bool[Tensor, " voxel"]:
+    """Tell which voxels have at least as many samples that differ in time as the design has parameters."""
+    n_parameters = len(design.names)
+    if design.owner is None:
+        times = torch.unique(design.time)
+        if len(times) == len(design.time):
+            return used.sum(0) >= n_parameters
+        return torch.stack([(used & (design.time == time)).any(0) for time in times]).sum(0) >= n_parameters
+    # Each relaxation time needs an image of its own, away from time 0.
+    late = used & (design.time > 0)
+    decays = [late[design.owner == k].any(0) for k in range(len(design.t_names))]
+    return torch.stack([used.sum(0) >= n_parameters, *decays]).all(0)
 
 
-def _quality(
-    model: SignalModel,
-    samples: Float[Tensor, "time voxel"],
-    weight: Float[Tensor, "time #voxel"],
-    used: Bool[Tensor, "time voxel"],
-    time: Float[Tensor, "time 1"],
-    m0: Float[Tensor, " voxel"],
-    t: Float[Tensor, " voxel"],
-    noise: Float[Tensor, " voxel"] | None,
-) -> Quality:
-    r"""Linearise the model at the fit: :math:`s^2 (J^T W J)^{-1}`.
-
-    ``noise`` is the known standard deviation of a sample of weight 1; without it, :math:`s^2` is the weighted residual
-    sum of squares over the degrees of freedom. The columns of J are the basis b and m0 b', the derivative with respect
-    to log T; b' is made orthogonal to b first, so that nearly parallel columns do not cancel.
-    """
-    basis, slope, _ = model.jet(t, time)
-    slope = m0 * slope
-    residual = torch.where(used, samples - m0 * basis, 0)
-    n_used = used.sum(0)
-    basis_square = (weight * basis**2).sum(0)
-    overlap = (weight * basis * slope).sum(0) / basis_square
-    slope_square = (weight * (slope - overlap * basis) ** 2).sum(0)
-    rss = (weight * residual**2).sum(0)
-    if noise is None:
-        freedom = n_used - N_PARAMETERS
-        variance = torch.where(freedom > 0, rss / freedom, torch.nan)
-    else:
-        variance = noise**2
-    mean = (weight * samples).sum(0) / (weight * used).sum(0)
-    deviation = torch.where(used, samples - mean, 0)
-    tss = (weight * deviation**2).sum(0)
-    flat = tss <= (weight * samples**2).sum(0) * (4 * torch.finfo(samples.dtype).eps) ** 2
-    return Quality(
-        m0_std=torch.sqrt(variance * (1 / basis_square + overlap**2 / slope_square)),
-        t_std=t * torch.sqrt(variance / slope_square),
-        m0_t_covariance=-t * variance * overlap / slope_square,
-        rmse=torch.sqrt((residual**2).sum(0) / n_used),
-        r2=torch.where(flat, torch.nan, 1 - rss / tss),
-    )
+def _scales(design: Design, peak: Float[Tensor, " voxel"], *, maps_only: bool) -> Float[Tensor, "row voxel"]:
+    """Tell what each row of a table has to be multiplied with, because amplitudes were found for a peak of 1."""
+    one = torch.ones_like(peak)
+    of = {name: one if name in design.t_names else peak for name in design.names}
+    scales = list(of.values())
+    if not maps_only:
+        scales += [*of.values(), *(of[a] * of[b] for a, b in combinations(design.names, 2)), peak, one]
+    return torch.stack(scales)

@@ -4,17 +4,23 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from relaxnet.fitting._log_linear import log_linear
 from relaxnet.fitting._nlls import nlls
 from relaxnet.fitting._result import ArrayT, FitResult
+from relaxnet.fitting._rician import rician
 from relaxnet.fitting._two_point import two_point
 from relaxnet.fitting._voxels import Times
 
-METHODS: dict[str, Callable[..., FitResult[Any]]] = {"nlls": nlls, "two-point": two_point}
+Method = Literal["nlls", "two-point", "log-linear", "rician"]
+METHODS: dict[str, Callable[..., FitResult[Any]]] = {
+    "nlls": nlls,
+    "two-point": two_point,
+    "log-linear": log_linear,
+    "rician": rician,
+}
 
 
-def fit(
-    signal: ArrayT, times_ms: Times, *, method: Literal["nlls", "two-point"] = "nlls", **options: Any
-) -> FitResult[ArrayT]:
+def fit(signal: ArrayT, times_ms: Times, *, method: Method = "nlls", **options: Any) -> FitResult[ArrayT]:
     """Fit a relaxation time and an amplitude to every voxel.
 
     Parameters
@@ -25,10 +31,11 @@ def fit(
         Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose name the map then has.
     method
         The estimator: ``"nlls"`` for :func:`~relaxnet.fitting.nlls`, ``"two-point"`` for
-        :func:`~relaxnet.fitting.two_point`.
+        :func:`~relaxnet.fitting.two_point`, ``"log-linear"`` for :func:`~relaxnet.fitting.log_linear`, ``"rician"`` for
+        :func:`~relaxnet.fitting.rician`.
     **options
-        Passed on to the estimator. All take ``mask``, ``bounds``, ``sigma``, ``saturation``, ``unit``, ``dim`` and
-        ``chunk_size``.
+        Passed on to the estimator. All take ``mask``, ``bounds``, ``sigma``, ``saturation``, ``unit``, ``dim``,
+        ``chunk_size`` and ``maps_only``.
 
     Returns
     -------

@@ -3,18 +3,19 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._engine import Estimate, run
+from relaxnet.fitting._decay import DecayShortcut
+from relaxnet.fitting._design import Design
+from relaxnet.fitting._engine import Estimate, Estimator, run
+from relaxnet.fitting._gradient import with_gradient
+from relaxnet.fitting._projection import project
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import Times, check_bounds, check_sigma, check_voxels
+from relaxnet.fitting._samples import Samples
+from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
 from relaxnet.protocol import TimeUnit
 from relaxnet.signals import MonoExponential, SignalModel
-
-GRID_STEP = 0.27  # in log T; the reduced cost has no finer structure, since it is smooth over a factor e in T
-MAX_STEPS = 60  # Newton takes 3 to 6; bisection alone needs 40 from a bracket of two grid steps to 1e-12
 
 
 def nlls(
@@ -29,6 +30,7 @@ def nlls(
     unit: TimeUnit = "ms",
     dim: int = 1,
     chunk_size: int | None = None,
+    maps_only: bool = False,
 ) -> FitResult[ArrayT]:
     r"""Fit a separable signal model to every voxel by nonlinear least squares.
 
@@ -37,8 +39,8 @@ def nlls(
     .. math:: m_0(T) = \frac{\langle S, b \rangle}{\langle b, b \rangle}, \qquad
        c(T) = \langle S, S \rangle - \frac{\langle S, b \rangle^2}{\langle b, b \rangle},
 
-    and only T is searched: the best of a grid in log T gives a bracket around the global optimum within the bounds,
-    where a safeguarded Newton method runs, for each voxel until it has converged.
+    and only T is searched, with Newton's method, for each voxel until it has converged. A grid in log T sees to it that
+    what is found is the global optimum within the bounds.
 
     Parameters
     ----------
@@ -54,8 +56,8 @@ def nlls(
         Shortest and longest T in ms, (1, 5000) by default. An optimum beyond is set to the bound and its status to
         ``AT_BOUND``. The search never goes below 1/40 of the first time, where all signal has vanished.
     sigma
-        Standard deviation of the noise: one number, or one a time, which then also weighs the samples. Without it, the
-        standard errors come from the residuals.
+        Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal), which
+        then also weighs the samples. Without it, the standard errors come from the residuals.
     saturation
         Samples at or above this value are not used.
     unit
@@ -64,6 +66,8 @@ def nlls(
         The time axis of ``signal``.
     chunk_size
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
+    maps_only
+        Leave out standard errors and goodness of fit, for about twice the speed.
 
     Returns
     -------
@@ -80,12 +84,20 @@ def nlls(
 
     See Also
     --------
-    two_point : Closed form for two images.
+    log_linear : A straight line through the logarithms.
+    rician : Without the bias that least squares has at low signal-to-noise ratio.
+    relaxnet.fit_joint : Several contrasts with a common first image.
 
     Notes
     -----
-    Float64 signals are fitted in float64, all others in float32. The signal is never modified; gradients do not flow
-    through the fit. Memory beyond the signal and the maps is that of one chunk.
+    Float64 signals are fitted in float64, all others in float32, until no T moves by more than a relative 1e-12 or
+    1e-6. The signal is never modified, and is read chunk by chunk, also from a memory-mapped array; memory beyond the
+    signal and the maps is that of a chunk for each core.
+
+    The maps are differentiable by the signal: where it requires a gradient, they carry one, which is exact, by the
+    implicit function theorem at the optimum. At a bound T has none, and voxels without a result have none.
+
+    On two cores, one million voxels of four images take about 0.04 s with ``maps_only``, 0.07 s without.
 
     References
     ----------
@@ -99,120 +111,41 @@ def nlls(
     >>> result.maps["t"], result.maps["m0"]
     (tensor([45.000...]), tensor([100.000...]))
     """
-    voxels = check_voxels(signal, times_ms, mask=mask, saturation=saturation, unit=unit, dim=dim)
-    low, high = check_bounds(bounds, voxels.times)
-    noise = check_sigma(sigma, voxels.times)
+    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
     chosen = MonoExponential() if model is None else model
-
-    def estimator(
-        samples: Float[Tensor, "time voxel"], weight: Float[Tensor, "time #voxel"], time: Float[Tensor, "time 1"]
-    ) -> Estimate:
-        return project(chosen, samples, weight, time, low, high)
-
-    return run(estimator, voxels, chosen, sigma=noise, positive_only=False, chunk_size=chunk_size, like=signal)
+    design = Design(chosen, voxels.times[:, None], (voxels.t_name,))
+    limits = check_bounds(bounds, voxels.times)
+    estimator = LeastSquares(design, limits, voxels.common_sigma)
+    result = run(estimator, voxels, like=signal, chunk_size=chunk_size, maps_only=maps_only)
+    return with_gradient(result, design, voxels, (limits,))
 
 
-def project(
-    model: SignalModel,
-    samples: Float[Tensor, "time voxel"],
-    weight: Float[Tensor, "time #voxel"],
-    time: Float[Tensor, "time 1"],
-    low: float,
-    high: float,
-) -> Estimate:
-    """Minimise the reduced cost over log T between two bounds."""
-    log_low, log_high = (torch.tensor(bound, dtype=samples.dtype).log().item() for bound in (low, high))
-    n_grid = max(3, int((log_high - log_low) / GRID_STEP) + 2)
-    grid = torch.linspace(log_low, log_high, n_grid, dtype=samples.dtype, device=samples.device)
-    best, has_signal = _search(model, samples, weight, time, grid)
-    x, settled = _newton(model, samples, weight, time, grid, best)
-    t = torch.exp(x)
-    basis = model.basis(t, time)
-    m0 = (weight * samples * basis).sum(0) / (weight * basis**2).sum(0)
-    margin = 4 * torch.finfo(x.dtype).eps * max(1.0, abs(log_low), abs(log_high))
-    at_low, at_high = x <= log_low + margin, x >= log_high - margin
-    t = torch.where(at_low, low, torch.where(at_high, high, t))
-    status = torch.where(at_low | at_high, FitStatus.AT_BOUND, FitStatus.CONVERGED)
-    status = torch.where(at_high & model.contradicted_by(samples, weight, time), FitStatus.NO_DECAY, status)
-    status = torch.where(settled, status, FitStatus.NOT_CONVERGED)
-    status = torch.where(has_signal & (m0 > 0), status, FitStatus.NO_SIGNAL)
-    return Estimate(m0, t, status)
+class LeastSquares(Estimator):
+    """Variable projection for one relaxation time, with a shortcut where the model is a plain decay."""
 
+    def __init__(self, design: Design, bounds: tuple[float, float], common_sigma: Tensor | None) -> None:
+        super().__init__(design)
+        self.bounds = bounds
+        self.has_shortcut = type(design.model) is MonoExponential
+        if self.has_shortcut:
+            sigma = torch.ones_like(design.time) if common_sigma is None else common_sigma.expand_as(design.time)
+            self._shortcut = DecayShortcut(design.time[:, 0], ((sigma.min() / sigma) ** 2)[:, 0], bounds)
 
-def _search(
-    model: SignalModel,
-    samples: Float[Tensor, "time voxel"],
-    weight: Float[Tensor, "time #voxel"],
-    time: Float[Tensor, "time 1"],
-    grid: Float[Tensor, " grid"],
-) -> tuple[Int[Tensor, " voxel"], Tensor]:
-    """Find the point of the grid with the smallest reduced cost, and whether any point has a positive amplitude."""
-    basis = model.basis(torch.exp(grid)[:, None], time.T)
-    projection = (basis @ (weight * samples)).clamp(min=0)
-    square = (basis**2) @ weight
-    gain, best = (projection**2 / square).max(0)
-    return best, gain > 0
+    def shortcut(
+        self,
+        samples: Float[Tensor, "time voxel"],
+        noise: Float[Tensor, " 1"] | None,
+        *,
+        maps_only: bool,
+        patient: bool,
+    ) -> tuple[Float[Tensor, "row voxel"], Bool[Tensor, " voxel"]]:
+        """Take the shortcut of plain decays."""
+        values, certain = self._shortcut(samples, patient=patient)
+        if maps_only:
+            return values, certain
+        table, resolved = self._shortcut.judge(noise)
+        return table, certain & resolved
 
-
-def _newton(
-    model: SignalModel,
-    samples: Float[Tensor, "time voxel"],
-    weight: Float[Tensor, "time #voxel"],
-    time: Float[Tensor, "time 1"],
-    grid: Float[Tensor, " grid"],
-    best: Int[Tensor, " voxel"],
-) -> tuple[Float[Tensor, " voxel"], Tensor]:
-    """Run Newton's method on the reduced cost, inside a bracket that shrinks with every sign of the gradient.
-
-    A step that leaves the bracket, or meets a cost that is not convex, is replaced by a bisection. A voxel has settled
-    when its step is below the tolerance, or when its gradient cannot be told from zero in this precision. Settled
-    voxels are taken out, so the slowest ones do not cost time for all.
-    """
-    eps = torch.finfo(samples.dtype).eps
-    tolerance = 1e-6 if samples.dtype == torch.float32 else 1e-12
-    x = grid[best]
-    settled = torch.zeros_like(x, dtype=torch.bool)
-    current, lower, upper = x, grid[(best - 1).clamp(min=0)], grid[(best + 1).clamp(max=len(grid) - 1)]
-    active = torch.arange(len(x), device=x.device)
-    weight = weight.expand_as(samples)
-    for _ in range(MAX_STEPS):
-        gradient, curvature, rounding = _derivatives(model, samples, weight, time, torch.exp(current))
-        lower = torch.where(gradient < 0, current, lower)
-        upper = torch.where(gradient > 0, current, upper)
-        step = current - gradient / curvature
-        inside = (curvature > 0) & (step >= lower) & (step <= upper)
-        following = torch.where(inside, step, (lower + upper) / 2)
-        flat = gradient.abs() <= 4 * eps * rounding
-        following = torch.where(flat, current, following)
-        done = (following - current).abs() <= tolerance
-        x[active] = following
-        settled[active] = done
-        if done.all():
-            break
-        keep = ~done
-        active, current, lower, upper = active[keep], following[keep], lower[keep], upper[keep]
-        samples, weight = samples[:, keep], weight[:, keep]
-    return x, settled
-
-
-def _derivatives(
-    model: SignalModel,
-    samples: Float[Tensor, "time voxel"],
-    weight: Float[Tensor, "time voxel"],
-    time: Float[Tensor, "time 1"],
-    t: Float[Tensor, " voxel"],
-) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
-    """Differentiate half the reduced cost twice with respect to log T; also tell the size of the terms that cancel."""
-    basis, first, second = model.jet(t, time)
-    square = (weight * basis**2).sum(0)
-    m0 = (weight * samples * basis).sum(0) / square
-    residual = weight * (samples - m0 * basis)
-    overlap = (weight * basis * first).sum(0)
-    pull = (residual * first).sum(0)
-    m0_slope = (pull - m0 * overlap) / square
-    gradient = -m0 * pull
-    curvature = (
-        m0 * (m0 * (weight * first**2).sum(0) + m0_slope * overlap - (residual * second).sum(0)) - m0_slope * pull
-    )
-    rounding = m0.abs() * (weight * (samples.abs() + m0.abs() * basis.abs()) * first.abs()).sum(0)
-    return gradient, curvature, rounding
+    def estimate(self, samples: Samples) -> Estimate:
+        """Search the whole range of T."""
+        return project(self.design, samples, self.bounds)

@@ -1,14 +1,19 @@
 """What a fit returns."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet._errors import require
 from relaxnet.fitting._status import FitStatus
+
+if TYPE_CHECKING:
+    import xarray
 
 ArrayT = TypeVar("ArrayT", bound=NDArray[Any] | Tensor)
 
@@ -18,15 +23,17 @@ class FitResult(Generic[ArrayT]):
     """Maps of a voxel-wise fit, with their errors and an account of every voxel.
 
     All maps have the shape of the signal without its time axis, and its dtype and device; they are NumPy arrays if the
-    signal was one. Voxels whose :attr:`status` is neither ``CONVERGED`` nor ``AT_BOUND`` are NaN in all of them.
+    signal was one. Voxels whose :attr:`status` is neither ``CONVERGED`` nor ``AT_BOUND`` are NaN in all of them. Of a
+    fit with ``maps_only``, all but :attr:`maps`, :attr:`status` and :attr:`n_used` is NaN throughout.
     """
 
     maps: dict[str, ArrayT]
-    """Fitted parameters: ``"m0"`` in signal units; the relaxation time in ms, under ``"t"`` or its contrast's name."""
+    """Fitted parameters: ``"m0"`` in signal units; relaxation times in ms, under ``"t"`` or their contrast's name; the
+    ``"offset"`` of a model that has one."""
     std: dict[str, ArrayT]
     """Standard error of each map. NaN at a bound, and where as many samples as parameters leave none to judge by."""
-    m0_t_covariance: ArrayT
-    """Covariance of amplitude and relaxation time."""
+    covariances: dict[tuple[str, str], ArrayT]
+    """Covariance of each pair of different parameters."""
     rmse: ArrayT
     """Root mean squared residual of the used samples, in signal units."""
     r2: ArrayT
@@ -45,11 +52,14 @@ class FitResult(Generic[ArrayT]):
     @property
     def cov(self) -> ArrayT:
         """Covariance matrix of the parameters, (parameter, parameter, ...), in the order of :attr:`maps`."""
-        first, second = (cast("Any", error) ** 2 for error in self.std.values())
-        mixed: Any = self.m0_t_covariance
-        if isinstance(mixed, Tensor):
-            return cast("ArrayT", torch.stack((torch.stack((first, mixed)), torch.stack((mixed, second)))))
-        return cast("ArrayT", np.array(((first, mixed), (mixed, second))))
+        names = list(self.maps)
+        entries: Any = {(name, name): cast("Any", self.std[name]) ** 2 for name in names}
+        for pair in combinations(names, 2):
+            entries[pair] = entries[pair[::-1]] = self.covariances[pair]
+        rows = [[entries[a, b] for b in names] for a in names]
+        if isinstance(self.status, Tensor):
+            return cast("ArrayT", torch.stack([torch.stack(row) for row in rows]))
+        return cast("ArrayT", np.array(rows))
 
     def summary(self) -> str:
         """Tell in a short table how many voxels ended how, and what the maps hold.
@@ -57,7 +67,7 @@ class FitResult(Generic[ArrayT]):
         Returns
         -------
         str
-            Text: a line a status that occurs, a line a map with median and quartiles of its converged voxels.
+            A line a status that occurs, a line a map with median and quartiles of its converged voxels.
 
         Examples
         --------
@@ -69,7 +79,7 @@ class FitResult(Generic[ArrayT]):
           m0                      100       100       100
           t                      42.5        45      47.5
         """
-        status = np.asarray(self.status.cpu() if isinstance(self.status, Tensor) else self.status)
+        status = _to_numpy(self.status)
         lines = [f"{status.size} voxels"]
         for member in FitStatus:
             count = int((status == member).sum())
@@ -77,12 +87,53 @@ class FitResult(Generic[ArrayT]):
                 lines.append(f"  {member.name:<16}{count:>10}{100 * count / status.size:>7.1f} %")
         lines.append(f"{'converged voxels':<20}{'25 %':>9}{'median':>10}{'75 %':>10}")
         for name, values in self.maps.items():
-            array = np.asarray(values.float().cpu() if isinstance(values, Tensor) else values)
-            good = array[status == FitStatus.CONVERGED]
+            good = _to_numpy(values)[status == FitStatus.CONVERGED]
             quartiles = np.percentile(good, (25, 50, 75)) if good.size else np.full(3, np.nan)
             lines.append(f"  {name:<18}" + "".join(f"{q:>10.4g}" for q in quartiles)[1:])
         return "\n".join(lines)
 
+    def to_dataset(self) -> "xarray.Dataset":
+        """Gather everything in an xarray dataset.
+
+        Returns
+        -------
+        xarray.Dataset
+            Maps under their names, standard errors as ``t_std``, and ``rmse``, ``r2``, ``n_used`` and ``status``, with
+            their units, over dimensions ``dim_0``, ``dim_1``, ...
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> signal = 100 * np.exp(-np.array([0, 10, 30, 50]) / np.array([[40.0], [50.0]]))
+        >>> dataset = rx.fit(signal, (0, 10, 30, 50)).to_dataset()
+        >>> dataset.t.attrs["units"], dataset.t.round(3).values.tolist()
+        ('ms', [40.0, 50.0])
+        """
+        package = require("xarray", extra="scale")
+        dims = tuple(f"dim_{k}" for k in range(self.status.ndim))
+        variables: dict[str, Any] = {}
+        for name in self.maps:
+            units = {"units": "signal" if name in ("m0", "offset") else "ms"}
+            variables[name] = (dims, _to_numpy(self.maps[name]), units)
+            variables[f"{name}_std"] = (dims, _to_numpy(self.std[name]), units)
+        variables["rmse"] = (dims, _to_numpy(self.rmse), {"units": "signal"})
+        variables["r2"] = (dims, _to_numpy(self.r2), {"units": "1"})
+        variables["n_used"] = (dims, _to_numpy(self.n_used), {"units": "1"})
+        meaning = {"flag_values": [int(s) for s in FitStatus], "flag_meanings": " ".join(s.name for s in FitStatus)}
+        variables["status"] = (dims, _to_numpy(self.status), meaning)
+        return cast("xarray.Dataset", package.Dataset(variables))
+
     def __repr__(self) -> str:
         shape = tuple(self.status.shape)
         return f"<FitResult of {shape} voxels, maps {', '.join(self.maps)}; print(result.summary()) tells more>"
+
+
+def _to_numpy(values: Any) -> NDArray[Any]:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    return np.asarray(values)

@@ -3,13 +3,15 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relaxnet.fitting._engine import Estimate, run
+from relaxnet.fitting._design import Design
+from relaxnet.fitting._engine import Estimate, Estimator, run
 from relaxnet.fitting._result import ArrayT, FitResult
+from relaxnet.fitting._samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import Times, check_bounds, check_sigma, check_voxels
+from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
 from relaxnet.protocol import TimeUnit
 from relaxnet.signals import MonoExponential
 
@@ -26,6 +28,7 @@ def two_point(
     unit: TimeUnit = "ms",
     dim: int = 1,
     chunk_size: int | None = None,
+    maps_only: bool = False,
 ) -> FitResult[ArrayT]:
     r"""Fit a mono-exponential decay through two images.
 
@@ -44,8 +47,8 @@ def two_point(
     bounds
         Shortest and longest T in ms, (1, 5000) by default. A T beyond is set to the bound, its status to ``AT_BOUND``.
     sigma
-        Standard deviation of the noise: one number, or one a time. Without it there are no standard errors, because two
-        samples leave no residual to estimate it from.
+        Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal). Without
+        it there are no standard errors, because two samples leave no residual to estimate it from.
     saturation
         Samples at or above this value are not used.
     unit
@@ -54,6 +57,8 @@ def two_point(
         The time axis of ``signal``.
     chunk_size
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
+    maps_only
+        Leave out standard errors and goodness of fit.
 
     Returns
     -------
@@ -81,36 +86,43 @@ def two_point(
     >>> result.maps["t"]
     tensor([50.000...])
     """
-    voxels = check_voxels(signal, times_ms, mask=mask, saturation=saturation, unit=unit, dim=dim)
+    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
     n_times = len(voxels.times)
     first, second = pair
     if not all(-n_times <= position < n_times for position in pair):
         raise ValueError(f"pair={pair}: the signal has {n_times} images.")
-    chosen = [first % n_times, second % n_times]
-    times = voxels.times[chosen]
-    if times[0] == times[1]:
-        raise ValueError(f"pair={pair} has the times {times.tolist()} ms: choose two images of different times.")
-    low, high = check_bounds(bounds, times)
-    noise = check_sigma(sigma, voxels.times)
+    chosen = voxels.at([first % n_times, second % n_times])
+    if chosen.times[0] == chosen.times[1]:
+        raise ValueError(f"pair={pair} has the times {chosen.times.tolist()} ms: choose two images of different times.")
+    design = Design(MonoExponential(), chosen.times[:, None], (voxels.t_name,))
+    estimator = TwoPoint(design, check_bounds(bounds, chosen.times))
+    return run(estimator, chosen, like=signal, chunk_size=chunk_size, maps_only=maps_only)
 
-    def estimator(
-        samples: Float[Tensor, "2 voxel"], weight: Float[Tensor, "2 #voxel"], time: Float[Tensor, "2 1"]
-    ) -> Estimate:
-        del weight
-        start, end = samples
-        rate = torch.log(start / end) / (time[1] - time[0])
-        t = (1 / rate).clamp(low, high)
-        t = torch.where(rate <= 0, high, t)
-        status = torch.where((t > low) & (t < high), FitStatus.CONVERGED, FitStatus.AT_BOUND)
-        status = torch.where(rate < 0, FitStatus.NO_DECAY, status)
-        return Estimate(start * torch.exp(time[0] / t), t, status)
 
-    return run(
-        estimator,
-        voxels.at(chosen),
-        MonoExponential(),
-        sigma=None if noise is None else noise[chosen],
-        positive_only=True,
-        chunk_size=chunk_size,
-        like=signal,
-    )
+class TwoPoint(Estimator):
+    """The decay through two positive samples."""
+
+    def __init__(self, design: Design, bounds: tuple[float, float]) -> None:
+        super().__init__(design)
+        self.bounds = bounds
+
+    def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
+        """Only positive samples have a logarithm."""
+        return samples > 0
+
+    def estimate(self, samples: Samples) -> Estimate:
+        """Evaluate the closed form."""
+        start, end = samples.values
+        first, second = self.design.time
+        t, status = bounded(torch.log(start / end) / (second - first), self.bounds)
+        return Estimate(torch.stack((start * torch.exp(first / t), t)), status)
+
+
+def bounded(
+    rate: Float[Tensor, " voxel"], bounds: tuple[float, float]
+) -> tuple[Float[Tensor, " voxel"], Int[Tensor, " voxel"]]:
+    """Turn decay rates into relaxation times within the bounds, and say where that was not possible."""
+    low, high = bounds
+    t = torch.where(rate > 0, (1 / rate).clamp(low, high), high)
+    status = torch.where((t > low) & (t < high), FitStatus.CONVERGED, FitStatus.AT_BOUND)
+    return t, torch.where(rate < 0, FitStatus.NO_DECAY, status)

@@ -16,9 +16,13 @@ from relaxnet.protocol import Contrast, TimeUnit, parse_times
 
 Array = NDArray[Any] | Tensor
 Times = Contrast | Sequence[float] | Array
-Block = tuple[slice | int, ...]
+Block = tuple[slice | int, ...] | tuple[Tensor, ...]
+"""Where some voxels are: a box of slices, or, within a mask, their positions along each axis."""
 
 DEFAULT_BOUNDS = (1.0, 5000.0)
+_CACHE_SAMPLES = 393_216
+_ACCELERATOR_SAMPLES = 16_777_216
+_SMALL = 8192  # voxels that are not worth a thread of their own
 
 
 @dataclass(frozen=True)
@@ -26,57 +30,86 @@ class Voxels:
     """A signal that has been checked, with all that is needed to walk through its voxels."""
 
     signal: Array
-    """The signal with its time axis first, as it came: nothing has been copied or converted yet."""
+    """The signal with its time axis first. It is a view: nothing has been copied or converted yet."""
     times: Tensor
     """Times in ms, on the device and in the precision that the fit computes with."""
-    mask: Tensor | None
-    """Which voxels to fit, or None for all."""
+    selected: tuple[Tensor, ...] | None
+    """Positions of the voxels to fit along each axis, or None for all."""
+    common_sigma: Tensor | None
+    """Noise level that all voxels share: (1, 1), or (time, 1)."""
+    sample_sigma: Array | None
+    """Noise level of each sample, laid out as the signal is."""
     saturation: float | None
     """Samples at or above this are not used."""
     t_name: str
     """What the relaxation time is called in results."""
+    output_dtype: torch.dtype
+    """Dtype of the maps: that of the signal if it is floating point, else float32."""
 
     @property
     def space(self) -> tuple[int, ...]:
         """Shape of the maps."""
         return tuple(self.signal.shape[1:])
 
-    @property
-    def output_dtype(self) -> torch.dtype:
-        """Dtype of the maps: that of the signal if it is floating point, else float32."""
-        signal = self.signal
-        if isinstance(signal, Tensor):
-            return signal.dtype if signal.is_floating_point() else torch.float32
-        bytes_of_float = signal.dtype.itemsize if signal.dtype.kind == "f" else 4
-        return {2: torch.float16, 4: torch.float32}.get(bytes_of_float, torch.float64)
-
     def at(self, positions: list[int]) -> "Voxels":
         """Keep the images at some positions along the time axis."""
-        return replace(self, signal=self.signal[positions], times=self.times[positions])
+        common, each = self.common_sigma, self.sample_sigma
+        return replace(
+            self,
+            signal=self.signal[positions],
+            times=self.times[positions],
+            common_sigma=common if common is None or len(common) == 1 else common[positions],
+            sample_sigma=None if each is None else each[positions],
+        )
 
-    def blocks(self, chunk_size: int | None) -> Iterator[Block]:
-        """Cut the voxels into blocks of at most ``chunk_size``, without copying anything."""
-        if chunk_size is None:  # in the cache of a processor; large enough to fill an accelerator
-            chunk_size = 32_768 if self.times.device.type == "cpu" else 4_194_304
-        if chunk_size < 1:
+    def only(self, chosen: list[tuple[Tensor, ...]]) -> "Voxels":
+        """Keep the voxels at some positions, given in pieces."""
+        nowhere = torch.zeros(0, dtype=torch.long, device=self.times.device)
+        axes = zip(*chosen, strict=True) if chosen else [(nowhere,)] * max(1, len(self.space))
+        return replace(self, selected=tuple(torch.cat(axis) for axis in axes))
+
+    def blocks(self, chunk_size: int | None) -> list[Block]:
+        """Cut the voxels to fit into blocks of at most ``chunk_size``, without copying anything.
+
+        By default they are as large as is quickest, and about as many for each core.
+        """
+        n = prod(self.space) if self.selected is None else len(self.selected[0])
+        if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"chunk_size={chunk_size}: a chunk holds one voxel or more.")
-        yield from _blocks(self.space, chunk_size)
+        size = chunk_size
+        if size is None:
+            on_cpu = self.times.device.type == "cpu"
+            size = max(1024, (_CACHE_SAMPLES if on_cpu else _ACCELERATOR_SAMPLES) // len(self.times))
+            if on_cpu:
+                rounds = max(1, -(-n // (size * torch.get_num_threads())))
+                size = max(_SMALL, -(-n // (rounds * torch.get_num_threads())))
+        if self.selected is None:
+            return list(_boxes(self.space, size))
+        return list(zip(*(torch.split(axis, size) for axis in self.selected), strict=True)) if n else []
 
-    def read(self, block: Block) -> tuple[Tensor, Tensor | None]:
-        """Bring one block in: samples (time, voxel) in working precision, and the block's mask, if there is one."""
-        part: Any = self.signal[(slice(None), *block)]
-        if isinstance(part, np.ma.MaskedArray):
-            part = np.ma.filled(part.astype(np.float64), np.nan)
-        if not isinstance(part, Tensor):
-            part = torch.from_numpy(np.array(part, dtype=_NUMPY[self.times.dtype], order="C"))
-        samples = part.detach().to(self.times.dtype).reshape(len(self.times), -1)
-        return samples, None if self.mask is None else self.mask[block].reshape(-1)
+    def read(self, block: Block) -> Tensor:
+        """Bring the samples of one block in, (time, voxel), in working precision; a view where that is possible."""
+        return _bring(self.signal, block, self.times).detach().reshape(len(self.times), -1)
+
+    def read_sigma(self, block: Block) -> Tensor | None:
+        """Bring the noise level of one block in: (1, 1), (time, 1), (time, voxel), or None."""
+        if self.sample_sigma is None:
+            return self.common_sigma
+        return _bring(self.sample_sigma, block, self.times).reshape(len(self.times), -1)
 
 
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+def _bring(array: Array, block: Block, like: Tensor) -> Tensor:
+    """Take the voxels of a block out of an array whose time axis is first, as a tensor."""
+    if isinstance(array, Tensor):
+        return array[(slice(None), *block)].to(like.dtype)
+    place = tuple(axis.numpy() if isinstance(axis, Tensor) else axis for axis in block)
+    part: Any = array[(slice(None), *place)]
+    if isinstance(part, np.ma.MaskedArray):
+        part = np.ma.filled(part.astype(np.float64), np.nan)
+    return torch.from_numpy(np.array(part, dtype=np.float64 if like.dtype == torch.float64 else np.float32))
 
 
-def _blocks(space: tuple[int, ...], size: int) -> Iterator[Block]:
+def _boxes(space: tuple[int, ...], size: int) -> Iterator[Block]:
     """Cut a shape into runs along one axis, whole along the axes behind it, single along those before it."""
     axis = next((k for k in range(len(space)) if prod(space[k + 1 :]) <= size), None)
     if axis is None:  # a single voxel has no axes
@@ -88,8 +121,28 @@ def _blocks(space: tuple[int, ...], size: int) -> Iterator[Block]:
             yield (*index, slice(start, start + step))
 
 
+def positions(block: Block, chosen: Tensor, space: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Tell where some voxels of a block are, along each axis of the maps."""
+    if block and isinstance(block[0], Tensor):
+        return tuple(axis[chosen] for axis in block)
+    spans = [
+        range(n)[part] if isinstance(part, slice) else range(part, part + 1)
+        for n, part in zip(space, block, strict=False)
+    ]
+    spans += [range(n) for n in space[len(block) :]]
+    inside = torch.unravel_index(chosen, [len(span) for span in spans])
+    return tuple(axis + span.start for axis, span in zip(inside, spans, strict=True))
+
+
 def check_voxels(
-    signal: object, times_ms: Times, *, mask: object, saturation: float | None, unit: TimeUnit, dim: int
+    signal: object,
+    times_ms: Times,
+    *,
+    mask: object,
+    sigma: object,
+    saturation: float | None,
+    unit: TimeUnit,
+    dim: int,
 ) -> Voxels:
     """Check the arguments that all estimators share."""
     array = _check_signal(signal)
@@ -99,17 +152,23 @@ def check_voxels(
     t_name = times_ms.name if isinstance(times_ms, Contrast) else "t"
     times = parse_times(times_ms.times_ms if isinstance(times_ms, Contrast) else times_ms, unit=unit)
     axis = _check_dim(array.shape, len(times), dim)
-    moved: Array
-    if isinstance(array, Tensor):
-        double = array.dtype == torch.float64
-        moved = array.movedim(axis, 0)
-    else:
-        double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
-        moved = array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
-    clock = torch.tensor(times, dtype=torch.float64 if double else torch.float32, device=device)
+    moved = _time_first(array, axis)
+    space = tuple(moved.shape[1:])
+    working, output = _precisions(array)
+    clock = torch.tensor(times, dtype=working, device=device)
+    common, each = _check_sigma(sigma, tuple(array.shape), axis, clock)
     if saturation is not None and not saturation > 0:
         raise ValueError(f"saturation={saturation}: give the value at which samples are clipped, such as 4095.")
-    return Voxels(moved, clock, _check_mask(mask, tuple(moved.shape[1:]), device), saturation, t_name)
+    return Voxels(
+        signal=moved,
+        times=clock,
+        selected=_check_mask(mask, space, device),
+        common_sigma=common,
+        sample_sigma=each,
+        saturation=saturation,
+        t_name=t_name,
+        output_dtype=output,
+    )
 
 
 def _check_signal(signal: object) -> Array:
@@ -125,7 +184,35 @@ def _check_signal(signal: object) -> Array:
         raise DtypeError(f"signal is complex ({array.dtype}): pass its magnitude, numpy.abs(signal).")
     if array.dtype.kind not in "buif":
         raise DtypeError(f"signal holds {array.dtype} values: pass real numbers.")
-    return array
+    return _as_tensor(array)
+
+
+def _as_tensor(array: NDArray[Any]) -> Array:
+    """Look at an array as a tensor, without a copy, if torch can; what it cannot is read block by block."""
+    if isinstance(array, np.ma.MaskedArray) or not array.dtype.isnative or array.dtype.itemsize > 8 or not array.size:
+        return array
+    if any(stride < 0 or stride % array.dtype.itemsize for stride in array.strides):
+        return array
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nor is it written to
+        return torch.from_numpy(array)
+
+
+def _precisions(array: Array) -> tuple[torch.dtype, torch.dtype]:
+    """Choose the dtype to compute in and that of the maps."""
+    if isinstance(array, Tensor):
+        if not array.is_floating_point():
+            return torch.float32, torch.float32
+        return (torch.float64 if array.dtype == torch.float64 else torch.float32), array.dtype
+    size = array.dtype.itemsize if array.dtype.kind == "f" else 4
+    output = {2: torch.float16, 4: torch.float32}.get(size, torch.float64)
+    return (torch.float64 if output == torch.float64 else torch.float32), output
+
+
+def _time_first(array: Array, axis: int) -> Array:
+    if isinstance(array, Tensor):
+        return array.movedim(axis, 0)
+    return array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
 
 
 def _check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
@@ -143,7 +230,7 @@ def _check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
     return dim % len(shape)
 
 
-def _check_mask(mask: object, space: tuple[int, ...], device: torch.device) -> Tensor | None:
+def _check_mask(mask: object, space: tuple[int, ...], device: torch.device) -> tuple[Tensor, ...] | None:
     if mask is None:
         return None
     if isinstance(mask, Tensor) and mask.device != device:
@@ -155,9 +242,31 @@ def _check_mask(mask: object, space: tuple[int, ...], device: torch.device) -> T
         if not ((array == 0) | (array == 1)).all():
             raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
         array = array == 1
+    if not space:
+        return None if array else (torch.zeros(0, dtype=torch.long, device=device),)
     if array.numel() and not array.any():
-        warnings.warn("mask is empty: no voxel will be fitted.", stacklevel=5)
-    return array
+        warnings.warn("mask is empty: no voxel will be fitted.", stacklevel=6)
+    return array.nonzero(as_tuple=True)
+
+
+def _check_sigma(sigma: object, shape: tuple[int, ...], axis: int, times: Tensor) -> tuple[Tensor | None, Array | None]:
+    """Check a noise level, and tell one that all voxels share from one of each sample."""
+    if sigma is None:
+        return None, None
+    if isinstance(sigma, Tensor) and sigma.ndim and sigma.device != times.device:
+        raise ValueError(f"signal is on {times.device}, sigma on {sigma.device}: bring them to one device.")
+    noise = sigma if isinstance(sigma, Tensor) else _as_tensor(np.asarray(sigma, dtype=np.float64))
+    if noise.ndim and tuple(noise.shape) not in ((len(times),), shape):
+        raise ValueError(
+            f"sigma has shape {tuple(noise.shape)}: pass one number, one for each of the {len(times)} times, or one "
+            f"for each sample, {shape}."
+        )
+    finite = torch.isfinite(noise) if isinstance(noise, Tensor) else np.isfinite(noise)
+    if not (finite & (noise > 0)).all():
+        raise ValueError(f"sigma={sigma!r}: a noise level is positive and finite.")
+    if noise.ndim > 1:
+        return None, _time_first(noise, axis)
+    return torch.as_tensor(noise, dtype=times.dtype, device=times.device).reshape(-1, 1), None
 
 
 def check_bounds(bounds: tuple[float, float] | None, times: Tensor) -> tuple[float, float]:
@@ -169,17 +278,3 @@ def check_bounds(bounds: tuple[float, float] | None, times: Tensor) -> tuple[flo
         raise ValueError(f"bounds={bounds} look like seconds; relaxnet works in milliseconds.")
     # Below t_min/40 the first image has decayed by e^-40: nothing is left to fit, and squares leave float32.
     return max(low, min(float(times.min()) / 40, high / 2)), high
-
-
-def check_sigma(sigma: object, times: Tensor) -> Tensor | None:
-    """Check the noise level: None, one number, or one a time."""
-    if sigma is None:
-        return None
-    noise = torch.as_tensor(sigma, dtype=times.dtype, device=times.device)
-    if noise.ndim > 1 or (noise.ndim == 1 and len(noise) != len(times)):
-        raise ValueError(
-            f"sigma has shape {tuple(noise.shape)}: pass one number, or one for each of the {len(times)} times."
-        )
-    if not (torch.isfinite(noise) & (noise > 0)).all():
-        raise ValueError(f"sigma={sigma!r}: a noise level is positive and finite.")
-    return noise.expand(len(times))

@@ -4,12 +4,21 @@ A *separable* model says ``S(t) = m0 * basis(T, t)``: an amplitude that enters l
 does not. Whoever adds a model adds one file with its ``basis``; simulation, voxel-wise fits (the amplitude is
 eliminated, so only T is searched), standard errors and losses follow from it.
 
-:class:`MonoExponential` describes T1rho, T2 and T2* decays, and diffusion with b-values in the place of times.
-:func:`add_noise` makes a simulated image as noisy as a magnitude image is.
+:class:`MonoExponential` describes T1rho, T2 and T2* decays, and diffusion with b-values in the place of times;
+:class:`MonoExponentialWithOffset` adds a constant. :class:`InversionRecovery` and :class:`SaturationRecovery` describe
+T1. :func:`add_noise` makes a simulated image as noisy as a magnitude image is.
 """
 
 from relaxnet.signals._model import SignalModel
-from relaxnet.signals._mono_exponential import MonoExponential
+from relaxnet.signals._mono_exponential import MonoExponential, MonoExponentialWithOffset
 from relaxnet.signals._noise import add_noise
+from relaxnet.signals._recovery import InversionRecovery, SaturationRecovery
 
-__all__ = ["MonoExponential", "SignalModel", "add_noise"]
+__all__ = [
+    "InversionRecovery",
+    "MonoExponential",
+    "MonoExponentialWithOffset",
+    "SaturationRecovery",
+    "SignalModel",
+    "add_noise",
+]

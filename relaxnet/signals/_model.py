@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,6 +14,8 @@ from relaxnet.protocol import parse_times
 class SignalModel(ABC):
     r"""A separable signal model, :math:`S(t) = m_0\, b(T, t)`.
 
+    With :attr:`has_offset` a constant is added, :math:`S(t) = m_0\, b(T, t) + c`; it enters linearly, too.
+
     A subclass writes :meth:`basis`. It may write :meth:`jet` too, where a closed form is faster than the automatic
     derivative, and :meth:`contradicted_by`, where some signals are plainly not of its kind.
 
@@ -20,14 +23,19 @@ class SignalModel(ABC):
     --------
     A model of one's own, fitted and simulated like those that come with relaxnet:
 
-    >>> class SaturationRecovery(rx.signals.SignalModel):
+    >>> class GaussianDecay(rx.signals.SignalModel):
     ...     def basis(self, t, time):
-    ...         return 1 - torch.exp(-time / t)
-    >>> times_ms = (100, 400, 1600)
-    >>> signal = SaturationRecovery()(torch.tensor([90.0]), torch.tensor([800.0]), times_ms)
-    >>> rx.fitting.nlls(signal, times_ms, model=SaturationRecovery()).maps["t"].round(decimals=1)
-    tensor([800.])
+    ...         return torch.exp(-((time / t) ** 2))
+    >>> times_ms = (0, 20, 40, 80)
+    >>> signal = GaussianDecay()(torch.tensor([90.0]), torch.tensor([50.0]), times_ms)
+    >>> rx.fitting.nlls(signal, times_ms, model=GaussianDecay()).maps["t"].round(decimals=2)
+    tensor([50.])
     """
+
+    has_offset: ClassVar[bool] = False
+    """Whether a constant is added to the signal; it is fitted with the other parameters."""
+    log_step: ClassVar[float] = 0.25
+    """A step in log T over which the signal has no finer structure: fits look for the best T at this distance first."""
 
     @abstractmethod
     def basis(self, t: Tensor, time: Tensor) -> Tensor:
@@ -69,6 +77,21 @@ class SignalModel(ABC):
             (second,) = torch.autograd.grad(first.sum(), log_t, materialize_grads=True)
         return value.detach(), first.detach(), second
 
+    def kinks(self, time: Float[Tensor, " time"]) -> Float[Tensor, " kink"]:
+        """Tell at which T the signal is not smooth, so that fits can search between them.
+
+        Parameters
+        ----------
+        time
+            Times in ms.
+
+        Returns
+        -------
+        Tensor
+            Relaxation times in ms; none, unless a model has some.
+        """
+        return time[:0]
+
     def contradicted_by(
         self,
         signal: Float[Tensor, "time voxel"],
@@ -97,7 +120,12 @@ class SignalModel(ABC):
         return torch.zeros(signal.shape[1], dtype=torch.bool, device=signal.device)
 
     def __call__(
-        self, m0: Float[Tensor, "batch *space"], t: Float[Tensor, "batch *space"], times_ms: Sequence[float] | Tensor
+        self,
+        m0: Float[Tensor, "batch *space"],
+        t: Float[Tensor, "batch *space"],
+        times_ms: Sequence[float] | Tensor,
+        *,
+        offset: Float[Tensor, "batch *space"] | None = None,
     ) -> Float[Tensor, "batch time *space"]:
         """Simulate images without noise.
 
@@ -109,11 +137,21 @@ class SignalModel(ABC):
             Relaxation time in ms, positive, on the device of ``m0``.
         times_ms
             Times of the images in ms.
+        offset
+            The constant of a model that has one, in the units of ``m0``; 0 by default.
 
         Returns
         -------
         Tensor
             Images, in the units of ``m0``.
+
+        Raises
+        ------
+        ValueError
+            If an offset is given to a model that has none, or the times make no sense.
         """
+        if offset is not None and not self.has_offset:
+            raise ValueError(f"offset is given, but {type(self).__name__} has none.")
         time = torch.tensor(parse_times(times_ms, to_fit=False), dtype=t.dtype, device=t.device)
-        return m0.unsqueeze(1) * self.basis(t.unsqueeze(1), time.reshape(1, -1, *(1,) * (t.ndim - 1)))
+        images = m0.unsqueeze(1) * self.basis(t.unsqueeze(1), time.reshape(1, -1, *(1,) * (t.ndim - 1)))
+        return images if offset is None else images + offset.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""The mono-exponential decay."""
+"""The mono-exponential decay, alone and above a constant."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -92,3 +92,49 @@ class MonoExponential(SignalModel):
         slope = (weight * centred * signal).sum(0)
         rounding = 8 * torch.finfo(signal.dtype).eps * (weight * centred * signal).abs().sum(0)
         return slope > rounding
+
+
+class MonoExponentialWithOffset(MonoExponential):
+    r"""Mono-exponential decay above a constant, :math:`S(t) = m_0\, e^{-t/T} + c`.
+
+    The constant stands for signal that does not decay within the times, such as fluid, or for the floor that noise
+    makes of magnitude images. It costs a degree of freedom and much precision: with four images one is left.
+
+    Notes
+    -----
+    As a remedy for the noise floor it overestimates the rate, because the slow part it takes for decay is noise
+    (Feng et al., Magn Reson Med 70:1765, 2013); :func:`relaxnet.fitting.rician` has no such bias.
+
+    Examples
+    --------
+    >>> model = rx.signals.MonoExponentialWithOffset()
+    >>> m0, t, offset = torch.tensor([100.0]), torch.tensor([50.0]), torch.tensor([10.0])
+    >>> model(m0, t, times_ms=(0, 50), offset=offset)
+    tensor([[110.0000,  46.7879]])
+    """
+
+    has_offset = True
+
+    def contradicted_by(
+        self,
+        signal: Float[Tensor, "time voxel"],
+        weight: Float[Tensor, "time #voxel"],
+        time: Float[Tensor, "time 1"],
+    ) -> Bool[Tensor, " voxel"]:
+        """Tell that no voxel is: a rising signal has a negative amplitude, which is seen without further questions.
+
+        Parameters
+        ----------
+        signal
+            Samples of each voxel.
+        weight
+            Weight of each sample, 0 where it is not to be used.
+        time
+            Times in ms.
+
+        Returns
+        -------
+        Tensor
+            Mask of the voxels, none.
+        """
+        return SignalModel.contradicted_by(self, signal, weight, time)

@@ -142,8 +142,8 @@ def test_a_spoiled_volume_loses_no_good_voxel():
 
 
 def test_voxels_that_do_not_settle_are_not_passed_off_as_results(monkeypatch):
-    monkeypatch.setattr("relaxnet.fitting._nlls.MAX_STEPS", 1)
-    result = rx.fit(np.array([[100.0, 60.0, 25.0, 20.0]]), TIMES)
+    monkeypatch.setattr("relaxnet.fitting._projection.MAX_STEPS", 1)
+    result = rx.fit(np.array([[100.0, nan, 25.0, 20.0]]), TIMES)
     assert FitStatus(result.status[0]) is FitStatus.NOT_CONVERGED
     assert np.isnan(result.maps["t"]).all()
 

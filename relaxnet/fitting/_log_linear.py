@@ -1,0 +1,169 @@
+"""A straight line through the logarithms of the signal."""
+
+from itertools import combinations
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from relaxnet.fitting._design import Design
+from relaxnet.fitting._engine import Estimate, Estimator, run
+from relaxnet.fitting._quality import goodness, quality
+from relaxnet.fitting._result import ArrayT, FitResult
+from relaxnet.fitting._samples import Samples
+from relaxnet.fitting._two_point import bounded
+from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
+from relaxnet.protocol import TimeUnit
+from relaxnet.signals import MonoExponential
+
+
+def log_linear(
+    signal: ArrayT,
+    times_ms: Times,
+    *,
+    weights: Literal["signal"] | None = "signal",
+    mask: Any = None,
+    bounds: tuple[float, float] | None = None,
+    sigma: Any = None,
+    saturation: float | None = None,
+    unit: TimeUnit = "ms",
+    dim: int = 1,
+    chunk_size: int | None = None,
+    maps_only: bool = False,
+) -> FitResult[ArrayT]:
+    r"""Fit a mono-exponential decay by linear regression of the logarithm of the signal.
+
+    .. math:: \log S(t) = \log m_0 - t/T
+
+    Parameters
+    ----------
+    signal
+        Magnitude images, real, with one axis for the times: (batch, time, ...) by default. One axis is one voxel.
+    times_ms
+        Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose name the map then has.
+    weights
+        ``"signal"`` weighs each logarithm by the square of its signal, the inverse of its variance: first the measured
+        signal, then, in a second pass, the fitted one. None weighs all alike, which lets the noise of late images spoil
+        the fit of short T.
+    mask
+        Voxels to fit: binary, of the shape of the signal without its time axis.
+    bounds
+        Shortest and longest T in ms, (1, 5000) by default. A T beyond is set to the bound, its status to ``AT_BOUND``.
+    sigma
+        Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal), which
+        then also weighs the samples where ``weights`` is ``"signal"``. Without it, the standard errors come from the
+        residuals.
+    saturation
+        Samples at or above this value are not used.
+    unit
+        Unit of ``times_ms``; maps are in ms whatever it is.
+    dim
+        The time axis of ``signal``.
+    chunk_size
+        Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
+    maps_only
+        Leave out standard errors and goodness of fit.
+
+    Returns
+    -------
+    FitResult
+        Maps with their errors and status. Samples that are zero, negative or not finite have no logarithm and are not
+        used; ``n_used`` says how many were. That only high noise is kept is a bias: prefer :func:`nlls` at low SNR.
+
+    Raises
+    ------
+    ValueError
+        If shapes, times, ``weights``, ``mask``, ``bounds`` or ``sigma`` do not fit together or make no sense.
+    TypeError
+        If the signal is not made of real numbers.
+
+    See Also
+    --------
+    nlls : The reference.
+
+    Examples
+    --------
+    >>> signal = rx.signals.MonoExponential()(torch.tensor([100.0]), torch.tensor([45.0]), (0, 10, 30, 50))
+    >>> rx.fitting.log_linear(signal, (0, 10, 30, 50)).maps["t"]
+    tensor([45.000...])
+    """
+    if weights not in ("signal", None):
+        raise ValueError(f"weights={weights!r}: use 'signal' or None.")
+    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    design = Design(MonoExponential(), voxels.times[:, None], (voxels.t_name,))
+    estimator = LogLinear(design, check_bounds(bounds, voxels.times), weighted=weights == "signal")
+    return run(estimator, voxels, like=signal, chunk_size=chunk_size, maps_only=maps_only)
+
+
+class LogLinear(Estimator):
+    """Linear regression of logarithms, perhaps weighted."""
+
+    def __init__(self, design: Design, bounds: tuple[float, float], *, weighted: bool) -> None:
+        super().__init__(design)
+        self.bounds = bounds
+        self.weighted = weighted
+
+    def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
+        """Only positive samples have a logarithm."""
+        return samples > 0
+
+    def estimate(self, samples: Samples) -> Estimate:
+        """Draw the line, and draw it again with weights from the first one."""
+        logs = torch.log(torch.where(samples.values > 0, samples.values, 1))
+        plain = _ones_where_used(samples)
+        if not self.weighted:
+            intercept, slope = _line(self.design.time, logs, plain)
+        else:
+            weight = samples.weights()
+            intercept, slope = _line(self.design.time, logs, weight * samples.values**2)
+            # Scaled so that the largest is about 1: squares of a poor first line must not overflow.
+            fitted = slope * self.design.time
+            fitted = torch.exp(2 * (fitted - torch.where(plain > 0, fitted, -torch.inf).amax(0)))
+            intercept, slope = _line(self.design.time, logs, weight * fitted)
+        # A slope that rounding alone could have made is flat.
+        rounding = 8 * torch.finfo(logs.dtype).eps * (1 + logs.abs().amax(0)) / self.design.time.amax()
+        t, status = bounded(torch.where(slope.abs() <= rounding, 0, -slope), self.bounds)
+        return Estimate(torch.stack((torch.exp(intercept), t)), status)
+
+    def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
+        """Propagate the noise of the logarithms through the regression."""
+        if self.weighted:
+            return quality(self.design, samples, values)
+        m0, t = values
+        prediction = m0 * torch.exp(-self.design.time / t)
+        used = _ones_where_used(samples)
+        residual = used * (samples.values - prediction)
+        if samples.noise is None:  # regression takes the logarithms to be equally noisy
+            in_logs = used * (torch.log(torch.where(samples.values > 0, samples.values, 1)) - torch.log(prediction))
+            freedom = samples.n_used - 2
+            variance = used * torch.where(freedom > 0, (in_logs**2).sum(0) / freedom, torch.nan)
+        else:
+            of_sample = samples.noise**2 / torch.where(used > 0, samples.weights(), 1)
+            variance = used * of_sample / prediction**2
+        # What each sample contributes to the slope and to the value at time 0.
+        total = used.sum(0)
+        centred = used * (self.design.time - (used * self.design.time).sum(0) / total)
+        by_slope = centred / (centred**2).sum(0)
+        by_intercept = used / total - by_slope * (used * self.design.time).sum(0) / total
+        by_sample = (m0 * by_intercept, t**2 * by_slope)
+        stds = [torch.sqrt((variance * share**2).sum(0)) for share in by_sample]
+        covariances = [(variance * a * b).sum(0) for a, b in combinations(by_sample, 2)]
+        return torch.stack([*stds, *covariances, *goodness(samples, residual)])
+
+
+def _ones_where_used(samples: Samples) -> Float[Tensor, "time voxel"]:
+    if samples.used is None:
+        return torch.ones_like(samples.values)
+    return samples.used.to(samples.values.dtype)
+
+
+def _line(
+    time: Float[Tensor, "time 1"], logs: Float[Tensor, "time voxel"], weight: Float[Tensor, "time #voxel"]
+) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
+    """Draw the weighted regression line: its value at time 0, and its slope."""
+    total = weight.sum(0)
+    middle = (weight * time).sum(0) / total
+    mean = (weight * logs).sum(0) / total
+    slope = (weight * (time - middle) * (logs - mean)).sum(0) / (weight * (time - middle) ** 2).sum(0)
+    return mean - slope * middle, slope

@@ -1,0 +1,90 @@
+"""How noisy a series of images is."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import chi2
+from torch import Tensor
+
+from relaxnet.fitting._nlls import nlls
+from relaxnet.fitting._voxels import Times, check_voxels
+from relaxnet.protocol import TimeUnit
+
+
+def estimate_sigma(
+    signal: Any,
+    times_ms: Times,
+    *,
+    background: Any = None,
+    mask: Any = None,
+    saturation: float | None = None,
+    unit: TimeUnit = "ms",
+    dim: int = 1,
+) -> float:
+    r"""Estimate the standard deviation of the noise, in the real and in the imaginary part of the complex images.
+
+    From ``background``, where there is no signal, it follows from the mean square of the magnitudes, which is
+    :math:`2\sigma^2`. Without, it is taken from the residuals of mono-exponential fits: the median over the voxels of
+    the residual sum of squares, over the median of the :math:`\chi^2` distribution that it has. So voxels that do not
+    decay mono-exponentially spoil it little, as long as they are few.
+
+    Parameters
+    ----------
+    signal
+        Magnitude images, real, with one axis for the times: (batch, time, ...) by default.
+    times_ms
+        Times of the images in ms.
+    background
+        Voxels of air, away from ghosts: binary, of the shape of the signal without its time axis.
+    mask
+        Without a background, voxels to fit; by default all that converge. Choose those with much signal: residuals of
+        noise alone are too small, because a magnitude varies less than either of its parts.
+    saturation
+        Samples at or above this value are not used.
+    unit
+        Unit of ``times_ms``.
+    dim
+        The time axis of ``signal``.
+
+    Returns
+    -------
+    float
+        The noise level, in signal units.
+
+    Raises
+    ------
+    ValueError
+        If both a background and a mask are given, if there is no voxel to learn from, or if arguments make no sense.
+
+    Notes
+    -----
+    Images that the scanner has filtered, interpolated, or combined from several channels have another distribution.
+
+    Examples
+    --------
+    >>> clean = rx.signals.MonoExponential()(torch.full((5000,), 100.0), torch.full((5000,), 45.0), (0, 10, 30, 50))
+    >>> noisy = rx.signals.add_noise(clean, sigma=4.0, generator=torch.Generator().manual_seed(0))
+    >>> round(rx.fitting.estimate_sigma(noisy, (0, 10, 30, 50)), 1)
+    4.0
+    """
+    if background is not None:
+        if mask is not None:
+            raise ValueError("background and mask are both given: learn from the one or from the other.")
+        voxels = check_voxels(signal, times_ms, mask=background, sigma=None, saturation=saturation, unit=unit, dim=dim)
+        parts = [voxels.read(block).double() for block in voxels.blocks(None)]
+        samples = torch.cat([part[torch.isfinite(part)] for part in parts]) if parts else torch.empty(0)
+        if samples.numel() == 0:
+            raise ValueError("background holds no sample: choose voxels of air.")
+        return float(torch.sqrt((samples**2).mean() / 2))
+    result = nlls(signal, times_ms, mask=mask, saturation=saturation, unit=unit, dim=dim)
+    ok, rmse, n_used = (
+        values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        for values in (result.ok, result.rmse, result.n_used)
+    )
+    ok = ok & (n_used > 2)
+    if not ok.any():
+        raise ValueError("no voxel leaves a residual: there must be converged fits of three images or more.")
+    usual = int(np.median(n_used[ok]))
+    squares = (rmse.astype(np.float64) ** 2 * n_used)[ok & (n_used == usual)]
+    return float(np.sqrt(np.median(squares) / chi2.median(usual - 2)))

@@ -1,0 +1,303 @@
+"""Log-linear, Rician and joint fits, and the noise level, against independent implementations."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+import scipy.stats
+import torch
+
+import relaxnet as rx
+from relaxnet import FitStatus
+from relaxnet.fitting import estimate_sigma, fit_joint, log_linear, nlls, rician
+
+TIMES = np.array([0.0, 10.0, 30.0, 50.0])
+PROTOCOL = rx.protocols.LIVER_T1RHO_T2
+
+
+def decay(m0, t, times=TIMES):
+    return np.asarray(m0)[..., None] * np.exp(-times / np.asarray(t)[..., None])
+
+
+def magnitudes(n, snr, t, seed=0, times=TIMES):
+    g = np.random.default_rng(seed)
+    clean = decay(np.full(n, 100.0), t, times)
+    noise = g.normal(0, 100 / snr, (2, *clean.shape))
+    return np.hypot(clean + noise[0], noise[1])
+
+
+# --- log-linear ---------------------------------------------------------------------------------------------------
+
+
+def test_an_unweighted_line_is_that_of_polyfit():
+    signal = magnitudes(30, 20, np.full(30, 40.0))
+    result = log_linear(signal, TIMES, weights=None)
+    for k, voxel in enumerate(signal):
+        (slope, intercept), cov = np.polyfit(TIMES, np.log(voxel), 1, cov=True)
+        np.testing.assert_allclose(result.maps["t"][k], -1 / slope, rtol=1e-9)
+        np.testing.assert_allclose(result.maps["m0"][k], np.exp(intercept), rtol=1e-9)
+        np.testing.assert_allclose(result.std["t"][k], np.sqrt(cov[0, 0]) / slope**2, rtol=1e-6)
+        np.testing.assert_allclose(result.std["m0"][k], np.exp(intercept) * np.sqrt(cov[1, 1]), rtol=1e-6)
+
+
+def test_a_weighted_line_has_the_weights_of_its_first_pass():
+    signal = magnitudes(30, 20, np.full(30, 40.0))
+    result = log_linear(signal, TIMES)
+    for k, voxel in enumerate(signal):
+        first = np.polyfit(TIMES, np.log(voxel), 1, w=voxel)
+        second = np.polyfit(TIMES, np.log(voxel), 1, w=np.exp(np.polyval(first, TIMES)))
+        np.testing.assert_allclose(result.maps["t"][k], -1 / second[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", ["signal", None])
+def test_errors_of_a_line_are_those_that_occur(weights):
+    signal = decay(np.full(20_000, 100.0), np.full(20_000, 40.0)) + np.random.default_rng(0).normal(0, 1, (20_000, 4))
+    result = log_linear(signal, TIMES, weights=weights, sigma=1.0)
+    np.testing.assert_allclose(result.maps["t"].std(), result.std["t"].mean(), rtol=0.03)
+    np.testing.assert_allclose(result.maps["m0"].std(), result.std["m0"].mean(), rtol=0.03)
+    measured = np.cov(result.maps["m0"], result.maps["t"])[0, 1]
+    np.testing.assert_allclose(result.cov[0, 1].mean(), measured, rtol=0.05)
+
+
+def test_a_line_leaves_samples_without_logarithm_aside():
+    result = log_linear(np.array([[100.0, 50, -1, 0], [100.0, 0, 0, 0], [5.0, 5, 5, 5], [1.0, 2, 3, 4]]), TIMES)
+    assert result.n_used.tolist() == [2, 1, 4, 4]
+    names = [FitStatus(s).name for s in result.status]
+    assert names == ["CONVERGED", "TOO_FEW_SAMPLES", "AT_BOUND", "NO_DECAY"]
+
+
+@pytest.mark.usefixtures("as_user")
+def test_unknown_weights():
+    with pytest.raises(ValueError, match="weights='snr'"):
+        rx.fit(np.ones((1, 4)), TIMES, method="log-linear", weights="snr")
+
+
+# --- Rician -------------------------------------------------------------------------------------------------------
+
+
+def negative_log_likelihood(parameters, voxel, sigma):
+    amplitude = parameters[0] * np.exp(-TIMES / parameters[1])
+    z = voxel * amplitude / sigma**2
+    return ((voxel - amplitude) ** 2 / (2 * sigma**2) - np.log(scipy.special.i0e(z))).sum()
+
+
+@pytest.mark.parametrize("snr", [2, 5, 20, 100])
+def test_no_start_of_scipy_finds_a_likelier_optimum(snr):
+    sigma, bounds = 100 / snr, (5.0, 500.0)
+    signal = magnitudes(25, snr, np.linspace(15, 80, 25), seed=snr)
+    result = rician(signal, TIMES, sigma=sigma, bounds=bounds)
+    assert (result.status <= FitStatus.AT_BOUND).mean() > 0.8
+    for k, voxel in enumerate(signal):
+        if result.status[k] > FitStatus.AT_BOUND:
+            continue
+        ours = negative_log_likelihood((result.maps["m0"][k], result.maps["t"][k]), voxel, sigma)
+        for t0 in np.geomspace(*bounds, 12):
+            theirs = scipy.optimize.minimize(
+                negative_log_likelihood,
+                (voxel.max(), t0),
+                (voxel, sigma),
+                bounds=((1e-3, None), bounds),
+                method="L-BFGS-B",
+            )
+            assert ours <= theirs.fun + 1e-5 * (1 + abs(theirs.fun))
+
+
+def test_likelihood_has_no_bias_where_least_squares_has():
+    t, snr = 20.0, 10
+    signal = magnitudes(40_000, snr, np.full(40_000, t))
+    medians = {}
+    for method in ("nlls", "rician"):
+        result = rx.fit(signal, TIMES, method=method, sigma=100 / snr)
+        medians[method] = np.median(result.maps["t"][result.ok])
+    assert medians["nlls"] / t - 1 > 0.05
+    assert abs(medians["rician"] / t - 1) < 0.01
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("snr", [1e-3, 0.5, 3, 30, 1000, 1e5])
+def test_likelihood_is_safe_at_any_signal_to_noise_ratio(snr, dtype):
+    signal = magnitudes(300, snr, np.full(300, 40.0)).astype(dtype)
+    result = rician(signal, TIMES, sigma=100 / snr)
+    assert (result.status != FitStatus.NOT_CONVERGED).all()
+    known = np.isfinite(result.maps["t"])
+    np.testing.assert_array_equal(known, result.status <= FitStatus.AT_BOUND)
+    assert np.isfinite(result.std["t"][result.ok]).mean() > 0.99
+    if snr >= 30:
+        np.testing.assert_allclose(result.maps["t"], nlls(signal, TIMES).maps["t"], rtol=3 / snr)
+
+
+def test_intervals_of_the_likelihood_cover_the_truth():
+    signal = magnitudes(10_000, 15, np.full(10_000, 40.0))
+    result = rician(signal, TIMES, sigma=100 / 15)
+    inside = np.abs(result.maps["t"] - 40) < 1.96 * result.std["t"]
+    assert 0.93 < inside.mean() < 0.97
+
+
+def test_residuals_are_those_to_the_rician_mean():
+    signal = scipy.stats.rice.mean(decay(np.full(1, 100.0), np.full(1, 20.0)) / 10, scale=10)
+    result = rician(np.tile(signal, (1, 1)), TIMES, sigma=10.0)
+    assert result.rmse[0] < 1.0
+
+
+@pytest.mark.usefixtures("as_user")
+def test_likelihood_needs_the_noise_level_and_no_offset():
+    with pytest.raises(ValueError, match="estimate_sigma"):
+        rx.fit(np.ones((1, 4)), TIMES, method="rician")
+    with pytest.raises(ValueError, match="offset"):
+        rician(np.ones((1, 4)), TIMES, sigma=1.0, model=rx.signals.MonoExponentialWithOffset())
+
+
+def test_negative_samples_are_no_magnitudes():
+    result = rician(np.array([[100.0, -1, 50, 30], [-1.0, -1, -1, 3]]), TIMES, sigma=1.0)
+    assert result.n_used.tolist() == [3, 1]
+    assert FitStatus(result.status[1]) is FitStatus.TOO_FEW_SAMPLES
+
+
+# --- noise level --------------------------------------------------------------------------------------------------
+
+
+def test_noise_level_from_background_and_from_residuals():
+    signal = magnitudes(20_000, 25, np.full(20_000, 45.0))
+    assert estimate_sigma(signal, TIMES) == pytest.approx(4.0, rel=0.03)
+    air = np.hypot(*np.random.default_rng(1).normal(0, 4, (2, 20_000, 4)))
+    both = np.concatenate((signal, air))
+    background = np.arange(40_000) >= 20_000
+    assert estimate_sigma(both, TIMES, background=background) == pytest.approx(4.0, rel=0.01)
+    assert estimate_sigma(both, TIMES, mask=~background) == pytest.approx(4.0, rel=0.03)
+
+
+def test_a_few_voxels_of_another_kind_do_not_spoil_it():
+    signal = magnitudes(5000, 25, np.full(5000, 45.0))
+    signal[:500] = np.random.default_rng(0).uniform(0, 100, (500, 4))
+    signal[500:600, 2] = np.nan
+    assert estimate_sigma(torch.from_numpy(signal), TIMES) == pytest.approx(4.0, rel=0.08)
+
+
+def test_noise_level_needs_something_to_learn_from():
+    signal = magnitudes(5, 25, np.full(5, 45.0))
+    everywhere, nowhere = np.ones(5), np.zeros(5)
+    with pytest.raises(ValueError, match="both given"):
+        estimate_sigma(signal, TIMES, background=everywhere, mask=everywhere)
+    with pytest.raises(ValueError, match="no voxel leaves a residual"):
+        estimate_sigma(signal[:, :2], TIMES[:2])
+    with (
+        pytest.warns(UserWarning, match="mask is empty"),
+        pytest.raises(ValueError, match="background holds no sample"),
+    ):
+        estimate_sigma(signal, TIMES, background=nowhere)
+
+
+# --- joint --------------------------------------------------------------------------------------------------------
+
+
+def joint_signal(m0, t1rho, t2):
+    parts = [decay(m0, t1rho), decay(m0, t2, np.array(PROTOCOL.contrasts[1].times_ms[1:]))]
+    return np.concatenate(parts, axis=-1)
+
+
+def noisy_joint(n, snr, seed=0):
+    g = np.random.default_rng(seed)
+    t1rho, t2 = g.uniform(20, 100, n), g.uniform(15, 80, n)
+    clean = joint_signal(np.full(n, 100.0), t1rho, t2)
+    return clean + g.normal(0, 100 / snr, clean.shape)
+
+
+def test_a_joint_fit_recovers_the_truth_and_matches_curve_fit():
+    signal = noisy_joint(20, 50)
+    result = fit_joint(signal, PROTOCOL)
+    assert tuple(result.maps) == ("m0", "t1rho", "t2")
+    assert result.ok.all()
+    for k, voxel in enumerate(signal):
+        found = [result.maps[name][k] for name in result.maps]
+        best, cov = scipy.optimize.curve_fit(
+            lambda _, m0, a, b: joint_signal(m0, a, b), np.zeros(7), voxel, p0=found, xtol=1e-14, ftol=1e-14
+        )
+        np.testing.assert_allclose(found, best, rtol=1e-6)
+        np.testing.assert_allclose(result.cov[..., k], cov, rtol=1e-3)
+
+
+@pytest.mark.parametrize("snr", [2, 5, 20])
+def test_no_start_of_scipy_finds_a_better_joint_optimum(snr):
+    bounds = (5.0, 500.0)
+    signal = noisy_joint(20, snr, seed=snr)
+    result = fit_joint(signal, PROTOCOL, bounds=bounds)
+    found = result.status <= FitStatus.AT_BOUND
+    assert found.mean() > 0.6
+    for k in np.flatnonzero(found):
+        ours = ((signal[k] - joint_signal(*(result.maps[name][k] for name in result.maps))) ** 2).sum()
+        for a in np.geomspace(6, 450, 5):
+            for b in np.geomspace(6, 450, 5):
+                theirs = scipy.optimize.least_squares(
+                    lambda p, s=signal[k]: s - joint_signal(*p),
+                    (max(signal[k].max(), 1), a, b),
+                    bounds=((0, 5, 5), (np.inf, 500, 500)),
+                )
+                assert ours <= 2 * theirs.cost * (1 + 1e-6)
+
+
+def test_a_common_amplitude_is_more_precise_than_two():
+    signal = noisy_joint(5000, 20)
+    joint = fit_joint(signal, PROTOCOL, sigma=5.0)
+    for contrast in PROTOCOL.contrasts:
+        apart = rx.fit(signal[:, PROTOCOL.images_of(contrast.name)], contrast, sigma=5.0)
+        both = joint.ok & apart.ok
+        assert np.median(joint.std[contrast.name][both]) < np.median(apart.std[contrast.name][both])
+
+
+def test_any_number_of_contrasts():
+    names = ("a", "b", "c")
+    protocol = rx.Protocol(
+        tuple(rx.Contrast(name, (0, 15 + k, 40 + k)) for k, name in enumerate(names)), shared_first=True
+    )
+    truth = np.array([[30.0, 50.0, 80.0], [60.0, 20.0, 40.0]])
+    images = np.zeros((2, 7))
+    for k, contrast in enumerate(protocol.contrasts):
+        images[:, protocol.images_of(contrast.name)] = decay(np.full(2, 9.0), truth[:, k], np.array(contrast.times_ms))
+    result = fit_joint(images, protocol)
+    np.testing.assert_allclose([result.maps[name] for name in names], truth.T, rtol=1e-8)
+    assert result.cov.shape == (4, 4, 2)
+    single = fit_joint(images[:, :3], rx.Protocol(protocol.contrasts[:1]))
+    np.testing.assert_allclose(single.maps["a"], truth[:, 0], rtol=1e-8)
+
+
+def test_spoiled_voxels_of_a_joint_fit():
+    good = joint_signal(np.full(1, 100.0), np.full(1, 45.0), np.full(1, 34.0))[0]
+    without_first, one_missing, no_t2, rising = (good.copy() for _ in range(4))
+    without_first[0] = np.nan
+    one_missing[2] = np.inf
+    no_t2[4:] = np.nan
+    rising[4:] = 100, 130, 160
+    result = fit_joint(
+        np.array([good, without_first, one_missing, no_t2, rising, np.zeros(7), np.full(7, np.nan)]), PROTOCOL
+    )
+    names = [FitStatus(s).name for s in result.status]
+    assert names == ["CONVERGED"] * 3 + ["TOO_FEW_SAMPLES", "NO_DECAY", "NO_SIGNAL", "TOO_FEW_SAMPLES"]
+    np.testing.assert_allclose(result.maps["t2"][:3], 34, rtol=1e-8)
+    assert result.n_used.tolist() == [7, 6, 6, 4, 7, 7, 0]
+
+
+def test_bounds_of_a_joint_fit_may_differ():
+    signal = joint_signal(np.full(1, 100.0), np.full(1, 45.0), np.full(1, 34.0))
+    result = fit_joint(signal, PROTOCOL, bounds={"t2": (5, 20)})
+    assert FitStatus(result.status[0]) is FitStatus.AT_BOUND
+    assert result.maps["t2"][0] == 20
+    assert result.maps["t1rho"][0] < 50
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "message"),
+    [
+        (rx.Protocol(PROTOCOL.contrasts), {}, "common first image at 0 ms"),
+        (
+            rx.Protocol(tuple(rx.Contrast(n, (5, 20)) for n in "ab"), shared_first=True),
+            {},
+            "common first image at 0 ms",
+        ),
+        (PROTOCOL, {"bounds": {"t1": (1, 2)}}, r"names \('t1',\): the contrasts are"),
+        (PROTOCOL, {"bounds": (10, 1)}, "shortest < longest"),
+        (PROTOCOL, {"dim": 0}, "7 times"),
+    ],
+)
+def test_joint_fits_that_cannot_be(protocol, options, message):
+    with pytest.raises(ValueError, match=message):
+        fit_joint(np.ones((3, protocol.n_images)), protocol, **options)

@@ -1,0 +1,118 @@
+"""Fits as layers of a network."""
+
+import pytest
+import torch
+
+import relaxnet as rx
+
+TIMES = (0.0, 10.0, 30.0, 50.0)
+PROTOCOL = rx.protocols.LIVER_T1RHO_T2
+
+
+def noisy(n, times=TIMES, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    t = 20 + 60 * torch.rand(n, generator=g, dtype=torch.float64)
+    clean = rx.signals.MonoExponential()(torch.full_like(t, 1.0), t, times)
+    return rx.signals.add_noise(clean, 0.03, kind="gaussian", generator=g)
+
+
+def check(function, signal):
+    assert torch.autograd.gradcheck(function, (signal.requires_grad_(),), eps=1e-6, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["t", "m0"])
+@pytest.mark.parametrize("sigma", [None, (1.0, 2.0, 1.0, 3.0)])
+def test_gradient_is_that_of_finite_differences(name, sigma):
+    check(lambda s: rx.fitting.nlls(s, TIMES, sigma=sigma).maps[name], noisy(6))
+
+
+@pytest.mark.parametrize("name", ["t", "m0", "offset"])
+def test_gradient_with_an_offset(name):
+    times = (0, 10, 20, 40, 80)
+    model = rx.signals.MonoExponentialWithOffset()
+    check(lambda s: rx.fitting.nlls(s, times, model=model).maps[name], noisy(4, times) + 0.2)
+
+
+def test_gradient_of_another_model():
+    times = (50, 200, 600, 1500, 3000)
+    model = rx.signals.SaturationRecovery()
+    signal = model(torch.ones(4, dtype=torch.float64), torch.tensor([300.0, 500, 800, 1200]).double(), times)
+    check(lambda s: rx.fitting.nlls(s, times, model=model).maps["t"], signal + 0.01 * torch.randn(4, 5).double())
+
+
+@pytest.mark.parametrize("name", ["t1rho", "t2", "m0"])
+def test_gradient_of_a_joint_fit(name):
+    late = noisy(3, PROTOCOL.contrasts[1].times_ms, seed=1)[:, 1:]
+    signal = torch.cat((noisy(3), late), dim=1)
+    check(lambda s: rx.fit_joint(s, PROTOCOL).maps[name], signal)
+
+
+def test_gradient_along_any_axis_and_through_a_mask():
+    signal, mask = noisy(6).reshape(2, 3, 4), torch.tensor([[True, False, True], [True, True, False]])
+    check(lambda s: rx.fit(s, TIMES, dim=-1, mask=mask, chunk_size=2).maps["t"][mask], signal)
+
+
+def test_a_sample_that_is_not_used_has_no_gradient():
+    signal = noisy(3)
+    signal[1, 2] = torch.nan
+    signal[2, 0] = 50.0
+    signal.requires_grad_()
+    rx.fit(signal, TIMES, saturation=40.0).maps["t"].sum().backward()
+    assert torch.isfinite(signal.grad).all()
+    unused = torch.zeros(3, 4, dtype=torch.bool)
+    unused[1, 2] = unused[2, 0] = True
+    assert ((signal.grad == 0) == unused).all()
+
+
+def test_failed_voxels_have_no_gradient_and_harm_no_other():
+    good = noisy(1)
+    bad = torch.tensor(
+        [[0, 0, 0, 0], [1, 2, 3, 4], [torch.nan] * 4, [1, torch.nan, torch.nan, torch.nan]], dtype=torch.float64
+    )
+    signal = torch.cat((good, bad, good)).requires_grad_()
+    result = rx.fit(signal, TIMES)
+    result.maps["t"][result.ok].sum().backward()
+    assert (signal.grad[1:5] == 0).all()
+    torch.testing.assert_close(signal.grad[0], signal.grad[5])
+    assert (signal.grad[0] != 0).all()
+
+
+def test_a_mean_over_failed_voxels_leaves_finite_gradients():
+    signal = torch.cat((noisy(3), torch.zeros(1, 4, dtype=torch.float64))).requires_grad_()
+    rx.fit(signal, TIMES).maps["t"].nanmean().backward()
+    assert torch.isfinite(signal.grad).all()
+
+
+def test_a_t_at_its_bound_stays_there():
+    signal = torch.exp(-torch.tensor(TIMES, dtype=torch.float64) / 40)[None].requires_grad_()
+    result = rx.fit(signal, TIMES, bounds=(5, 20))
+    (by_t,) = torch.autograd.grad(result.maps["t"].sum(), signal, retain_graph=True)
+    assert (by_t == 0).all()
+    check(lambda s: rx.fit(s, TIMES, bounds=(5, 20)).maps["m0"], signal.detach())
+
+
+def test_numbers_are_those_without_gradient():
+    signal = noisy(50)
+    plain, carrying = rx.fit(signal, TIMES), rx.fit(signal.clone().requires_grad_(), TIMES)
+    assert torch.equal(plain.maps["t"], carrying.maps["t"])
+    assert carrying.maps["t"].requires_grad
+    assert not carrying.std["t"].requires_grad
+    with torch.no_grad():
+        assert not rx.fit(signal.clone().requires_grad_(), TIMES).maps["t"].requires_grad
+    with torch.inference_mode():
+        assert torch.equal(rx.fit(signal.clone(), TIMES).maps["t"], plain.maps["t"])
+
+
+def test_a_fit_can_be_a_layer():
+    """Images are brought nearer to a wanted map by gradient descent through the fit."""
+    signal = noisy(20).float()
+    gain = torch.zeros(4, requires_grad=True)
+    optimizer = torch.optim.Adam([gain], lr=0.02)
+    errors = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        error = (rx.fit(signal * torch.exp(gain), TIMES).maps["t"].median() - 60).abs()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert errors[-1] < 0.1 * errors[0]

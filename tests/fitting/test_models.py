@@ -1,0 +1,138 @@
+"""Models other than the plain decay, against scipy from many starts."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+
+import relaxnet as rx
+from relaxnet import FitStatus
+from relaxnet.signals import (
+    InversionRecovery,
+    MonoExponential,
+    MonoExponentialWithOffset,
+    SaturationRecovery,
+    SignalModel,
+)
+
+INVERSION_MS = np.array([50.0, 150, 400, 800, 1500, 3000])
+ECHO_MS = np.array([0.0, 10, 20, 40, 80, 160])
+BOUNDS = (5.0, 5000.0)
+
+
+class Automatic(SignalModel):
+    """A decay that leaves its derivatives to autograd."""
+
+    def basis(self, t, time):
+        return torch.exp(-time / t)
+
+
+CASES = {
+    "plain": (MonoExponential(), ECHO_MS),
+    "automatic": (Automatic(), ECHO_MS),
+    "offset": (MonoExponentialWithOffset(), ECHO_MS),
+    "inversion": (InversionRecovery(), INVERSION_MS),
+    "signed inversion": (InversionRecovery(magnitude=False), INVERSION_MS),
+    "saturation": (SaturationRecovery(), INVERSION_MS),
+}
+cases = pytest.mark.parametrize(("model", "times"), CASES.values(), ids=CASES.keys())
+
+
+def evaluate(model, times, parameters):
+    t, time = torch.tensor(parameters[1]), torch.from_numpy(times)
+    signal = parameters[0] * model.basis(t, time).numpy()
+    return signal + parameters[2] if model.has_offset else signal
+
+
+def simulate(model, times, n, snr, seed=0):
+    g = np.random.default_rng(seed)
+    truth = [g.uniform(50, 150, n), np.exp(g.uniform(np.log(15), np.log(120), n))]
+    if times is INVERSION_MS:
+        truth[1] *= 10
+    if model.has_offset:
+        truth.append(g.uniform(0, 30, n))
+    truth = np.array(truth).T
+    clean = np.array([evaluate(model, times, p) for p in truth])
+    return truth, clean + g.normal(0, 100 / snr, clean.shape) if np.isfinite(snr) else clean
+
+
+@cases
+def test_truth_is_recovered_without_noise(model, times):
+    truth, signal = simulate(model, times, 50, np.inf)
+    result = rx.fitting.nlls(signal, times, model=model)
+    assert result.ok.all()
+    names = ("m0", "t", "offset")[: truth.shape[1]]
+    assert tuple(result.maps) == names
+    for name, expected in zip(names, truth.T, strict=True):
+        np.testing.assert_allclose(result.maps[name], expected, rtol=1e-6, atol=1e-6)
+
+
+@cases
+@pytest.mark.parametrize("snr", [5, 50])
+def test_no_start_of_scipy_finds_a_better_optimum(model, times, snr):
+    truth, signal = simulate(model, times, 12, snr, seed=snr)
+    result = rx.fitting.nlls(signal, times, model=model, bounds=BOUNDS)
+    n_parameters = truth.shape[1]
+    lower, upper = ([0, BOUNDS[0], -np.inf], [np.inf, BOUNDS[1], np.inf])
+    for k, voxel in enumerate(signal):
+        if result.status[k] > FitStatus.AT_BOUND:
+            continue
+        found = [result.maps[name][k] for name in result.maps]
+        ours = ((voxel - evaluate(model, times, found)) ** 2).sum()
+        for t0 in np.geomspace(BOUNDS[0] * 1.01, BOUNDS[1] * 0.99, 20):
+            theirs = scipy.optimize.least_squares(
+                lambda p, s=voxel: s - evaluate(model, times, p),
+                (np.abs(voxel).max(), t0, 0.0)[:n_parameters],
+                bounds=(lower[:n_parameters], upper[:n_parameters]),
+                x_scale=(100, 100, 10)[:n_parameters],
+            )
+            assert ours <= 2 * theirs.cost * (1 + 1e-6)
+
+
+@cases
+def test_covariance_is_that_of_curve_fit(model, times):
+    _, signal = simulate(model, times, 12, 100, seed=3)
+    for sigma in (None, 1.5):
+        result = rx.fitting.nlls(signal, times, model=model, sigma=sigma)
+        assert result.ok.all()
+        for k, voxel in enumerate(signal):
+            found = np.array([result.maps[name][k] for name in result.maps])
+            noise = None if sigma is None else np.full(len(times), sigma)
+            _, cov = scipy.optimize.curve_fit(
+                lambda _, *p: evaluate(model, times, np.array(p)),
+                times,
+                voxel,
+                p0=found,
+                sigma=noise,
+                absolute_sigma=sigma is not None,
+            )
+            np.testing.assert_allclose(result.cov[..., k], cov, rtol=2e-3, atol=1e-6)
+
+
+def test_an_offset_needs_three_samples():
+    signal = np.array([[100.0, 60, np.nan, np.nan], [100.0, 60, 40, np.nan]])
+    result = rx.fitting.nlls(signal, (0, 10, 20, 40), model=MonoExponentialWithOffset())
+    assert [FitStatus(s).name for s in result.status] == ["TOO_FEW_SAMPLES", "CONVERGED"]
+    assert np.isnan(result.cov[..., 1]).all()
+
+
+@pytest.mark.parametrize("voxel", [(5.0, 5, 5, 5), (1.0, 2, 3, 4)])
+def test_a_constant_or_rising_signal_has_no_decay_above_an_offset(voxel):
+    result = rx.fitting.nlls(np.array([voxel]), (0, 10, 20, 40), model=MonoExponentialWithOffset())
+    assert FitStatus(result.status[0]) is FitStatus.NO_DECAY
+
+
+def test_offsets_are_for_models_that_have_one():
+    with pytest.raises(ValueError, match="offset is given"):
+        MonoExponential()(torch.ones(1), torch.ones(1), (0, 10), offset=torch.ones(1))
+
+
+def test_magnitude_is_the_size_of_the_signed_signal():
+    t, time = torch.tensor([300.0, 800.0, 1500.0]), torch.from_numpy(INVERSION_MS)[:, None]
+    signed, magnitude = InversionRecovery(magnitude=False), InversionRecovery()
+    torch.testing.assert_close(magnitude.basis(t, time), signed.basis(t, time).abs())
+    for closed, automatic in zip(magnitude.jet(t, time), SignalModel.jet(magnitude, t, time), strict=True):
+        torch.testing.assert_close(closed, automatic, rtol=1e-4, atol=1e-5)
+    for model in (signed, SaturationRecovery()):
+        for closed, automatic in zip(model.jet(t, time), SignalModel.jet(model, t, time), strict=True):
+            torch.testing.assert_close(closed, automatic, rtol=1e-4, atol=1e-5)
