@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from relaxnet import fitting, io, losses, metrics, nets, phantom, plots, protocols, signals, training
+    from relaxnet import fitting, information, io, losses, metrics, nets, phantom, plots, protocols, signals, training
     from relaxnet.fitting import FitResult, FitStatus, fit, fit_joint
     from relaxnet.protocol import Contrast, Protocol
     from relaxnet.training import load
@@ -24,6 +24,7 @@ __all__ = [
     "fit",
     "fit_joint",
     "fitting",
+    "information",
     "io",
     "load",
     "losses",
