@@ -50,7 +50,7 @@ def test_information_is_that_of_finite_differences(model):
     times, m0, t, sigma = np.array([20.0, 60, 100, 200]), 80.0, 55.0, (1.0, 2.0, 1.5, 1.0)
 
     def signal(p):
-        clean = p[0] * model.basis(torch.tensor(p[1]), torch.from_numpy(times)).numpy()
+        clean = p[0] * model.basis(torch.tensor(p[1], dtype=torch.float64), torch.from_numpy(times)).numpy()
         return clean + p[2] if model.has_offset else clean
 
     p = [m0, t, 5.0][: 2 + model.has_offset]
