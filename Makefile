@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format docs bench readme clean
+.PHONY: help setup demo test lint types format docs bench bench-peers readme clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## Make .venv with relaxnet, all extras and the developer tools
 
@@ -43,9 +43,16 @@ docs: $(STAMP)  ## Build the documentation, running its examples; a warning is a
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py
+	$(BIN)/python docs/refresh.py
+
+bench-peers: $(STAMP)  ## The same beside qmrpy, which gets an environment of its own
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check qmrpy==2.0.0
+	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
+	$(BIN)/python docs/refresh.py
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
-	$(BIN)/python docs/demo/refresh.py
+	$(BIN)/python docs/refresh.py --demo
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,20 +4,22 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet._errors import require
 from relaxnet._files import check_targets, prepare_folder, replacing
-from relaxnet.fitting import FitResult, FitStatus, fit
+from relaxnet.fitting import FitResult, FitStatus, Method, fit
 from relaxnet.io import as_pictures, map_paths, read_mask, read_nifti, read_times, sidecar_path, write_maps
 from relaxnet.plots import map_figure
 
 ALGORITHMS = {
     "nlls": "Nonlinear least squares over all volumes, by variable projection",
     "two-point": "Closed form from the first and the last volume",
+    "log-linear": "Straight line through the logarithms of all volumes, weighted by the squared signal",
+    "rician": "Maximum likelihood under Rician noise over all volumes",
 }
 
 
@@ -61,7 +63,7 @@ def fit_scan(
     times_ms: tuple[float, ...] | None = None,
     mask: Path | None = None,
     folder: Path | None = None,
-    method: Literal["nlls", "two-point"] = "nlls",
+    method: Method = "nlls",
     bounds_ms: tuple[float, float] | None = None,
     saturation: float | None = None,
     sigma: float | None = None,

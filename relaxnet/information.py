@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from relaxnet.protocol import Protocol, parse_times
+from relaxnet.protocol import Contrast, Protocol, parse_times
 from relaxnet.signals import MonoExponential, SignalModel
 
 __all__ = ["crlb", "crlb_joint", "fisher", "optimal_times"]
@@ -40,7 +40,7 @@ def fisher(
     model: SignalModel,
     m0: Values,
     t: Values,
-    times_ms: Sequence[float] | NDArray[Any] | Tensor,
+    times_ms: Contrast | Sequence[float] | NDArray[Any] | Tensor,
     sigma: Values | Sequence[float],
     *,
     noise: Noise = "gaussian",
@@ -65,7 +65,7 @@ def fisher(
     t
         Relaxation time in ms: a number or a map.
     times_ms
-        Times of the images in ms.
+        Times of the images in ms, or a :class:`~relaxnet.Contrast`.
     sigma
         Standard deviation of the noise: one number, or one a time.
     noise
@@ -102,7 +102,7 @@ def crlb(
     model: SignalModel,
     m0: Values,
     t: Values,
-    times_ms: Sequence[float] | NDArray[Any] | Tensor,
+    times_ms: Contrast | Sequence[float] | NDArray[Any] | Tensor,
     sigma: Values | Sequence[float],
     *,
     noise: Noise = "gaussian",
@@ -120,7 +120,7 @@ def crlb(
     t
         Relaxation time in ms: a number or a map.
     times_ms
-        Times of the images in ms.
+        Times of the images in ms, or a :class:`~relaxnet.Contrast`.
     sigma
         Standard deviation of the noise: one number, or one a time.
     noise
@@ -310,7 +310,9 @@ def _broadcast(*values: Values) -> list[Tensor]:
 
 
 def _like(tensor: Tensor, *kinds: Values) -> Any:
-    return tensor if any(isinstance(kind, Tensor) for kind in kinds) else tensor.numpy()
+    return (
+        tensor if any(isinstance(kind, Tensor) for kind in kinds) else tensor.numpy()[()]
+    )  # a number, not an array without axes
 
 
 def _noise_of_each(sigma: Values | Sequence[float], images: Tensor) -> Tensor:

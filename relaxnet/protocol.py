@@ -30,9 +30,10 @@ def parse_times(
     Parameters
     ----------
     times
-        Times, finite and not negative: a list, tuple, array or tensor on any device.
+        Times, finite and not negative: a list, tuple, array or tensor on any device; or a :class:`Contrast`.
     unit
-        Their unit. Times in ``"ms"`` that are all below 1 are refused, because they look like seconds.
+        Their unit; a contrast's are in ms. Times in ``"ms"`` that are all below 1 are refused, because they look like
+        seconds.
     name
         What messages call the argument.
     to_fit
@@ -64,6 +65,8 @@ def parse_times(
     """
     if unit not in ("ms", "s"):
         raise ValueError(f"unit={unit!r} is not a unit of {name}: use 'ms' or 's'.")
+    if isinstance(times, Contrast):
+        return times.times_ms
     array = _to_array(times, name)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}: pass one time for each image.")

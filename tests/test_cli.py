@@ -181,6 +181,7 @@ def test_an_empty_mask_is_a_warning_and_maps_of_nan(fit, tmp_path, capsys):
         (("--sigma", "nan"), "--sigma"),
         (("--saturation", "-1"), "--saturation"),
         (("--saturation", "much"), "--saturation"),
+        (("--method", "rician"), "--sigma"),
         (("--method", "guess"), "two-point"),
         (("--te-ms", "0,10"), "--te-ms"),
         (("one too many",), "one too many"),

@@ -29,7 +29,7 @@ def blocks(language):
 
 def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
     names = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)  # noqa: S102 (our own README)
@@ -66,14 +66,19 @@ def test_links_lead_somewhere(document):
             assert (ROOT / document).parent.joinpath(path).exists(), path
 
 
-def test_the_demo_table_is_that_of_its_numbers():
-    rows = json.loads((DEMO / "results.json").read_text())["rows"]
-    table = render(rows)
-    assert (DEMO / "table.md").read_text().strip() == table
-    spec = importlib.util.spec_from_file_location("refresh", DEMO / "refresh.py")
-    refresh = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(refresh)
-    assert refresh.splice(README, table) == README
+def load(script):
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_are_those_of_their_numbers():
+    assert (DEMO / "table.md").read_text().strip() == render(json.loads((DEMO / "results.json").read_text())["rows"])
+    results = ROOT / "benchmarks" / "results"
+    rates = json.loads((results / "fitting.json").read_text())["voxels_per_second"]
+    assert (results / "fitting.md").read_text().strip() == load(ROOT / "benchmarks" / "fitting.py").table(rates)
+    assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README
 
 
 def test_the_network_of_the_demo_beats_the_two_point_fit():

@@ -20,17 +20,24 @@ class Method(StrEnum):
 
     NLLS = "nlls"
     TWO_POINT = "two-point"
+    LOG_LINEAR = "log-linear"
+    RICIAN = "rician"
 
 
 Scan = Annotated[Path, typer.Argument(help="NIfTI file of shape (x, y, z, time).")]
 Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="NIfTI file of zeros and ones on the grid of SCAN.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
-How = Annotated[Method, typer.Option(help="Least squares over all volumes, or first and last volume only.")]
+How = Annotated[
+    Method,
+    typer.Option(
+        help="Least squares; first and last volume only; a line through the logarithms; Rician likelihood with --sigma."
+    ),
+]
 Bounds = Annotated[
     str | None, typer.Option(metavar="LOW,HIGH", help="Shortest and longest T to look for, in ms. [default: 1,5000]")
 ]
 Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
-Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors.")]
+Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors and rician.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
@@ -69,6 +76,8 @@ def _add_command(contrast: str, *, name: str, suffix: str, option: str, keys: st
         for value, its_option in ((saturation, "--saturation"), (sigma, "--sigma")):
             if value is not None and not 0 < value < math.inf:
                 raise typer.BadParameter(f"{value:g} is not a positive number.", param_hint=its_option)
+        if method is Method.RICIAN and sigma is None:
+            raise typer.BadParameter("it needs --sigma, the standard deviation of the noise.", param_hint="--method")
         from relaxnet._fit_scan import fit_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
         outcome = fit_scan(

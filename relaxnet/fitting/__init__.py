@@ -16,7 +16,7 @@ give NumPy arrays, tensors give tensors on their own device. A voxel that cannot
 :func:`nlls` and :func:`fit_joint` are differentiable, so a fit can be a layer of a network.
 """
 
-from relaxnet.fitting._fit import fit
+from relaxnet.fitting._fit import Method, fit
 from relaxnet.fitting._joint import fit_joint
 from relaxnet.fitting._log_linear import log_linear
 from relaxnet.fitting._nlls import nlls
@@ -29,6 +29,7 @@ from relaxnet.fitting._two_point import two_point
 __all__ = [
     "FitResult",
     "FitStatus",
+    "Method",
     "estimate_sigma",
     "fit",
     "fit_joint",

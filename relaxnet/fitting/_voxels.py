@@ -150,7 +150,7 @@ def check_voxels(
     if isinstance(times_ms, Tensor) and times_ms.device != device:
         raise ValueError(f"signal is on {device}, times_ms on {times_ms.device}: bring them to one device.")
     t_name = times_ms.name if isinstance(times_ms, Contrast) else "t"
-    times = parse_times(times_ms.times_ms if isinstance(times_ms, Contrast) else times_ms, unit=unit)
+    times = parse_times(times_ms, unit=unit)
     axis = _check_dim(array.shape, len(times), dim)
     moved = _time_first(array, axis)
     space = tuple(moved.shape[1:])

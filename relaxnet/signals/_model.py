@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.protocol import parse_times
+from relaxnet.protocol import Contrast, parse_times
 
 
 class SignalModel(ABC):
@@ -123,7 +123,7 @@ class SignalModel(ABC):
         self,
         m0: Float[Tensor, "batch *space"],
         t: Float[Tensor, "batch *space"],
-        times_ms: Sequence[float] | Tensor,
+        times_ms: Contrast | Sequence[float] | Tensor,
         *,
         offset: Float[Tensor, "batch *space"] | None = None,
     ) -> Float[Tensor, "batch time *space"]:
@@ -136,7 +136,7 @@ class SignalModel(ABC):
         t
             Relaxation time in ms, positive, on the device of ``m0``.
         times_ms
-            Times of the images in ms.
+            Times of the images in ms, or a :class:`~relaxnet.Contrast`.
         offset
             The constant of a model that has one, in the units of ``m0``; 0 by default.
 

@@ -83,3 +83,9 @@ def test_rising_signals_contradict_a_decay_and_flat_ones_do_not():
     signal = torch.tensor([[4.0, 4.0, 1.0], [3.0, 4.0, 2.0], [2.0, 4.0, 3.0], [1.0, 4.0, 4.0]])
     assert model.contradicted_by(signal, torch.ones(4, 1), time).tolist() == [False, False, True]
     assert Automatic().contradicted_by(signal, torch.ones(4, 1), time).tolist() == [False, False, False]
+
+
+def test_a_contrast_gives_its_times():
+    m0, t = torch.tensor([100.0]), torch.tensor([45.0])
+    contrast = rx.Contrast("t1rho", (0, 10, 30, 50))
+    torch.testing.assert_close(model(m0, t, contrast), model(m0, t, contrast.times_ms))
