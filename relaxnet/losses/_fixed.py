@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relaxnet.losses._weighting import Weighting
+from relaxnet.losses._weighting import TaskWeighting
 
 
-class FixedWeights(Weighting):
+class FixedWeights(TaskWeighting):
     r"""Weigh tasks by numbers chosen by hand, :math:`\sum_k w_k r_k`.
 
     Weights of 1 are the paper's "Baseline"; (1, 0) trains one task alone ("ST").

@@ -1,15 +1,17 @@
 """One learnt Laplace scale for each task."""
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from relaxnet.losses._weighting import Weighting
+from relaxnet.losses._weighting import TaskWeighting, softly_bounded
 
 
-class HomoscedasticLaplace(Weighting):
+class HomoscedasticLaplace(TaskWeighting):
     r"""Weigh tasks by one learnt Laplace scale each, :math:`\sum_k r_k/\sigma_k + \log 2\sigma_k`.
 
     A task with large residuals learns a large scale and weighs less. What is learnt is :math:`s_k = \log \sigma_k`, so
@@ -20,6 +22,14 @@ class HomoscedasticLaplace(Weighting):
     ----------
     n_tasks
         Number of tasks.
+    init
+        Scale of each task at the beginning: a number for all, one for each, or ``"data"`` for the mean residuals of the
+        first batch, which spares a slow optimiser the way there.
+
+    Raises
+    ------
+    ValueError
+        If ``init`` is not positive, or not one scale a task.
 
     Notes
     -----
@@ -41,18 +51,30 @@ class HomoscedasticLaplace(Weighting):
     >>> optimizer.add_param_group(*weighting.parameter_groups(lr=5e-2))
     """
 
-    def __init__(self, n_tasks: int) -> None:
+    def __init__(self, n_tasks: int, *, init: float | Sequence[float] | Literal["data"] = 1.0) -> None:
         super().__init__(n_tasks)
-        self.log_scale = nn.Parameter(torch.zeros(n_tasks))
+        if isinstance(init, str) and str(init) != "data":
+            raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
+        start = torch.tensor(1.0 if isinstance(init, str) else init).expand(n_tasks).float()
+        if not (torch.isfinite(start) & (start > 0)).all():
+            raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
+        self.log_scale = nn.Parameter(torch.log(start))
+        self.register_buffer("_start", torch.log(start))
+        self.register_buffer("_waits_for_data", torch.tensor(init == "data"))
+        self._start: Tensor
+        self._waits_for_data: Tensor
+        self._init = init
 
     @property
     def weights(self) -> Float[Tensor, " task"]:
         """Inverse of the scale of each task at present, without gradient."""
-        return torch.exp(-self.log_scale.detach())
+        return torch.exp(-softly_bounded(self.log_scale.detach()))
 
     def reset(self) -> None:
-        """Set all scales back to 1."""
-        nn.init.zeros_(self.log_scale)
+        """Set all scales back to where they began."""
+        with torch.no_grad():
+            self.log_scale.copy_(self._start)
+            self._waits_for_data.fill_(self._init == "data")
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
         """Take the Laplace negative log-likelihood.
@@ -67,4 +89,9 @@ class HomoscedasticLaplace(Weighting):
         Tensor
             Negative log-likelihood of each task.
         """
-        return means * torch.exp(-self.log_scale) + self.log_scale + math.log(2)
+        if self._waits_for_data and (means > 0).all():
+            with torch.no_grad():
+                self.log_scale.copy_(torch.log(means))
+                self._waits_for_data.fill_(False)
+        log_scale = softly_bounded(self.log_scale)
+        return means * torch.exp(-log_scale) + log_scale + math.log(2)

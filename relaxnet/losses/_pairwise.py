@@ -1,21 +1,38 @@
 """The relaxation constraint: every image, carried to the time of another, must equal it."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from relaxnet.losses._residual import Residual
+from relaxnet.losses._unseen import UnseenBy
 from relaxnet.protocol import Protocol
+
+Pairs = Literal["all", "forward", "orthogonal"]
 
 
 def pairwise_residual(
-    images: Float[Tensor, "batch time *space"], t_ms: Float[Tensor, "batch *space"], times_ms: Sequence[float]
+    images: Float[Tensor, "batch time *space"],
+    t_ms: Float[Tensor, "batch *space"],
+    times_ms: Sequence[float],
+    *,
+    pairs: Pairs = "all",
 ) -> Float[Tensor, "batch *space"]:
     r"""Tell how far a map is from explaining the images of one contrast, pair by pair.
 
-    .. math:: \frac{1}{n(n-1)} \sum_{i \ne j} \left| S_i - S_j\, e^{(t_j - t_i)/T} \right|
+    For images i and j at times :math:`t_i < t_j` let :math:`q = e^{-(t_j - t_i)/T}`. The residual is the mean over
+    pairs of
+
+    .. math:: |S_j - q S_i| \text{ and } |S_i - S_j / q|, \qquad |S_j - q S_i|, \qquad
+       \frac{|S_j - q S_i|}{\sqrt{1 + q^2}}
+
+    for ``"all"``, ``"forward"`` and ``"orthogonal"``.
 
     Parameters
     ----------
@@ -25,21 +42,33 @@ def pairwise_residual(
         Relaxation time in ms, positive.
     times_ms
         Times of the images in ms.
+    pairs
+        ``"all"`` ordered pairs, as in the paper; ``"forward"``, later images from earlier ones; ``"orthogonal"``, the
+        distance of the point :math:`(S_i, S_j)` from the line :math:`S_j = q S_i`.
 
     Returns
     -------
     Tensor
         Residual in the units of the images. Where an image is not finite it is NaN, and has a gradient of zero.
 
+    Raises
+    ------
+    ValueError
+        If ``pairs`` is unknown.
+
     Notes
     -----
-    Both members of a pair come from one subtraction: with :math:`q = e^{-|t_j - t_i|/T} \le 1`, the residual that
-    predicts the earlier image is that of the later one over q. Its noise grows like 1/q, so where T is uncertain, a
-    longer T costs less: noise biases the minimiser upwards.
+    Noise of standard deviation s gives :math:`S_j - q S_i` one of :math:`s \sqrt{1 + q^2}`, which grows with T: without
+    compensation a T that is too short costs less. Predicting backwards divides by q: there a T that is too long costs
+    less. At a signal-to-noise ratio of 10 the minimiser of ``"all"`` is 2 to 3 ms too long, that of ``"forward"`` 1 ms
+    too short. The noise of ``"orthogonal"`` does not depend on T, so it has no bias.
+
+    Residual and gradient come from one pass over the pairs, which keeps nothing but the gradient; the memory taken is
+    below that of the images. It is differentiable once.
 
     References
     ----------
-    Huang et al. (2023), eq. (3) to (5).
+    Huang et al. (2023), eq. (3) to (5), for ``"all"``.
 
     Examples
     --------
@@ -47,28 +76,96 @@ def pairwise_residual(
     >>> pairwise_residual(images, torch.tensor([50.0]), times_ms=(0, 50)) < 1e-3
     tensor([True])
     """
-    usable = torch.isfinite(images).all(1)
-    images = torch.where(usable.unsqueeze(1), images, 0)
-    total = torch.zeros_like(t_ms)
-    order = sorted(range(len(times_ms)), key=times_ms.__getitem__)
-    for early, late in combinations(order, 2):
-        exponent = (times_ms[late] - times_ms[early]) / t_ms
-        forward = (images[:, late] - images[:, early] * torch.exp(-exponent)).abs()
-        total = total + forward * (1 + torch.exp(exponent))
-    return torch.where(usable, total / (len(order) * (len(order) - 1)), torch.nan)
+    if pairs not in get_args(Pairs):
+        raise ValueError(f"pairs={pairs!r} is unknown: use one of {get_args(Pairs)}.")
+    residual: Tensor = _Fused.apply(images, t_ms, tuple(times_ms), pairs)  # type: ignore[no-untyped-call]
+    return residual
 
 
-class PairwiseConstraint(nn.Module):
-    """The residual of the paper: all ordered pairs of images of each contrast.
+class _Fused(torch.autograd.Function):
+    """The residual and its gradient, which is known by the time the residual is."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, t_ms: Tensor, times_ms: tuple[float, ...], pairs: Pairs) -> Tensor:
+        by_images, by_t = ctx.needs_input_grad[:2]
+        usable = torch.isfinite(images).all(1)
+        spoiled = not bool(usable.all())
+        if spoiled:
+            images = torch.where(usable.unsqueeze(1), images, 0)
+        order = sorted(range(len(times_ms)), key=times_ms.__getitem__)
+        total = torch.zeros_like(t_ms)
+        slope = torch.zeros_like(t_ms) if by_t else None
+        slopes = torch.zeros_like(images) if by_images else None
+        rate = 1 / t_ms
+        q, error, sign, carried, gain = (torch.empty_like(t_ms) for _ in range(5))  # fresh memory costs more than use
+        for early, late in combinations(order, 2):
+            gap = times_ms[late] - times_ms[early]
+            torch.mul(rate, -gap, out=q).exp_()
+            torch.mul(q, images[:, early], out=carried)
+            torch.sub(images[:, late], carried, out=error)
+            torch.sign(error, out=sign)
+            # The residual is gain * |error|. Of gain * error, the derivative by log q is gain * pull.
+            if pairs == "forward":
+                pull = carried
+            elif pairs == "orthogonal":
+                torch.mul(q, q, out=gain).add_(1)
+                pull = carried.add_(error).addcdiv_(error, gain, value=-1)  # of 1 / sqrt(1 + q^2)
+                sign *= gain.rsqrt_()
+            else:
+                torch.reciprocal(q, out=gain).add_(1)
+                pull = carried.add_(error).addcdiv_(error, gain, value=-1)  # of 1 + 1 / q
+                sign *= gain
+            total.addcmul_(error, sign)
+            if slope is not None:
+                slope.addcmul_(pull, sign, value=-gap)
+            if slopes is not None:
+                slopes[:, late] += sign
+                slopes[:, early] -= sign.mul_(q)
+        share = 1 / (len(order) * (len(order) - 1) / (1 if pairs == "all" else 2))
+        total *= share
+        if slope is not None:
+            slope *= share * rate * rate  # d log q / dT = gap / T^2
+        if slopes is not None:
+            slopes *= share
+        ctx.save_for_backward(slopes, slope)
+        return torch.where(usable, total, torch.nan) if spoiled else total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        slopes, slope = ctx.saved_tensors
+        return (
+            None if slopes is None else slopes * gradient.unsqueeze(1),
+            None if slope is None else slope * gradient,
+            None,
+            None,
+        )
+
+
+class PairwiseConstraint(Residual):
+    """The residual of pairs of images of each contrast.
 
     Parameters
     ----------
     protocol
         What was acquired; each of its contrasts is a task.
+    pairs
+        ``"all"`` ordered pairs, as in the paper; ``"forward"``; or ``"orthogonal"``, which noise does not bias: see
+        :func:`pairwise_residual`.
+    unseen_by
+        The images that the network receives, which are then not used: the name of an input set or channel numbers; a
+        sequence with one such for each sample of a batch; None to use all images. The noise of images that a network
+        does not see is independent of what it sees, so it cannot lower the residual by reproducing noise.
+
+    Raises
+    ------
+    ValueError
+        If ``pairs`` is unknown, or ``unseen_by`` is no input set or leaves fewer than two images of a contrast.
 
     See Also
     --------
     pairwise_residual : The formula.
+    relaxnet.signals.remove_rician_bias : What to do with magnitudes near the noise before.
 
     References
     ----------
@@ -77,19 +174,27 @@ class PairwiseConstraint(nn.Module):
     Examples
     --------
     >>> protocol = rx.protocols.LIVER_T1RHO_T2
-    >>> constraint = rx.losses.PairwiseConstraint(protocol)
+    >>> constraint = rx.losses.PairwiseConstraint(protocol, pairs="orthogonal", unseen_by="short")
     >>> constraint(torch.full((1, 2, 8, 8), 40.0), torch.ones(1, 7, 8, 8)).shape
     torch.Size([1, 2, 8, 8])
     """
 
-    def __init__(self, protocol: Protocol) -> None:
-        super().__init__()
-        self.protocol = protocol
+    at_least = 2
+
+    def __init__(self, protocol: Protocol, *, pairs: Pairs = "all", unseen_by: UnseenBy = None) -> None:
+        if pairs not in get_args(Pairs):
+            raise ValueError(f"pairs={pairs!r} is unknown: use one of {get_args(Pairs)}.")
+        super().__init__(protocol, unseen_by)
+        self.pairs = pairs
 
     def forward(
-        self, maps_ms: Float[Tensor, "batch task *space"], images: Float[Tensor, "batch image *space"]
+        self,
+        maps_ms: Float[Tensor, "batch task *space"],
+        images: Float[Tensor, "batch image *space"],
+        *,
+        unseen_by: UnseenBy = None,
     ) -> Float[Tensor, "batch task *space"]:
-        """Compare maps with all images of the protocol.
+        """Compare maps with the images of the protocol.
 
         Parameters
         ----------
@@ -97,30 +202,69 @@ class PairwiseConstraint(nn.Module):
             Relaxation times in ms, positive, one map for each contrast, in the order of the protocol.
         images
             All images of the protocol, in its order.
+        unseen_by
+            In the place of the constructor's, for this batch.
 
         Returns
         -------
         Tensor
-            Residual of each task in the units of the images: the mean over its ordered pairs.
+            Residual of each task in the units of the images: the mean over its pairs.
 
         Raises
         ------
         ValueError
             If the number of maps or of images is not that of the protocol, or their shapes differ.
         """
-        names = self.protocol.names
-        if maps_ms.ndim < 2 or maps_ms.shape[1] != len(names):
-            raise ValueError(f"maps_ms has shape {tuple(maps_ms.shape)}: axis 1 needs {len(names)} maps, {names}.")
-        if images.ndim < 2 or images.shape[1] != self.protocol.n_images:
-            raise ValueError(
-                f"images has shape {tuple(images.shape)}: axis 1 needs all {self.protocol.n_images} images."
-            )
-        if (images.shape[0], *images.shape[2:]) != (maps_ms.shape[0], *maps_ms.shape[2:]):
-            raise ValueError(
-                f"maps_ms {tuple(maps_ms.shape)} and images {tuple(images.shape)} differ in batch or space."
-            )
-        residuals = [
-            pairwise_residual(images[:, self.protocol.images_of(contrast.name)], maps_ms[:, k], contrast.times_ms)
-            for k, contrast in enumerate(self.protocol.contrasts)
-        ]
-        return torch.stack(residuals, dim=1)
+        return self.compare(maps_ms, images, unseen_by, partial(pairwise_residual, pairs=self.pairs))
+
+    def signed(
+        self,
+        maps_ms: Float[Tensor, "batch task *space"],
+        images: Float[Tensor, "batch image *space"],
+        *,
+        unseen_by: UnseenBy = None,
+    ) -> Float[Tensor, "batch task pair *space"]:
+        """Compare maps with the images of the protocol, and keep signs and pairs, for :class:`CorrelatedLaplace`.
+
+        Parameters
+        ----------
+        maps_ms, images, unseen_by
+            As above.
+
+        Returns
+        -------
+        Tensor
+            Residual of each pair of each task, whose mean absolute value over the pairs is that of a call; NaN where an
+            image is not finite.
+
+        Raises
+        ------
+        ValueError
+            If the number of maps or of images is not that of the protocol, their shapes differ, or the contrasts have
+            different numbers of images.
+        """
+        counts = {len(contrast.times_ms) for contrast in self.protocol.contrasts}
+        if len(counts) > 1:
+            raise ValueError(f"protocol has contrasts of {sorted(counts)} images: their pairs do not match.")
+        return self.compare(maps_ms, images, unseen_by, partial(_signed_pairs, pairs=self.pairs))
+
+
+def _signed_pairs(
+    images: Float[Tensor, "batch time *space"],
+    t_ms: Float[Tensor, "batch *space"],
+    times_ms: list[float],
+    *,
+    pairs: Pairs,
+) -> Float[Tensor, "batch pair *space"]:
+    order = sorted(range(len(times_ms)), key=times_ms.__getitem__)
+    usable = torch.isfinite(images).all(1)
+    images = torch.where(usable.unsqueeze(1), images, 0)
+    residuals = []
+    for early, late in combinations(order, 2):
+        gap = (times_ms[late] - times_ms[early]) / t_ms
+        q = torch.exp(-gap)
+        error = images[:, late] - q * images[:, early]
+        residuals.append(error * torch.rsqrt(1 + q * q) if pairs == "orthogonal" else error)
+        if pairs == "all":
+            residuals.append(error * -torch.exp(gap))
+    return torch.where(usable.unsqueeze(1), torch.stack(residuals, dim=1), torch.nan)

@@ -1,11 +1,24 @@
 """What all weightings have in common."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+
+LIMIT = 20.0
+
+
+class Count(NamedTuple):
+    """How many voxels went into a loss, on this device."""
+
+    used: int
+    """Voxels that were averaged over."""
+    left_out: int
+    """Voxels outside the mask."""
+    not_finite: int
+    """Those of the voxels left out where a residual is not finite."""
 
 
 class Weighting(nn.Module, ABC):
@@ -14,7 +27,7 @@ class Weighting(nn.Module, ABC):
     Parameters
     ----------
     n_tasks
-        Number of tasks.
+        Number of tasks; None to find out from the first residual.
 
     Raises
     ------
@@ -22,11 +35,33 @@ class Weighting(nn.Module, ABC):
         If there is no task.
     """
 
-    def __init__(self, n_tasks: int) -> None:
+    count: Count | None = None
+    """What the last loss was averaged over."""
+
+    def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
-        if n_tasks < 1:
+        if n_tasks is not None and n_tasks < 1:
             raise ValueError(f"n_tasks={n_tasks}: there must be one task or more.")
         self.n_tasks = n_tasks
+
+    def _remember(self, name: str, start: float) -> None:
+        """Keep a number for each task, which is part of the state."""
+        self.register_buffer(name, torch.full((self.n_tasks or 1,), start))
+
+    def _adopt(self, n_tasks: int) -> None:
+        """Learn the number of tasks."""
+        self.n_tasks = n_tasks
+        for name, values in list(self.named_buffers()):
+            if values.ndim:
+                self.register_buffer(name, values.expand(n_tasks).clone())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        lengths = {
+            len(state_dict[prefix + name]) for name, v in self.named_buffers() if v.ndim and prefix + name in state_dict
+        }
+        if self.n_tasks is None and lengths - {1}:
+            self._adopt(lengths.pop())
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     @abstractmethod
@@ -42,6 +77,52 @@ class Weighting(nn.Module, ABC):
     def reset(self) -> None:
         """Forget what has been learnt."""
 
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Describe what is learnt, for an optimiser.
+
+        Parameters
+        ----------
+        lr
+            Learning rate.
+
+        Returns
+        -------
+        list of dict
+            Parameter groups with a learning rate of their own and no weight decay, which would pull a scale towards 1.
+            Where nothing is learnt it is one group without parameters, so that
+            ``optimizer.add_param_group(*weighting.parameter_groups(lr))`` is always right.
+        """
+        return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}]
+
+    def _mean(
+        self,
+        residual: Float[Tensor, "batch task *space"],
+        mask: Shaped[Tensor, "batch *space"] | None,
+        *others: Float[Tensor, "batch task *space"],
+    ) -> tuple[Float[Tensor, " task"], Tensor]:
+        """Take the mean of each task over the batch and the voxels to use, and tell whether there are any.
+
+        In a distributed training, sums and counts are those of all processes.
+        """
+        if self.n_tasks is None and residual.ndim > 1:
+            self._adopt(residual.shape[1])
+        if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
+            raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
+        used = None if mask is None else _binary(mask, tuple(residual[:, 0].shape))
+        self.count = _counted(residual, used, *others)
+        if used is not None:
+            residual = torch.where(used.unsqueeze(1), residual, 0)
+        total = residual.transpose(0, 1).flatten(1).sum(1)
+        count = total.new_tensor(self.count.used)
+        if distributed.is_available() and distributed.is_initialized():
+            total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
+            distributed.all_reduce(count)
+        return total / count.clamp(min=1), count > 0
+
+
+class TaskWeighting(Weighting):
+    """A weighting that looks at nothing but the mean residual of each task."""
+
     @abstractmethod
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
         """Turn the mean residual of each task into its share of the loss.
@@ -56,23 +137,6 @@ class Weighting(nn.Module, ABC):
         Tensor
             Share of each task.
         """
-
-    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Describe what is learnt, for an optimiser.
-
-        Parameters
-        ----------
-        lr
-            Learning rate.
-
-        Returns
-        -------
-        list of dict
-            Parameter groups with a learning rate of their own and no weight decay, which would pull a scale towards 1;
-            none where nothing is learnt.
-        """
-        parameters = list(self.parameters())
-        return [{"params": parameters, "lr": lr, "weight_decay": 0.0}] if parameters else []
 
     def forward(
         self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *space"] | None = None
@@ -95,18 +159,59 @@ class Weighting(nn.Module, ABC):
         Raises
         ------
         ValueError
-            If the number of tasks or the shape of the mask does not fit, or the mask is not binary.
+            If the number of tasks or the shape of the mask does not fit, the mask is not binary, or the residual of a
+            voxel to use is not finite.
         """
-        if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
-            raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
-        if mask is None:
-            return self.combine(residual.transpose(0, 1).flatten(1).mean(1)).sum()
-        if mask.shape != residual[:, 0].shape:
-            raise ValueError(f"mask has shape {tuple(mask.shape)}, but {tuple(residual[:, 0].shape)} is needed.")
-        if mask.dtype != torch.bool:
-            if not ((mask == 0) | (mask == 1)).all():
-                raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
-            mask = mask == 1
-        count = mask.sum()
-        total = torch.where(mask.unsqueeze(1), residual, 0).transpose(0, 1).flatten(1).sum(1)
-        return torch.where(count > 0, self.combine(total / count.clamp(min=1)), 0).sum()
+        means, any_used = self._mean(residual, mask)
+        return torch.where(any_used, self.combine(means), 0).sum()
+
+
+class _SumOfProcesses(torch.autograd.Function):
+    """A sum that depends on what each process has; so each one's gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        del ctx
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        del ctx
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def softly_bounded(log_scale: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Leave log-scales between -20 and 20 as they are, and let those beyond grow as slowly as a logarithm.
+
+    A clamp would take the gradient away, and a scale that has slid beyond it would never come back.
+    """
+    beyond = (log_scale.abs() - LIMIT).clamp(min=0)
+    return torch.where(beyond > 0, torch.sign(log_scale) * (LIMIT + torch.log1p(beyond)), log_scale)
+
+
+def _binary(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if mask.shape != shape:
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, but {shape} is needed.")
+    if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
+        raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
+    return mask == 1
+
+
+def _counted(residual: Tensor, used: Tensor | None, *others: Tensor) -> Count:
+    """Count voxels; refuse those to use that are not finite."""
+    n = residual[:, 0].numel()
+    spoiled = ~torch.isfinite(residual).all(1)
+    for other in others:
+        spoiled |= ~torch.isfinite(other).all(1)
+    n_used = n if used is None else int(used.sum())
+    n_spoiled = int(spoiled.sum())
+    harmful = n_spoiled if used is None or not n_spoiled else int((spoiled & used).sum())
+    if harmful:
+        raise ValueError(
+            f"residual is not finite in {harmful} of {n_used} voxels to use: leave them out with mask=, or see why."
+        )
+    return Count(used=n_used, left_out=n - n_used, not_finite=n_spoiled)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
+
+from relaxnet.metrics._region import Voxels, voxels
 
 
 def rmae(map_ms: Any, reference_ms: Any, roi: Any) -> float:
@@ -113,20 +113,6 @@ def limits_of_agreement(map_ms: Any, reference_ms: Any, roi: Any) -> tuple[float
     return mean - half, mean + half
 
 
-def _differences(map_ms: Any, reference_ms: Any, roi: Any) -> NDArray[np.float64]:
-    values, reference, region = (_to_array(a) for a in (map_ms, reference_ms, roi))
-    if not values.shape == reference.shape == region.shape:
-        raise ValueError(
-            f"map_ms {values.shape}, reference_ms {reference.shape} and roi {region.shape} differ in shape."
-        )
-    inside = region == 1
-    if not (inside | (region == 0)).all():
-        raise ValueError("roi holds values other than 0 and 1: pass a comparison, as labels == 5.")
-    if not inside.any():
-        raise ValueError("roi is empty: there is no voxel to compare.")
-    difference: NDArray[np.float64] = values[inside].astype(np.float64) - reference[inside].astype(np.float64)
-    return difference
-
-
-def _to_array(values: Any) -> NDArray[Any]:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+def _differences(map_ms: Any, reference_ms: Any, roi: Any) -> Voxels:
+    values, reference = voxels(roi, map_ms=map_ms, reference_ms=reference_ms)
+    return values - reference

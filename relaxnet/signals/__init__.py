@@ -6,12 +6,13 @@ eliminated, so only T is searched), standard errors and losses follow from it.
 
 :class:`MonoExponential` describes T1rho, T2 and T2* decays, and diffusion with b-values in the place of times;
 :class:`MonoExponentialWithOffset` adds a constant. :class:`InversionRecovery` and :class:`SaturationRecovery` describe
-T1. :func:`add_noise` makes a simulated image as noisy as a magnitude image is.
+T1. :func:`add_noise` makes a simulated image as noisy as a magnitude image is; :func:`rician_mean` tells what that does
+to its mean, and :func:`remove_rician_bias` undoes most of it.
 """
 
 from relaxnet.signals._model import SignalModel
 from relaxnet.signals._mono_exponential import MonoExponential, MonoExponentialWithOffset
-from relaxnet.signals._noise import add_noise
+from relaxnet.signals._noise import add_noise, remove_rician_bias, rician_mean
 from relaxnet.signals._recovery import InversionRecovery, SaturationRecovery
 
 __all__ = [
@@ -21,4 +22,6 @@ __all__ = [
     "SaturationRecovery",
     "SignalModel",
     "add_noise",
+    "remove_rician_bias",
+    "rician_mean",
 ]

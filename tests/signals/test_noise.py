@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -42,3 +43,27 @@ def test_sigma_may_differ_between_images(generator):
 def test_bad_arguments(sigma, kind):
     with pytest.raises(ValueError, match="kind='pink'" if kind == "pink" else "sigma="):
         rx.signals.add_noise(torch.ones(3), sigma, kind=kind)
+
+
+def test_rician_mean_is_that_of_scipy():
+    signal = torch.tensor([0.0, 0.1, 1.0, 3.0, 10.0, 60.0], dtype=torch.float64)
+    expected = scipy.stats.rice.mean(signal.numpy() / 2.0, scale=2.0)
+    np.testing.assert_allclose(rx.signals.rician_mean(signal, 2.0), expected, rtol=1e-9)
+    assert rx.signals.rician_mean(torch.tensor([1e8]), 1e-3).item() == pytest.approx(1e8)
+
+
+def test_removing_the_bias_leaves_little_of_it(generator):
+    clean = torch.full((200_000,), 3.0)
+    noisy = rx.signals.add_noise(clean, 1.0, generator=generator)
+    assert noisy.mean() > 3.15
+    assert rx.signals.remove_rician_bias(noisy, 1.0).median().item() == pytest.approx(3.0, abs=0.03)
+    assert (
+        rx.signals.remove_rician_bias(torch.tensor([0.5, 2.0]), torch.tensor([1.0, 0.0])) == torch.tensor([0, 2])
+    ).all()
+
+
+@pytest.mark.parametrize("sigma", [-1.0, float("nan")])
+def test_noise_levels_that_make_no_sense(sigma):
+    for function in (rx.signals.rician_mean, rx.signals.remove_rician_bias):
+        with pytest.raises(ValueError, match="sigma="):
+            function(torch.ones(3), sigma)

@@ -1,0 +1,109 @@
+"""A learnt Laplace scale for each voxel."""
+
+import math
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from relaxnet.losses._weighting import Weighting, softly_bounded
+
+
+class HeteroscedasticLaplace(Weighting):
+    r"""Weigh each voxel by a Laplace scale that the network predicts, :math:`\overline{r/\sigma + \log 2\sigma}`.
+
+    Parameters
+    ----------
+    beta
+        Each voxel's term is multiplied by :math:`\sigma^\beta`, without gradient. At 0, voxels with a large scale
+        hardly teach any more, and a network may give up on what it finds difficult; at 1, the maps learn as from the
+        plain residual. 0.5 lies between.
+    faithful
+        Whether the maps learn from the plain residual alone, and the scales from a residual without gradient: the maps
+        are then as good as without any scales. The network has to keep the scales' gradient from its encoder
+        (``uncertainty="faithful"`` of :class:`~relaxnet.nets.RelaxationNet`).
+    n_tasks
+        Number of tasks; that of the first residual by default.
+
+    Raises
+    ------
+    ValueError
+        If ``beta`` is not between 0 and 1, or given together with ``faithful``.
+
+    References
+    ----------
+    Huang et al. (2023), eq. (2), "HETEU"; Seitzer et al., *On the pitfalls of heteroscedastic uncertainty estimation
+    with probabilistic neural networks*, ICLR 2022, for ``beta``; Stirn et al., *Faithful heteroscedastic regression
+    with neural networks*, AISTATS 2023, for ``faithful``.
+
+    Examples
+    --------
+    >>> residual, log_scale = torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+    >>> rx.losses.HeteroscedasticLaplace()(residual, log_scale)  # 2 * (1 + log 2)
+    tensor(3.3863)
+    """
+
+    def __init__(self, *, beta: float = 0.0, faithful: bool = False, n_tasks: int | None = None) -> None:
+        super().__init__(n_tasks)
+        if not 0 <= beta <= 1:
+            raise ValueError(f"beta={beta}: it lies between 0 and 1.")
+        if beta and faithful:
+            raise ValueError(f"beta={beta} and faithful=True: choose one of them.")
+        self.beta = beta
+        self.faithful = faithful
+        self._remember("_weights", 1.0)
+        self._weights: Tensor
+
+    @property
+    def weights(self) -> Float[Tensor, " task"]:
+        """Mean inverse scale of each task in the last batch, without gradient."""
+        return self._weights
+
+    def reset(self) -> None:
+        """Forget the last batch: nothing else is kept here, as the scales are the network's."""
+        self._weights.fill_(1)
+
+    def forward(
+        self,
+        residual: Float[Tensor, "batch task *space"],
+        log_scale: Float[Tensor, "batch task *space"],
+        *,
+        mask: Shaped[Tensor, "batch *space"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Weigh the voxels.
+
+        Parameters
+        ----------
+        residual
+            Residual of each task.
+        log_scale
+            Natural logarithm of the scale, in the units of the residual.
+        mask
+            Voxels to use: bool, or zeros and ones; by default all.
+
+        Returns
+        -------
+        Tensor
+            The loss: a sum over the tasks of the mean over the batch and the voxels used; zero without any.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, the mask is not binary, or the residual or the scale of a voxel to use is not finite.
+        """
+        if log_scale.shape != residual.shape:
+            raise ValueError(f"log_scale has shape {tuple(log_scale.shape)}, the residual {tuple(residual.shape)}.")
+        if mask is not None:  # what is left out may be NaN, whose gradient no later choice can stop
+            log_scale = torch.where(torch.isfinite(log_scale) | (mask != 0).unsqueeze(1), log_scale, 0)
+        bounded = softly_bounded(log_scale)
+        weight = torch.exp(-bounded)
+        seen = residual.detach() if self.faithful else residual
+        loss = seen * weight + bounded + math.log(2)
+        if self.beta:
+            loss = loss * torch.exp(self.beta * bounded.detach())
+        if self.faithful:
+            loss = loss + residual
+        means, any_used = self._mean(loss, mask, residual)
+        with torch.no_grad():
+            self._weights.copy_(torch.where(any_used, self._mean(weight.detach(), mask, residual)[0], self._weights))
+        return torch.where(any_used, means, 0).sum()

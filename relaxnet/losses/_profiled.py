@@ -1,0 +1,85 @@
+"""The Laplace scale at its optimum."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relaxnet.losses._weighting import TaskWeighting
+
+_TINY = 1e-12
+
+
+class ProfiledLaplace(TaskWeighting):
+    r"""Weigh tasks by the Laplace scale that fits them best, :math:`\sum_k 1 + \log 2 r_k`.
+
+    The optimum of :math:`r_k/\sigma_k + \log 2\sigma_k` over :math:`\sigma_k` is known, :math:`\sigma_k = r_k`, so
+    nothing has to be learnt and nothing lags behind.
+
+    Parameters
+    ----------
+    momentum
+        Without it, the scale is that of the batch. With it, in [0, 1), the scale is a running mean, of which this is
+        the part that is kept: small batches then do not shake the weights.
+    n_tasks
+        Number of tasks; that of the first residual by default.
+
+    Raises
+    ------
+    ValueError
+        If ``momentum`` is not in [0, 1).
+
+    References
+    ----------
+    Kirchdorfer et al., *Analytical uncertainty-based loss weighting in multi-task learning* (2024).
+
+    Examples
+    --------
+    >>> rx.losses.ProfiledLaplace()(torch.full((1, 2, 4, 4), 0.5))
+    tensor(2.)
+    """
+
+    def __init__(self, *, momentum: float | None = None, n_tasks: int | None = None) -> None:
+        super().__init__(n_tasks)
+        if momentum is not None and not 0 <= momentum < 1:
+            raise ValueError(f"momentum={momentum}: it lies in [0, 1).")
+        self.momentum = momentum
+        self._remember("_scales", 1.0)
+        self.register_buffer("_fresh", torch.tensor(True))
+        self._scales: Tensor
+        self._fresh: Tensor
+
+    @property
+    def weights(self) -> Float[Tensor, " task"]:
+        """Inverse of the scale of each task, 1 before the first batch, without gradient."""
+        return 1 / self._scales
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._scales.fill_(1)
+        self._fresh.fill_(True)
+
+    def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
+        """Take the Laplace negative log-likelihood at its best scale.
+
+        Parameters
+        ----------
+        means
+            Mean residual of each task.
+
+        Returns
+        -------
+        Tensor
+            Negative log-likelihood of each task. A task without any residual has no gradient.
+        """
+        scale = means.clamp(min=_TINY)
+        if self.training and self.count is not None and self.count.used:
+            with torch.no_grad():
+                kept = 0.0 if self._fresh else self.momentum or 0.0
+                self._scales.copy_(kept * self._scales + (1 - kept) * scale)
+                self._fresh.fill_(False)
+        if self.momentum is None:
+            return 1 + torch.log(2 * scale)
+        running = self._scales.to(means.dtype)
+        return means / running + torch.log(running) + math.log(2)

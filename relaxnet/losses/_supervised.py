@@ -1,0 +1,57 @@
+"""The loss of those who have labels."""
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from relaxnet.losses._fixed import FixedWeights
+
+
+def supervised(
+    maps_ms: Float[Tensor, "batch task *space"],
+    reference_ms: Float[Tensor, "batch task *space"],
+    *,
+    mask: Shaped[Tensor, "batch *space"] | None = None,
+) -> Float[Tensor, ""]:
+    r"""Compare maps with labels, :math:`\sum_k \overline{|T_k - T_k^{ref}|}`.
+
+    Labels are the maps of a fit, as in the paper, or the truth of a phantom. Noise of the labels does not average out
+    of what a network learns from them if the same noise is in the images that it sees.
+
+    Parameters
+    ----------
+    maps_ms
+        Relaxation times in ms, one map for each contrast.
+    reference_ms
+        Labels in ms, of the same shape.
+    mask
+        Voxels to use: bool, or zeros and ones; by default all.
+
+    Returns
+    -------
+    Tensor
+        Sum over the contrasts of the mean absolute difference in ms.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or a voxel to use is not finite: a fit leaves NaN where it failed, so pass
+        ``mask=result.ok``, or the like.
+
+    See Also
+    --------
+    HomoscedasticLaplace : Takes ``(maps_ms - reference_ms).abs()`` as a residual, too.
+
+    References
+    ----------
+    Huang et al. (2023), "SL".
+
+    Examples
+    --------
+    >>> maps = torch.full((1, 2, 4, 4), 40.0)
+    >>> rx.losses.supervised(maps, maps + torch.tensor([1.0, -2.0]).reshape(1, 2, 1, 1))
+    tensor(3.)
+    """
+    if maps_ms.shape != reference_ms.shape:
+        raise ValueError(f"maps_ms has shape {tuple(maps_ms.shape)}, reference_ms {tuple(reference_ms.shape)}.")
+    loss: Tensor = FixedWeights((1.0,) * maps_ms.shape[1])((maps_ms - reference_ms).abs(), mask=mask)
+    return loss
