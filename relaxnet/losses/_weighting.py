@@ -48,8 +48,16 @@ class Weighting(nn.Module, ABC):
         """Keep a number for each task, which is part of the state."""
         self.register_buffer(name, torch.full((self.n_tasks or 1,), start))
 
-    def _adopt(self, n_tasks: int) -> None:
-        """Learn the number of tasks."""
+    def adopt(self, n_tasks: int) -> None:
+        """Settle the number of tasks, where it was left open.
+
+        Parameters
+        ----------
+        n_tasks
+            Number of tasks.
+        """
+        if self.n_tasks is not None:
+            return
         self.n_tasks = n_tasks
         for name, values in list(self.named_buffers()):
             if values.ndim:
@@ -60,7 +68,7 @@ class Weighting(nn.Module, ABC):
             len(state_dict[prefix + name]) for name, v in self.named_buffers() if v.ndim and prefix + name in state_dict
         }
         if self.n_tasks is None and lengths - {1}:
-            self._adopt(lengths.pop())
+            self.adopt(lengths.pop())
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
@@ -105,7 +113,7 @@ class Weighting(nn.Module, ABC):
         In a distributed training, sums and counts are those of all processes.
         """
         if self.n_tasks is None and residual.ndim > 1:
-            self._adopt(residual.shape[1])
+            self.adopt(residual.shape[1])
         if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
             raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
         used = None if mask is None else _binary(mask, tuple(residual[:, 0].shape))

@@ -1,55 +1,85 @@
 """The network that answers in milliseconds."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from relaxnet.nets._backbone import Backbone
+from relaxnet.nets._checks import require_known, require_positive
+from relaxnet.nets._heads import bounded_time, laplace_log_scale, positive_amplitude
+from relaxnet.nets._scale import subject_scale
+from relaxnet.nets._seen import Seen, seen_mask
+from relaxnet.nets._space import axes
 from relaxnet.nets._unet import UNet
 from relaxnet.protocol import Protocol
-
-START_MS = 40.0
 
 
 class RelaxationOutput(NamedTuple):
     """What a :class:`RelaxationNet` returns."""
 
-    maps_ms: Float[Tensor, "batch task height width"]
+    maps_ms: Float[Tensor, "batch task *space"]
     """Relaxation times in ms, one map for each contrast of the protocol."""
+    valid: Bool[Tensor, "batch *space"]
+    """Where all images that the network saw are finite, and not all of them zero."""
+    log_scale: Float[Tensor, "batch task *space"] | None = None
+    """Natural logarithm of a Laplace scale for each contrast, which is in the units of the images; None without
+    ``uncertainty``."""
+    m0: Float[Tensor, "batch 1 *space"] | None = None
+    """Amplitude at time zero, above zero, in the units of the images; None without ``amplitude``."""
 
 
 class RelaxationNet(nn.Module):
-    r"""A U-Net from a few images to one relaxation-time map for each contrast.
+    r"""A network from a few images to one relaxation-time map for each contrast.
 
-    **Normalisation.** All images of a subject are divided by one number, their common root mean square. The ratio of
+    **Normalisation.** All images of a subject are divided by one number s, their common root mean square. The ratio of
     two images, which holds T, is untouched, and maps do not change when the images are multiplied by a constant.
-    Nothing has to be undone at the output, because T does not depend on the scale.
+    Values that are not finite become zero before anything else, so that their neighbours are not lost.
 
-    **Head.** With the network's output z and the bounds [a, b],
+    **Heads.** With the network's outputs z and the bounds [a, b],
 
-    .. math:: \log T = \log a + \operatorname{sigmoid}(z + z_0) \log(b / a),
+    .. math::
+        \log T &= \log a + \operatorname{sigmoid}(z_T + z_0) \log(b / a), \\
+        M_0 &= s \operatorname{softplus}(z_M + \log(e - 1)), \\
+        \log \sigma &= 10 \tanh(z_\sigma / 10) + \log s,
 
     where :math:`z_0` makes z = 0 a T of 40 ms, a plausible value to start from. Every T lies within the
-    bounds, whatever the weights.
+    bounds, whatever the weights. The other two start near s, and carry the units of the images.
+
+    **Any subset.** With ``inputs="any"``, one network serves every input set. It takes all images of the protocol, is
+    told with each call which of them it may see, and gets a channel of zeros or ones beside each image that says so.
+    What it may not see has no influence, and may be NaN.
 
     Parameters
     ----------
     protocol
         What was acquired.
     inputs
-        Which images the network sees: a key of :attr:`Protocol.input_sets`, or channel numbers.
-    base, depth
-        Size of the :class:`UNet`.
+        Which images the network sees: a key of :attr:`Protocol.input_sets`, channel numbers, or ``"any"``.
+    base, depth, norm, up
+        Options of the :class:`UNet`. A ``backbone`` made elsewhere has its own.
+    dims
+        2 for images (batch, channel, height, width), 3 for volumes (batch, channel, depth, height, width).
     bounds_ms
         Shortest and longest relaxation time that the network can answer with.
+    uncertainty
+        ``"heteroscedastic"`` lets a second decoder answer with the logarithm of a Laplace scale for each voxel;
+        ``"faithful"`` does so, too, but keeps the gradient of the scales from the encoder, see
+        :class:`~relaxnet.losses.HeteroscedasticLaplace`.
+    amplitude
+        Whether the network answers with the amplitude at time zero, too.
+    backbone
+        A network made elsewhere, wrapped by :func:`as_backbone`, in place of the U-Net.
 
     Raises
     ------
     ValueError
-        If ``inputs`` is not in the protocol, or the bounds make no sense.
+        If ``inputs`` is not in the protocol, the bounds make no sense, an option is unknown, or the backbone has other
+        channels than are needed.
 
     Examples
     --------
@@ -58,6 +88,12 @@ class RelaxationNet(nn.Module):
     (0, 1, 4)
     >>> images = torch.rand(1, 7, 32, 40)
     >>> net(images[:, net.input_channels]).maps_ms.shape
+    torch.Size([1, 2, 32, 40])
+
+    One network for every input set:
+
+    >>> net = rx.nets.RelaxationNet(rx.protocols.LIVER_T1RHO_T2, inputs="any", base=4, depth=2)
+    >>> net(images, seen="long").maps_ms.shape
     torch.Size([1, 2, 32, 40])
     """
 
@@ -68,7 +104,13 @@ class RelaxationNet(nn.Module):
         *,
         base: int = 16,
         depth: int = 4,
+        dims: Literal[2, 3] = 2,
+        norm: Literal["batch", "group"] = "batch",
+        up: Literal["transposed", "bilinear"] = "transposed",
         bounds_ms: tuple[float, float] = (5.0, 400.0),
+        uncertainty: Literal["heteroscedastic", "faithful"] | None = None,
+        amplitude: bool = False,
+        backbone: nn.Module | None = None,
     ) -> None:
         super().__init__()
         low, high = bounds_ms
@@ -76,82 +118,253 @@ class RelaxationNet(nn.Module):
             raise ValueError(
                 f"bounds_ms={bounds_ms}: give the shortest and the longest T, with 0 < shortest < longest."
             )
+        require_known("dims", dims, 2, 3)
+        require_known("uncertainty", uncertainty, "heteroscedastic", "faithful", None)
         self.protocol = protocol
-        self.input_channels = protocol.channels(inputs)
+        self.any_subset = isinstance(inputs, str) and inputs == "any"
+        self.input_channels = tuple(range(protocol.n_images)) if self.any_subset else protocol.channels(inputs)
+        self.dims = dims
         self.bounds_ms = (float(low), float(high))
-        self.backbone = UNet(len(self.input_channels), len(protocol.names), base=base, depth=depth)
-        self._size = {"base": base, "depth": depth}
-        # Where 40 ms lies outside the bounds or close to one, start away from them: the sigmoid is flat there.
-        fraction = min(max(math.log(START_MS / low) / math.log(high / low), 0.1), 0.9)
-        self._shift = math.log(fraction / (1 - fraction))
+        self.uncertainty = uncertainty
+        self.amplitude = amplitude
+        self._size = {"base": base, "depth": depth, "norm": norm, "up": up}
+        n_inputs = len(self.input_channels) * (2 if self.any_subset else 1)
+        n_tasks = len(protocol.names)
+        self._answers = (n_tasks, int(amplitude), n_tasks if uncertainty else 0)
+        if backbone is None:
+            decoders = (n_tasks + amplitude, n_tasks) if uncertainty else n_tasks + amplitude
+            detached = (1,) if uncertainty == "faithful" else ()
+            self.backbone: nn.Module = UNet(
+                n_inputs, decoders, base=base, depth=depth, dims=dims, norm=norm, up=up, detached=detached
+            )
+        else:
+            self.backbone = _checked(backbone, n_inputs, self._answers)
 
-    def scale(self, images: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch 1 1 1"]:
+    def scale(self, images: Float[Tensor, "batch channel *space"], seen: Seen = None) -> Float[Tensor, "batch 1 *_"]:
         """Tell the number that each subject's images are divided by.
 
         Parameters
         ----------
         images
-            The images that the network sees.
+            The images of :attr:`input_channels`, in that order.
+        seen
+            As for the network itself.
 
         Returns
         -------
         Tensor
-            Their root mean square over channels and voxels; 1 where all of them are zero.
+            The root mean square over the finite values of all images that the network sees; 1 where they are zero.
         """
-        rms = images.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        return torch.where(rms > 0, rms, 1)
+        return subject_scale(*_look(images, self._mask(images, seen)))
 
-    def forward(self, images: Float[Tensor, "batch channel height width"]) -> RelaxationOutput:
+    def forward(self, images: Float[Tensor, "batch channel *space"], seen: Seen = None) -> RelaxationOutput:
         """Map the relaxation times.
 
         Parameters
         ----------
         images
             The images of :attr:`input_channels`, in that order, in any unit.
+        seen
+            Which of them the network may see, if it was made for any subset: a key of :attr:`Protocol.input_sets`,
+            channel numbers, a sequence with one of these for each sample, or a mask (batch, channel). By default all.
 
         Returns
         -------
         RelaxationOutput
-            Maps in ms, in the order of the contrasts.
+            Maps in ms, in the order of the contrasts, and what else the network was made to answer.
 
         Raises
         ------
         ValueError
-            If the number of images is another.
+            If the number of images is another, or ``seen`` is not in the protocol or given to a network of fixed
+            inputs.
         """
-        if images.ndim != 4 or images.shape[1] != len(self.input_channels):
+        mask = self._mask(images, seen)
+        shown, counted = _look(images, mask)
+        scale = subject_scale(shown, counted)
+        features = shown / scale
+        if self.any_subset:
+            features = torch.cat([features, mask.to(features.dtype).expand_as(features)], dim=1)
+        answers = self.backbone(features)
+        if not isinstance(answers, Tensor):
+            answers = torch.cat(answers, dim=1)
+        # Back from the lower precision that autocast may have used.
+        z_times, z_amplitude, z_scale = torch.split(answers.to(scale.dtype), list(self._answers), dim=1)
+        return RelaxationOutput(
+            maps_ms=bounded_time(z_times, self.bounds_ms),
+            valid=(counted | ~mask).all(dim=1) & (shown != 0).any(dim=1),
+            log_scale=laplace_log_scale(z_scale, scale) if self.uncertainty else None,
+            m0=positive_amplitude(z_amplitude, scale) if self.amplitude else None,
+        )
+
+    def predict(
+        self,
+        images: Shaped[Tensor, "slice image *space"],
+        *,
+        protocol: Protocol | None = None,
+        seen: Seen = None,
+        batch_size: int = 8,
+    ) -> dict[str, Float[Tensor, "slice *space"]]:
+        r"""Map the relaxation times of many slices, a few at a time, without gradients.
+
+        Parameters
+        ----------
+        images
+            All images of the protocol, of which the network picks its own, or its own alone. On the network's device.
+        protocol
+            What the images were acquired with, to make sure that it is what the network has learnt.
+        seen
+            Which images the network may see, if it was made for any subset. A sequence or mask has one row a slice.
+        batch_size
+            Slices at a time.
+
+        Returns
+        -------
+        dict
+            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network answers with it. A
+            voxel of which an image is not finite is NaN; its neighbours are not lost.
+
+        Raises
+        ------
+        ValueError
+            If the number of images is neither of the two, the images are on another device, or the protocol is another.
+        """
+        if protocol is not None and not _alike(protocol, self.protocol):
+            raise ValueError(f"protocol is {_show(protocol)}: the network was made for {_show(self.protocol)}.")
+        require_positive(batch_size=batch_size)
+        n_all, n_own = self.protocol.n_images, len(self.input_channels)
+        if images.ndim != self.dims + 2 or images.shape[1] not in (n_all, n_own):
             raise ValueError(
-                f"images has shape {tuple(images.shape)}: (batch, {len(self.input_channels)}, height, width) is needed,"
-                f" images[:, {self.input_channels}] of the protocol."
+                f"images has shape {tuple(images.shape)}: (slice, image, {axes(self.dims)}) is needed, with all "
+                f"{n_all} images of the protocol, or the {n_own} that the network sees."
             )
-        low, high = self.bounds_ms
-        fraction = torch.sigmoid(self.backbone(images / self.scale(images)) + self._shift)
-        return RelaxationOutput(maps_ms=low * torch.exp(fraction * math.log(high / low)))
+        weight = next(self.parameters())
+        if images.device != weight.device:
+            raise ValueError(
+                f"images are on {images.device}, the network is on {weight.device}: bring them to one device."
+            )
+        inputs = images[:, self.input_channels] if images.shape[1] == n_all else images
+        parts = []
+        with torch.no_grad(), _evaluating(self):
+            mask = self._mask(inputs, seen)
+            for some, seen_here in zip(torch.split(inputs, batch_size), torch.split(mask, batch_size), strict=True):
+                part = some.to(weight.dtype)
+                output = self(part, seen_here.flatten(1) if self.any_subset else None)
+                answer = output.maps_ms if output.m0 is None else torch.cat([output.maps_ms, output.m0], dim=1)
+                finite = (torch.isfinite(part) | ~seen_here).all(dim=1, keepdim=True)
+                parts.append(torch.where(finite, answer, torch.nan))
+        maps = torch.cat(parts)
+        return {name: maps[:, k] for k, name in enumerate(self.protocol.names + ("m0",) * self.amplitude)}
 
     @property
     def config(self) -> dict[str, Any]:
-        """All that is needed to make this network again, but for its weights, in plain values."""
+        """All that is needed to make this network again, but for its weights, in plain values.
+
+        A backbone made elsewhere is described by the name of its class.
+        """
         return {
             "protocol": self.protocol.to_dict(),
-            "inputs": list(self.input_channels),
+            "inputs": "any" if self.any_subset else list(self.input_channels),
             "bounds_ms": list(self.bounds_ms),
+            "dims": self.dims,
+            "uncertainty": self.uncertainty,
+            "amplitude": self.amplitude,
+            "backbone": self.backbone.name if isinstance(self.backbone, Backbone) else None,
             **self._size,
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RelaxationNet":
+    def from_config(cls, config: dict[str, Any], backbone: nn.Module | None = None) -> "RelaxationNet":
         """Make the network that :attr:`config` described, with fresh weights.
 
         Parameters
         ----------
         config
             What :attr:`config` returned.
+        backbone
+            The backbone, if it was made elsewhere, wrapped by :func:`as_backbone`.
 
         Returns
         -------
         RelaxationNet
             The network.
+
+        Raises
+        ------
+        ValueError
+            If the configuration describes another backbone.
         """
         options = dict(config)
         protocol = Protocol.from_dict(options.pop("protocol"))
-        return cls(protocol, options.pop("inputs"), bounds_ms=tuple(options.pop("bounds_ms")), **options)
+        needed = options.pop("backbone", None)
+        came = backbone.name if isinstance(backbone, Backbone) else None
+        if came != needed:
+            raise ValueError(
+                f"backbone={came}: the configuration describes a network around "
+                + (f"{needed}; make it, wrap it by as_backbone, and pass it." if needed else "relaxnet's own UNet.")
+            )
+        bounds_ms = tuple(options.pop("bounds_ms"))
+        return cls(protocol, options.pop("inputs"), bounds_ms=bounds_ms, backbone=backbone, **options)
+
+    def _mask(self, images: Tensor, seen: Seen) -> Tensor:
+        """Check the images, and tell which of them the network may see: (batch, channel, 1, ...)."""
+        channels = len(self.input_channels)
+        if images.ndim != self.dims + 2 or images.shape[1] != channels:
+            raise ValueError(
+                f"images has shape {tuple(images.shape)}: (batch, {channels}, {axes(self.dims)}) is needed,"
+                f" images[:, {self.input_channels}] of the protocol."
+            )
+        if self.any_subset:
+            mask = seen_mask(self.protocol, seen, len(images)).to(images.device)
+        elif seen is None:
+            mask = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
+        else:
+            raise ValueError(
+                f"seen={seen!r}: this network always sees the images {self.input_channels}; leave it out, or make a "
+                f"network with inputs='any'."
+            )
+        return mask.reshape(*mask.shape, *[1] * self.dims)
+
+
+def _look(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Replace what may not be seen, or is not finite, by zero; and tell what is left."""
+    counted = torch.isfinite(images) & mask
+    return torch.where(counted, images, 0), counted
+
+
+@contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """Let a network map rather than learn for a while; then each part of it goes back to what it did."""
+    learning = [module for module in net.modules() if module.training]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module in learning:
+            module.training = True
+
+
+def _checked(backbone: nn.Module, n_inputs: int, answers: tuple[int, int, int]) -> Backbone:
+    if not isinstance(backbone, Backbone):
+        raise ValueError(f"backbone is a {type(backbone).__name__}: wrap it by relaxnet.nets.as_backbone.")  # noqa: TRY004
+    if (backbone.in_channels, backbone.out_channels) != (n_inputs, sum(answers)):
+        raise ValueError(
+            f"backbone {backbone.name} takes {backbone.in_channels} channels and returns {backbone.out_channels}: "
+            f"{n_inputs} and {sum(answers)} are needed ({answers[0]} relaxation times, {answers[1]} amplitudes, "
+            f"{answers[2]} scales)."
+        )
+    return backbone
+
+
+def _alike(one: Protocol, other: Protocol) -> bool:
+    """Compare protocols, forgiving the rounding of times that were once in seconds."""
+    return (one.names, one.shared_first) == (other.names, other.shared_first) and all(
+        len(a.times_ms) == len(b.times_ms)
+        and all(math.isclose(s, t, rel_tol=1e-6) for s, t in zip(a.times_ms, b.times_ms, strict=True))
+        for a, b in zip(one.contrasts, other.contrasts, strict=True)
+    )
+
+
+def _show(protocol: Protocol) -> str:
+    times = ", ".join(f"{contrast.name} {contrast.times_ms} ms" for contrast in protocol.contrasts)
+    return f"{times}, shared_first={protocol.shared_first}"

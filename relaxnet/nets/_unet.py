@@ -1,33 +1,49 @@
 """The backbone."""
 
-from einops import pack
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
+
+from relaxnet.nets._checks import require_known, require_positive
+from relaxnet.nets._space import axes, crop, pad
 
 
 class UNet(nn.Module):
-    """A U-Net for images of any height and width.
+    """A U-Net for images of any size in two or three dimensions, with one decoder or several.
 
-    Two convolutions a level, each followed by batch normalisation and a ReLU; max-pooling down, transposed convolutions
-    up; skip connections by concatenation. Images whose sides are not multiples of ``2**depth`` are padded by repeating
-    their edge, and the result is cropped.
+    Two convolutions a level, each followed by a normalisation and a ReLU; max-pooling down, enlargement up; skip
+    connections by concatenation. Images whose sides are not multiples of ``2**depth`` are padded by repeating their
+    edge, and the result is cropped. Several decoders read one common encoder: what is asked of one cannot disturb
+    another's last layers, yet all learn the same features.
 
     Parameters
     ----------
     in_channels
         Channels of the input.
     out_channels
-        Channels of the output, which has no activation.
+        Channels of the output, which has no activation; a tuple of them makes one decoder for each.
     base
         Channels of the first level; they double at each level below.
     depth
         Number of times that the image is halved.
+    dims
+        2 for images (batch, channel, height, width), 3 for volumes (batch, channel, depth, height, width).
+    norm
+        ``"batch"``, or ``"group"``, which does not depend on the rest of the batch and so suits small ones: 8 groups
+        or fewer, of two channels at least.
+    up
+        ``"transposed"`` convolutions, or ``"bilinear"`` interpolation (trilinear in three dimensions), which cannot
+        leave a checkerboard.
 
     Raises
     ------
     ValueError
-        If one of these is below 1.
+        If a number is below 1, or an option is none of those named here.
 
     References
     ----------
@@ -40,75 +56,119 @@ class UNet(nn.Module):
     >>> net = rx.nets.UNet(in_channels=3, out_channels=2, base=4, depth=3)
     >>> net(torch.zeros(1, 3, 37, 50)).shape
     torch.Size([1, 2, 37, 50])
+    >>> net = rx.nets.UNet(in_channels=3, out_channels=(2, 1), base=4, depth=2, dims=3, norm="group")
+    >>> [output.shape for output in net(torch.zeros(1, 3, 8, 9, 10))]
+    [torch.Size([1, 2, 8, 9, 10]), torch.Size([1, 1, 8, 9, 10])]
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, base: int = 16, depth: int = 4) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | tuple[int, ...],
+        *,
+        base: int = 16,
+        depth: int = 4,
+        dims: int = 2,
+        norm: Literal["batch", "group"] = "batch",
+        up: Literal["transposed", "bilinear"] = "transposed",
+        detached: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
-        for name, value in {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "base": base,
-            "depth": depth,
-        }.items():
-            if value < 1:
-                raise ValueError(f"{name}={value}: at least 1 is needed.")
+        outputs = (out_channels,) if isinstance(out_channels, int) else tuple(out_channels)
+        require_positive(in_channels=in_channels, out_channels=min(outputs, default=0), base=base, depth=depth)
+        require_known("dims", dims, 2, 3)
+        require_known("norm", norm, "batch", "group")
+        require_known("up", up, "transposed", "bilinear")
         self.in_channels = in_channels
+        self.out_channels = out_channels
         self.depth = depth
+        self.dims = dims
+        self.detached = detached
         widths = [base * 2**level for level in range(depth + 1)]
-        self.down = nn.ModuleList(
-            _convolutions(before, after) for before, after in zip([in_channels, *widths], widths, strict=False)
-        )
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(2 * width, width, kernel_size=2, stride=2) for width in reversed(widths[:-1])
-        )
-        self.merge = nn.ModuleList(_convolutions(2 * width, width) for width in reversed(widths[:-1]))
-        self.head = nn.Conv2d(base, out_channels, kernel_size=1)
+        self.down = nn.ModuleList(_convolutions(*pair, dims, norm) for pair in pairwise([in_channels, *widths]))
+        self.pool = _layer("MaxPool", dims)(2)
+        self.decoders = nn.ModuleList(_Decoder(widths, channels, dims, norm, up) for channels in outputs)
 
     def forward(
-        self, images: Float[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch output height width"]:
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch _ *space"] | tuple[Float[Tensor, "batch _ *space"], ...]:
         """Run the network.
 
         Parameters
         ----------
         images
-            Images of any height and width.
+            Images of any size.
 
         Returns
         -------
-        Tensor
-            Features of the same height and width.
+        Tensor or tuple of Tensor
+            Features of the same size; one tensor for each decoder where ``out_channels`` is a tuple.
 
         Raises
         ------
         ValueError
-            If the number of channels is not ``in_channels``.
+            If the number of channels is not ``in_channels``, or that of the axes does not fit ``dims``.
         """
-        if images.ndim != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"images has shape {tuple(images.shape)}: (batch, {self.in_channels}, height, width) is needed."
-            )
-        height, width = images.shape[-2:]
-        step = 2**self.depth
-        features = functional.pad(images, (0, -width % step, 0, -height % step), mode="replicate")
-        skips = []
+        if images.ndim != self.dims + 2 or images.shape[1] != self.in_channels:
+            needed = f"(batch, {self.in_channels}, {axes(self.dims)})"
+            raise ValueError(f"images has shape {tuple(images.shape)}: {needed} is needed.")
+        features = pad(images, 2**self.depth)
+        levels = []
         for level, convolve in enumerate(self.down):
-            features = convolve(features if level == 0 else functional.max_pool2d(features, 2))
-            skips.append(features)
-        skips.pop()
-        for enlarge, convolve in zip(self.up, self.merge, strict=True):
-            features = convolve(pack([enlarge(features), skips.pop()], "b * h w")[0])
+            features = convolve(self.pool(features) if level else features)
+            levels.append(features)
+        apart = [features.detach() for features in levels] if self.detached else levels
+        outputs = tuple(
+            crop(decoder(apart if k in self.detached else levels), images.shape[2:])
+            for k, decoder in enumerate(self.decoders)
+        )
+        return outputs[0] if isinstance(self.out_channels, int) else outputs
+
+
+class _Decoder(nn.Module):
+    """The way up, from the features of all levels."""
+
+    def __init__(self, widths: list[int], out_channels: int, dims: int, norm: str, up: str) -> None:
+        super().__init__()
+        steps = list(pairwise(reversed(widths)))
+        self.up = nn.ModuleList(_enlargement(*step, dims, up) for step in steps)
+        self.merge = nn.ModuleList(_convolutions(*step, dims, norm) for step in steps)
+        self.head = _layer("Conv", dims)(widths[0], out_channels, kernel_size=1)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        features, *skips = reversed(levels)
+        for enlarge, merge, skip in zip(self.up, self.merge, skips, strict=True):
+            features = merge(torch.cat([enlarge(features), skip], dim=1))
         output: Tensor = self.head(features)
-        return output[..., :height, :width]
+        return output
 
 
-def _convolutions(before: int, after: int) -> nn.Sequential:
+def _enlargement(before: int, after: int, dims: int, up: str) -> nn.Module:
+    if up == "transposed":
+        return _layer("ConvTranspose", dims)(before, after, kernel_size=2, stride=2)
+    interpolate = nn.Upsample(scale_factor=2, mode="bilinear" if dims == 2 else "trilinear")
+    # A convolution of one voxel and an interpolation may change places; on the small image it is cheaper.
+    return nn.Sequential(_layer("Conv", dims)(before, after, kernel_size=1), interpolate)
+
+
+def _convolutions(before: int, after: int, dims: int, norm: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (before, after):
-        # The bias would be taken away again by the normalisation.
-        layers += [
-            nn.Conv2d(channels, after, kernel_size=3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(inplace=True),
-        ]
+        # The normalisation, which is affine, brings the bias.
+        convolution = _layer("Conv", dims)(channels, after, kernel_size=3, padding=1, bias=False)
+        layers += [convolution, _normalisation(after, dims, norm), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
+
+
+def _normalisation(channels: int, dims: int, norm: str) -> nn.Module:
+    if norm == "batch":
+        return _layer("BatchNorm", dims)(channels)
+    # Two channels a group at least: alone, a channel would lose its mean and spread, and with them what sets it apart
+    # from another. That, between two images, is the signal.
+    return nn.GroupNorm(max(math.gcd(16, channels) // 2, 1), channels)
+
+
+def _layer(name: str, dims: int) -> Callable[..., nn.Module]:
+    """Find the layer of that many dimensions: ``_layer("Conv", 3)`` is ``nn.Conv3d``."""
+    layer: Callable[..., nn.Module] = getattr(nn, f"{name}{dims}d")
+    return layer

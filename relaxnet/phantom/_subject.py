@@ -49,6 +49,11 @@ class Subject:
         """Name in the manner of BIDS, ``"sub-001"`` for the first subject."""
         return f"sub-{self.index + 1:03d}"
 
+    @property
+    def clean(self) -> Float[Tensor, "slice image height width"]:
+        """The images without their noise."""
+        return decays(self.truth, self.protocol)
+
     def __repr__(self) -> str:
         slices, images, height, width = self.images.shape
         return (

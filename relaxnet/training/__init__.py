@@ -1,13 +1,15 @@
 """Training without labels, and what comes out of it.
 
 :func:`train` takes a cohort and returns a :class:`Trained` network, ready to map new images, to be saved, and to be
-loaded again with :func:`load`. How large the network is and how long it trains stands in a :class:`Preset`.
+loaded again with :func:`load`. What it is taught by stands in a :class:`Loss`, how large the network is and how long it
+trains in a :class:`Preset`.
 
 Lightning runs the training and is imported by :func:`train` alone (extra ``train``).
 """
 
+from relaxnet.training._objectives import LOSSES, Loss, LossName
 from relaxnet.training._presets import PRESETS, Preset, PresetName
 from relaxnet.training._train import train
 from relaxnet.training._trained import Trained, load
 
-__all__ = ["PRESETS", "Preset", "PresetName", "Trained", "load", "train"]
+__all__ = ["LOSSES", "PRESETS", "Loss", "LossName", "Preset", "PresetName", "Trained", "load", "train"]

@@ -1,4 +1,4 @@
-"""Random rotation and translation of a batch."""
+"""Random rotations, translations and reflections of a batch."""
 
 import math
 
@@ -43,3 +43,26 @@ def random_affine(
     matrix = torch.stack(rows, dim=1).reshape(n, 2, 3)
     grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def random_flip(
+    images: Float[Tensor, "batch image height width"], *, generator: torch.Generator
+) -> Float[Tensor, "batch image height width"]:
+    """Mirror half of the subjects left to right, and half of them top to bottom.
+
+    Parameters
+    ----------
+    images
+        Images; those of one subject must stay aligned.
+    generator
+        Source of random numbers on the processor.
+
+    Returns
+    -------
+    Tensor
+        Images of the same shape, not interpolated.
+    """
+    for axis in (-1, -2):
+        chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+        images = torch.where(chosen.reshape(-1, 1, 1, 1), images.flip(axis), images)
+    return images

@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from relaxnet._files import replacing
+from relaxnet.nets import RelaxationNet
 from relaxnet.training._module import VALIDATION, RelaxationModule
 
 
 class BestWeights(Callback):
     """Keep the weights of the epoch with the smallest validation residual, and the history of all epochs.
 
-    Both are part of a saved run, so that a resumed one forgets nothing.
+    Both are part of a saved run, so that a resumed one forgets nothing. Where nothing is watched, the last epoch counts
+    as the best.
+
+    Parameters
+    ----------
+    each_epoch
+        Is called with the number of each epoch, the network as it is then, and what was noted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, each_epoch: Callable[[int, RelaxationNet, dict[str, float]], None] | None = None) -> None:
+        self.each_epoch = each_epoch
         self.residual = float("inf")
         self.weights: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Note the epoch; keep its weights if they are the best so far.
 
         Parameters
@@ -33,14 +42,16 @@ class BestWeights(Callback):
         trainer, pl_module
             What Lightning passes.
         """
-        if trainer.sanity_checking or not isinstance(pl_module, RelaxationModule):
+        if not isinstance(pl_module, RelaxationModule):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scales = zip(pl_module.net.protocol.names, pl_module.weighting.scales.tolist(), strict=True)
         self.history.append({"epoch": pl_module.current_epoch, **metrics, **{f"scale_{k}": v for k, v in scales}})
-        if metrics[VALIDATION] < self.residual:
-            self.residual = metrics[VALIDATION]
-            self.weights = copy.deepcopy(pl_module.net.state_dict())
+        if metrics.get(VALIDATION, -float("inf")) < self.residual or VALIDATION not in metrics:
+            self.residual = metrics.get(VALIDATION, self.residual)
+            self.weights = copy.deepcopy(pl_module.best_guess.state_dict())
+        if self.each_epoch is not None:
+            self.each_epoch(pl_module.current_epoch, pl_module.best_guess, self.history[-1])
 
     def state_dict(self) -> dict[str, Any]:
         """Describe the callback for a saved run.
@@ -128,10 +139,11 @@ class ShowProgress(Callback):
         """
         del pl_module
         done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
-        residual = f"{float(trainer.callback_metrics[VALIDATION]):.4f}"
+        what = VALIDATION if VALIDATION in trainer.callback_metrics else "residual"
+        residual = f"{float(trainer.callback_metrics[what]):.4f}"
         self.bar.update(self.task, completed=done, residual=residual)
         if not self.console.is_terminal and (done % max(1, total // 10) == 0 or done == total):
-            self.console.print(f"training: epoch {done} of {total}, validation residual {residual}")
+            self.console.print(f"training: epoch {done} of {total}, {what.replace('val_', 'validation ')} {residual}")
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Finish.

@@ -1,61 +1,86 @@
 """The training step, for Lightning. Importing this module imports Lightning."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler, TensorDataset
+from torch.optim.swa_utils import AveragedModel
 
-from relaxnet.losses import PairwiseConstraint, Weighting
+from relaxnet.losses import DynamicWeightAverage, HeteroscedasticLaplace, Weighting
 from relaxnet.nets import RelaxationNet
-from relaxnet.training._augment import random_affine
+from relaxnet.signals import add_noise
+from relaxnet.training._augment import random_affine, random_flip
+from relaxnet.training._data import Batch, mix
+from relaxnet.training._objectives import Comparison, Loss, usable
 from relaxnet.training._presets import Preset
 
 VALIDATION = "val_residual"
+WATCHED = Loss("pairwise", unseen=True, remove_bias=True)
+"""What tells how good a network is without the truth: the images that it does not see have a noise of their own, and
+orthogonal pairs have no bias."""
 
 
 class RelaxationModule(lightning.LightningModule):
-    """Teach a network by the decay law.
+    """Teach a network.
 
-    What is minimised is the weighted residual; what is watched is the plain one, because a weighted loss also falls
-    when a scale does.
+    What is minimised is the weighted residual. What is watched is another one, the same for all losses and weightings:
+    a weighted loss also falls when a scale does, and a residual of images that the network sees also falls when it
+    learns to reproduce their noise.
 
     Parameters
     ----------
     net
         The network to train.
+    loss
+        What it is taught by.
     weighting
         How its tasks are balanced.
     preset
         Settings of the optimiser.
     seed
         Of the augmentation, which depends on nothing but the seed and the number of the step.
+    fresh_noise
+        Whether to add noise to the training images, new in each step.
     """
 
-    def __init__(self, net: RelaxationNet, weighting: Weighting, preset: Preset, seed: int) -> None:
+    def __init__(
+        self, net: RelaxationNet, loss: Loss, weighting: Weighting, preset: Preset, seed: int, *, fresh_noise: bool
+    ) -> None:
         super().__init__()
         self.net = net
-        self.constraint = PairwiseConstraint(net.protocol)
+        self.compare = Comparison(loss, net, weighting)
+        self.watch = Comparison(watched(net), net)
         self.weighting = weighting
         self.preset = preset
         self.seed = seed
+        self.fresh_noise = fresh_noise
+        self.averaged = AveragedModel(net, avg_fn=self._average, use_buffers=True) if preset.averaging else None
+        if self.averaged is not None:
+            self.averaged.requires_grad_(requires_grad=False)
 
-    def _residual(self, images: Tensor) -> Tensor:
-        inputs = images[:, self.net.input_channels]
-        # In units of the network's own normalisation a strong receiver weighs no more than a weak one.
-        residual: Tensor = self.constraint(self.net(inputs).maps_ms, images / self.net.scale(inputs))
-        return residual
+    @property
+    def best_guess(self) -> RelaxationNet:
+        """The network to be used: that of the averaged weights, where there is one."""
+        net = self.net if self.averaged is None else self.averaged.module
+        assert isinstance(net, RelaxationNet)  # noqa: S101 (for the type checker)
+        return net
 
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+    def _average(self, mean: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
+        if not mean.is_floating_point():
+            return new
+        # An average over few steps at first, which forgets the beginning.
+        decay = min(self.preset.averaging, (1 + int(n)) / (10 + int(n)))
+        return mean + (new - mean) * (1 - decay)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch.
 
         Parameters
         ----------
         batch
-            All images of some slices, and the numbers of these slices.
+            All images of some slices, and what belongs to them.
         batch_idx
             Number of the batch in the epoch.
 
@@ -69,37 +94,96 @@ class RelaxationModule(lightning.LightningModule):
         FloatingPointError
             If the loss is not finite; the message names the slices.
         """
-        images, slices = batch
-        if self.preset.max_degrees or self.preset.max_shift:
-            images = random_affine(
-                images,
-                max_degrees=self.preset.max_degrees,
-                max_shift=self.preset.max_shift,
-                generator=torch.Generator().manual_seed(_mix(self.seed, self.current_epoch, batch_idx)),
-            )
-        loss: Tensor = self.weighting(self._residual(images))
-        if not torch.isfinite(loss):
+        generator = torch.Generator().manual_seed(mix(self.seed, self.current_epoch, batch_idx))
+        batch = self._augmented(batch, generator)
+        images = batch["images"]
+        seen = None
+        if self.net.any_subset:
+            sets = list(self.net.protocol.input_sets)
+            seen = [sets[int(k)] for k in torch.randint(len(sets), (len(images),), generator=generator)]
+        inputs = images[:, self.net.input_channels]
+        output, scale = self.net(inputs, seen), self.net.scale(inputs, seen)
+        residual = self.compare(output, images, scale, batch["sigma"], batch.get("labels"), seen)
+        mask = usable(output, images)
+        if "labelled" in batch:
+            mask = mask & (batch["labelled"] > 0.99)
+        finite = bool(torch.isfinite(residual).all())
+        if finite:
+            if isinstance(self.weighting, HeteroscedasticLaplace):
+                loss: Tensor = self.weighting(residual, output.log_scale - torch.log(scale), mask=mask)
+            else:
+                loss = self.weighting(residual, mask=mask)
+            finite = bool(torch.isfinite(loss))
+        if not finite:
             raise FloatingPointError(
-                f"The loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_idx}, training slices "
-                f"{slices.tolist()}. Look for images that are not finite or all zero, or lower the learning rate."
+                f"The loss is not finite in epoch {self.current_epoch}, batch {batch_idx}, training slices "
+                f"{batch['slice'].tolist()}. Look for images that are all zero, or lower the learning rate."
             )
+        self.log("residual", residual.detach().abs().mean(), on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 
-    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
-        """Note the unweighted residual of a batch.
+    def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Rotate, shift and flip the slices, all that belongs to one alike; add noise last, which must stay white."""
+        preset, images = self.preset, batch["images"]
+        if preset.max_degrees or preset.max_shift or preset.flips:
+            extra = [batch[name].to(images) for name in ("labels", "labelled") if name in batch]
+            stack = torch.cat([images, *(x if x.ndim == images.ndim else x.unsqueeze(1) for x in extra)], dim=1)
+            if preset.max_degrees or preset.max_shift:
+                stack = random_affine(
+                    stack, max_degrees=preset.max_degrees, max_shift=preset.max_shift, generator=generator
+                )
+            if preset.flips:
+                stack = random_flip(stack, generator=generator)
+            n = images.shape[1]
+            batch = {**batch, "images": stack[:, :n]}
+            if extra:
+                batch |= {"labels": stack[:, n:-1], "labelled": stack[:, -1]}
+        if self.fresh_noise:
+            source = torch.Generator(images.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            sigma = batch["sigma"].reshape(-1, *(1,) * (images.ndim - 1))
+            batch = {**batch, "images": add_noise(batch["images"], sigma, generator=source)}
+        return batch
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Average the weights.
+
+        Parameters
+        ----------
+        outputs, batch, batch_idx
+            What Lightning passes.
+        """
+        del outputs, batch, batch_idx
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.net)
+
+    def on_train_epoch_start(self) -> None:
+        """Tell a weighting that goes by epochs; not at their end, by when the run has been saved."""
+        if isinstance(self.weighting, DynamicWeightAverage):
+            self.weighting.step()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Note the watched residual of a batch; for a network that takes any input set, over all of them.
 
         Parameters
         ----------
         batch
-            All images of some slices, and the numbers of these slices.
+            All images of some slices, and what belongs to them.
         batch_idx
             Number of the batch.
         """
         del batch_idx
-        residual = self._residual(batch[0])
-        for k, name in enumerate(self.net.protocol.names):
-            self.log(f"{VALIDATION}_{name}", residual[:, k].mean(), batch_size=len(residual))
-        self.log(VALIDATION, residual.mean(), batch_size=len(residual))
+        images, net = batch["images"], self.best_guess
+        inputs = images[:, net.input_channels]
+        means = []
+        for name in net.protocol.input_sets if net.any_subset else (None,):
+            seen = None if name is None else [name] * len(images)
+            output, scale = net(inputs, seen), net.scale(inputs, seen)
+            residual = self.watch(output, images, scale, batch["sigma"], seen=seen)
+            means.append(residual.transpose(0, 1).flatten(1).mean(1))
+        mean = torch.stack(means).mean(0)
+        for k, name in enumerate(net.protocol.names):
+            self.log(f"{VALIDATION}_{name}", mean[k], batch_size=len(images))
+        self.log(VALIDATION, mean.mean(), batch_size=len(images))
 
     def configure_optimizers(self) -> Any:
         """Set up Adam, with a rate of its own for the weighting.
@@ -124,67 +208,21 @@ class RelaxationModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
 
-class Slices(lightning.LightningDataModule):
-    """The slices to learn from and those to watch, in memory.
+def watched(net: RelaxationNet) -> Loss:
+    """Choose what to watch: unseen images, or all of them where too few are unseen.
 
     Parameters
     ----------
-    training, validation
-        Images (slice, image, height, width).
-    batch_size
-        Slices in a step.
-    seed
-        Of the order, which depends on nothing but the seed and the epoch, so that a resumed run sees what it would
-        have.
+    net
+        The network.
+
+    Returns
+    -------
+    Loss
+        A loss of orthogonal pairs.
     """
-
-    def __init__(self, training: Tensor, validation: Tensor, batch_size: int, seed: int) -> None:
-        super().__init__()
-        self.training = TensorDataset(training, torch.arange(len(training)))
-        self.validation = TensorDataset(validation, torch.arange(len(validation)))
-        self.batch_size = batch_size
-        self.seed = seed
-
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """Shuffle the training slices anew for each epoch.
-
-        Returns
-        -------
-        DataLoader
-            Batches of an epoch.
-        """
-        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
-
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """Take the validation slices in order.
-
-        Returns
-        -------
-        DataLoader
-            Batches.
-        """
-        return DataLoader(self.validation, self.batch_size)
-
-
-class _Shuffled(Sampler[int]):
-    """An order that depends on nothing but the seed and the epoch, which Lightning sets."""
-
-    def __init__(self, n: int, seed: int) -> None:
-        self.n = n
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch))
-        yield from torch.randperm(self.n, generator=generator).tolist()
-
-    def __len__(self) -> int:
-        return self.n
-
-
-def _mix(*numbers: int) -> int:
-    """Make one seed of several numbers; Python hashes tuples of integers alike on all machines."""
-    return hash(numbers) & 0x7FFF_FFFF_FFFF_FFFF
+    try:
+        Comparison(WATCHED, net)
+    except ValueError:
+        return Loss("pairwise", remove_bias=True)
+    return WATCHED

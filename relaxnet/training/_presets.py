@@ -40,6 +40,12 @@ class Preset:
     """Augmentation: rotation, uniformly up to this angle either way."""
     max_shift: float
     """Augmentation: translation, uniformly up to this fraction of the image either way."""
+    flips: bool = False
+    """Augmentation: mirror half of the slices left to right, and half of them top to bottom."""
+    averaging: float = 0.0
+    """Part of the running average of the weights that is kept in each step; the average is what is used. 0 for none."""
+    clip: float | None = None
+    """Largest norm of the gradient; a larger one is shortened."""
 
     def __post_init__(self) -> None:
         for name in ("base", "depth", "epochs", "batch_size", "patience"):
@@ -48,6 +54,10 @@ class Preset:
         for name in ("learning_rate", "weighting_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)}: a rate is positive.")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging={self.averaging}: it lies in [0, 1).")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip={self.clip}: a norm is positive; None does not shorten any.")
         for name in ("weight_decay", "max_degrees", "max_shift"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: it must not be negative.")

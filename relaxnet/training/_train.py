@@ -1,69 +1,118 @@
 """From a cohort to a trained network."""
 
+import copy
 import json
 import logging
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
-from torch import Tensor
 
 from relaxnet._errors import require
 from relaxnet._files import write_text
-from relaxnet.losses import FixedWeights, HomoscedasticLaplace, Weighting
+from relaxnet.losses import (
+    CorrelatedLaplace,
+    DynamicWeightAverage,
+    FixedWeights,
+    HeteroscedasticLaplace,
+    HomoscedasticLaplace,
+    ProfiledLaplace,
+    RandomWeighting,
+    Weighting,
+)
 from relaxnet.nets import RelaxationNet
-from relaxnet.phantom import Cohort
+from relaxnet.protocol import Protocol
+from relaxnet.training._objectives import LOSSES, Loss, LossName
 from relaxnet.training._presets import PRESETS, Preset, PresetName
 from relaxnet.training._trained import Trained
 
-WeightingName = Literal["homoscedastic", "fixed"]
+WeightingName = Literal[
+    "fixed", "homoscedastic", "heteroscedastic", "faithful", "profiled", "correlated", "random", "dynamic"
+]
+WEIGHTINGS: dict[WeightingName, Callable[[int], Weighting]] = {
+    "fixed": lambda n: FixedWeights((1.0,) * n),
+    "homoscedastic": HomoscedasticLaplace,
+    "heteroscedastic": lambda n: HeteroscedasticLaplace(n_tasks=n),
+    "faithful": lambda n: HeteroscedasticLaplace(n_tasks=n, faithful=True),
+    "profiled": lambda n: ProfiledLaplace(n_tasks=n),
+    "correlated": CorrelatedLaplace,
+    "random": RandomWeighting,
+    "dynamic": DynamicWeightAverage,
+}
+NamedT = TypeVar("NamedT")
 
 
 def train(
-    cohort: Cohort,
+    data: Any,
     *,
+    loss: LossName | Loss = "unseen-orthogonal",
     weighting: WeightingName | Weighting = "homoscedastic",
     preset: PresetName | Preset = "laptop",
     inputs: str | Sequence[int] = "middle",
     validation: float = 0.2,
     seed: int = 0,
     out: str | Path | None = None,
+    protocol: Protocol | None = None,
+    net: RelaxationNet | Trained | None = None,
+    fresh_noise: bool = False,
     accelerator: str = "auto",
+    devices: int | str | Sequence[int] = 1,
+    strategy: str = "auto",
+    precision: str | int = "32-true",
     progress: bool = True,
+    each_epoch: Callable[[int, RelaxationNet, dict[str, float]], None] | None = None,
 ) -> Trained:
-    """Train a network without labels: its teacher is the decay law that all images of a subject must obey.
+    """Train a network, without labels unless a supervised loss is asked for.
 
-    The network sees the images of ``inputs``; the pairwise constraint compares its maps with all images of the
-    protocol. Some subjects are set aside, and training stops when their residual no longer improves; the weights of
-    the best epoch are kept. The truth that a phantom knows is not used.
+    Some subjects are set aside. After each epoch the network is tried on them, by a residual that is the same for all
+    losses: orthogonal pairs of images that the network does not see. Their noise is independent of what it sees, so
+    this orders networks much as the truth would. Training stops when it no longer improves; the weights of the best
+    epoch are kept.
 
     Parameters
     ----------
-    cohort
-        Subjects to learn from, two or more.
+    data
+        Subjects to learn from: a phantom's cohort; a sequence of arrays or tensors with all images of a subject each,
+        (slice, image, height, width); or a :class:`torch.utils.data.Dataset` of such. They are held in memory.
+    loss
+        What the network is taught by: a name of :data:`LOSSES`, where ``"paper"`` is that of Huang et al. (2023), or a
+        :class:`Loss`.
     weighting
-        How the contrasts are balanced: ``"homoscedastic"`` (learnt scales), ``"fixed"`` (weights of 1), or a weighting.
+        How the contrasts are balanced: ``"fixed"`` (weights of 1), ``"homoscedastic"`` (learnt scales),
+        ``"heteroscedastic"`` or ``"faithful"`` (a scale for each voxel), ``"profiled"``, ``"correlated"``,
+        ``"random"``, ``"dynamic"``, or a weighting of :mod:`relaxnet.losses`.
     preset
         Size of the network and length of the training: ``"smoke"``, ``"laptop"``, ``"paper"`` or a :class:`Preset`.
     inputs
-        Which images the network sees: the name of an input set of the protocol, or channel numbers.
+        Which images the network sees: the name of an input set of the protocol, channel numbers, or ``"any"`` for one
+        network that takes any input set.
     validation
-        Fraction of the subjects to set aside, at least one.
+        Fraction of the subjects to set aside, at least one; 0 to learn from all and keep the last epoch, as for a
+        single scan.
     seed
         Of the weights, the order of the slices, the choice of validation subjects and the augmentation. The same seed
         gives the same network on the same machine.
     out
         A folder. The run is saved there after each epoch; started again with the same settings, it goes on from there.
-    accelerator
-        Where to train: ``"auto"``, ``"cpu"``, ``"gpu"``, ``"mps"``, as Lightning has it.
+    protocol
+        What was acquired; subjects of a phantom know it.
+    net
+        A network to begin with, in the place of a new one of the preset's size; of a trained one, the weights are tuned
+        further. It is not changed itself.
+    fresh_noise
+        Whether the noise of simulated subjects is drawn anew in each step, as if each were scanned many times.
+    accelerator, devices, strategy, precision
+        Where and how to train, as Lightning has it.
     progress
         Whether to show progress on standard error.
+    each_epoch
+        Is called after each epoch with its number, the network as it is then, and its entry in the history.
 
     Returns
     -------
@@ -74,6 +123,8 @@ def train(
     ------
     ValueError
         If an argument makes no sense, or ``out`` holds a run of other settings.
+    TypeError
+        If ``data`` holds neither subjects nor images.
     FloatingPointError
         If the loss is not finite; the message names the slices.
     MissingExtraError
@@ -86,92 +137,159 @@ def train(
     >>> trained.predict(cohort[0].images)["t1rho"].shape
     torch.Size([1, 32, 32])
     """
-    settings = _preset(preset)
+    settings = _named("preset", preset, PRESETS, Preset)
+    taught = _named("loss", loss, LOSSES, Loss)
     lightning = require("lightning", extra="train")
     # These import Lightning, so only now is the time.
     from lightning.pytorch.callbacks import EarlyStopping  # noqa: PLC0415
 
     from relaxnet.training._callbacks import BestWeights, SaveRun, ShowProgress  # noqa: PLC0415
-    from relaxnet.training._module import VALIDATION, RelaxationModule, Slices  # noqa: PLC0415
+    from relaxnet.training._data import SliceModule, Slices, gather  # noqa: PLC0415
+    from relaxnet.training._module import VALIDATION, RelaxationModule  # noqa: PLC0415
 
     if seed < 0:
         raise ValueError(f"seed={seed}: a seed is not negative.")
-    training, watched = _split(cohort, validation, seed)
+    acquired, scans = gather(data, protocol or (net.net if isinstance(net, Trained) else net or _NoNet).protocol)
+    order = _split(len(scans), validation, seed)
     with torch.random.fork_rng():  # the seed of a training is not the business of the caller's random numbers
         torch.manual_seed(seed)
-        net = RelaxationNet(cohort.protocol, inputs, base=settings.base, depth=settings.depth)
-        balance = _weighting(weighting, len(cohort.protocol.names))
-        best = BestWeights()
-        callbacks: list[Any] = [best, EarlyStopping(VALIDATION, patience=settings.patience)]
+        balance = _weighting(weighting, len(acquired.names))
+        module = RelaxationModule(
+            _network(net, acquired, inputs, settings, taught, balance),
+            taught,
+            balance,
+            settings,
+            seed,
+            fresh_noise=fresh_noise,
+        )
+        n_watched = order[0]
+        training, watched = (
+            Slices(
+                [scans[k] for k in chosen],
+                acquired,
+                labels=taught.labels if taught.kind == "supervised" and learnt else None,
+                fresh_noise=fresh_noise and learnt,
+                needs_sigma=taught.needs_sigma if learnt else True,
+            )
+            if chosen
+            else None
+            for learnt, chosen in ((True, order[1][n_watched:]), (False, order[1][:n_watched]))
+        )
+        assert training is not None  # noqa: S101 (for the type checker)
+        best = BestWeights(each_epoch)
+        callbacks: list[Any] = [best]
+        if watched is not None:
+            callbacks.append(EarlyStopping(VALIDATION, patience=settings.patience))
         checkpoint = None
         if out is not None:
-            checkpoint = _resume(
-                Path(out), {"net": net.config, "weighting": _describe(weighting), "seed": seed, **asdict(settings)}
-            )
+            description = {
+                "net": module.net.config,
+                "loss": asdict(taught),
+                "weighting": weighting if isinstance(weighting, str) else type(weighting).__name__,
+                "seed": seed,
+                "subjects": len(scans),
+                "fresh_noise": fresh_noise,
+                **asdict(settings),
+            }
+            checkpoint = _resume(Path(out), description)
             callbacks.append(SaveRun(Path(out) / "run.ckpt"))
         if progress:
             callbacks.append(ShowProgress())
         with _quiet():
             trainer = lightning.Trainer(
                 accelerator=accelerator,
-                devices=1,
+                devices=devices,
+                strategy=strategy,
+                precision=precision,
                 max_epochs=settings.epochs,
+                gradient_clip_val=settings.clip,
                 callbacks=callbacks,
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
+                limit_val_batches=None if watched is not None else 0,
             )
-            module = RelaxationModule(net, balance, settings, seed)
-            slices = Slices(training, watched, settings.batch_size, seed)
+            slices = SliceModule(training, watched, settings.batch_size, seed)
             with _honest_signals(trainer):
                 trainer.fit(module, slices, ckpt_path=checkpoint, weights_only=True)
-    net.cpu().load_state_dict(best.weights)
-    net.eval()
-    return Trained(net, best.history)
+    learnt = module.net.cpu()
+    learnt.load_state_dict(best.weights)
+    learnt.eval()
+    return Trained(learnt, best.history)
 
 
-def _preset(preset: str | Preset) -> Preset:
-    if isinstance(preset, Preset):
-        return preset
-    if preset not in PRESETS:
-        close = get_close_matches(str(preset), PRESETS, n=1)
+class _NoNet:
+    protocol = None
+
+
+def _named(what: str, chosen: str | NamedT, known: dict[Any, NamedT], kind: type[NamedT]) -> NamedT:
+    if isinstance(chosen, kind):
+        return chosen
+    if chosen not in known:
+        close = get_close_matches(str(chosen), known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
-            f"preset={preset!r} is unknown: use one of {tuple(PRESETS)}, or a relaxnet.training.Preset.{hint}"
+            f"{what}={chosen!r} is unknown: use one of {tuple(known)}, or a relaxnet.training.{kind.__name__}.{hint}"
         )
-    return PRESETS[preset]
+    return known[chosen]
 
 
 def _weighting(weighting: str | Weighting, n_tasks: int) -> Weighting:
     if isinstance(weighting, Weighting):
+        weighting.adopt(n_tasks)
         return weighting
-    if weighting == "homoscedastic":
-        return HomoscedasticLaplace(n_tasks)
-    if weighting == "fixed":
-        return FixedWeights((1.0,) * n_tasks)
-    raise ValueError(f"weighting={weighting!r} is unknown: use 'homoscedastic', 'fixed', or one of relaxnet.losses.")
+    for name, make in WEIGHTINGS.items():
+        if name == weighting:
+            return make(n_tasks)
+    raise ValueError(f"weighting={weighting!r} is unknown: use one of {tuple(WEIGHTINGS)}, or one of relaxnet.losses.")
 
 
-def _describe(weighting: str | Weighting) -> str:
-    return weighting if isinstance(weighting, str) else type(weighting).__name__
+def _network(
+    net: RelaxationNet | Trained | None,
+    protocol: Protocol,
+    inputs: str | Sequence[int],
+    preset: Preset,
+    loss: Loss,
+    weighting: Weighting,
+) -> RelaxationNet:
+    """Make the network, or copy the given one, and see that it answers with all that is needed."""
+    uncertainty: Literal["heteroscedastic", "faithful"] | None = None
+    if isinstance(weighting, HeteroscedasticLaplace):
+        uncertainty = "faithful" if weighting.faithful else "heteroscedastic"
+    if net is None:
+        return RelaxationNet(
+            protocol,
+            inputs,
+            base=preset.base,
+            depth=preset.depth,
+            uncertainty=uncertainty,
+            amplitude=loss.kind == "reconstruction",
+        )
+    own = copy.deepcopy(net.net if isinstance(net, Trained) else net)
+    if own.protocol != protocol:
+        raise ValueError(f"net is made for {own.protocol}, the subjects were acquired with {protocol}.")
+    if uncertainty and not own.uncertainty:
+        raise ValueError(
+            f"net predicts no scales, which {type(weighting).__name__} needs: uncertainty={uncertainty!r}."
+        )
+    return own
 
 
-def _split(cohort: Cohort, validation: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Set whole subjects aside: slices of one subject resemble each other."""
-    if not 0 < validation < 1:
-        raise ValueError(f"validation={validation}: give the fraction of subjects to set aside, between 0 and 1.")
-    if len(cohort) < 2:
-        raise ValueError(f"cohort has {len(cohort)} subject(s): one to learn from and one to watch are needed.")
-    order = torch.randperm(len(cohort), generator=torch.Generator().manual_seed(seed)).tolist()
-    n_watched = min(max(1, round(validation * len(cohort))), len(cohort) - 1)
-    watched = torch.cat([cohort[i].images for i in order[:n_watched]])
-    training = torch.cat([cohort[i].images for i in order[n_watched:]])
-    for images in (training, watched):
-        if not torch.isfinite(images).all():
-            raise ValueError("cohort has images that are not finite: replace or leave out what is NaN.")
-    return training, watched
+def _split(n: int, validation: float, seed: int) -> tuple[int, list[int]]:
+    """Tell how many subjects to set aside, and an order in which they come first.
+
+    Whole subjects are set aside, because slices of one resemble each other.
+    """
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation={validation}: give the fraction of subjects to set aside, from 0 to 1.")
+    if n < (2 if validation else 1):
+        raise ValueError(
+            f"data has {n} subject(s): one to learn from and one to watch are needed, or validation=0 to watch none."
+        )
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
+    return (min(max(1, round(validation * n)), n - 1) if validation else 0), order
 
 
 def _resume(out: Path, description: dict[str, Any]) -> Path | None:

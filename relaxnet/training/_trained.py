@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,9 +12,9 @@ import relaxnet
 from relaxnet._errors import require
 from relaxnet._files import replacing
 from relaxnet.nets import RelaxationNet
+from relaxnet.protocol import Protocol
 
-FORMAT = 1
-BATCH = 16
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,19 @@ class Trained:
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
     """For each epoch the validation residual, in all and by contrast, and the scales of the weighting."""
 
-    def predict(self, images: Float[Tensor, "slice image height width"]) -> dict[str, Tensor]:
+    def predict(
+        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, seen: Any = None
+    ) -> dict[str, Tensor]:
         """Map the relaxation times of a volume, slice by slice.
 
         Parameters
         ----------
         images
             All images of the protocol, of which the network picks its own, or its own alone. On the network's device.
+        protocol
+            What the images were acquired with, to make sure that it is what the network has learnt.
+        seen
+            Which images it may see, for a network of any input set: the name of one, or channel numbers.
 
         Returns
         -------
@@ -46,23 +51,7 @@ class Trained:
         ValueError
             If the number of images is neither of the two, or the images are on another device.
         """
-        net, channels = self.net, self.net.input_channels
-        if images.ndim != 4 or images.shape[1] not in (net.protocol.n_images, len(channels)):
-            raise ValueError(
-                f"images has shape {tuple(images.shape)}: (slice, image, height, width) is needed, with all "
-                f"{net.protocol.n_images} images of the protocol, or the {len(channels)} that the network sees."
-            )
-        device = next(net.parameters()).device
-        if images.device != device:
-            raise ValueError(f"images are on {images.device}, the network is on {device}: bring them to one device.")
-        inputs = images[:, channels] if images.shape[1] == net.protocol.n_images else images
-        finite = torch.isfinite(inputs)
-        inputs = torch.where(finite, inputs, 0).to(torch.float32)
-        net.eval()
-        with torch.no_grad():
-            maps = torch.cat([net(part).maps_ms for part in torch.split(inputs, BATCH)])
-        maps = torch.where(finite.all(1, keepdim=True), maps, torch.nan)
-        return {name: maps[:, k] for k, name in enumerate(net.protocol.names)}
+        return self.net.predict(images, protocol=protocol, seen=seen)
 
     def save(self, path: str | Path) -> None:
         """Write the network to a safetensors file, with all that is needed to load it again.

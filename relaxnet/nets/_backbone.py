@@ -1,0 +1,88 @@
+"""Networks made elsewhere."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from relaxnet.nets._checks import require_positive
+from relaxnet.nets._space import crop, pad
+
+
+def as_backbone(module: nn.Module, in_channels: int, out_channels: int, *, multiple: int = 1) -> "Backbone":
+    r"""Let a network made elsewhere take the place of the U-Net in a :class:`RelaxationNet`.
+
+    Parameters
+    ----------
+    module
+        Takes (batch, in_channels, \*space) and returns (batch, out_channels, \*space), with no activation at its end:
+        a network of MONAI or of segmentation-models, or your own.
+    in_channels, out_channels
+        Channels of its input and of its output.
+    multiple
+        What the sides of its images have to be multiples of. Others are padded by repeating their edge, and the result
+        is cropped.
+
+    Returns
+    -------
+    Backbone
+        The module, with its channels and sizes looked after.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+
+    Examples
+    --------
+    >>> module = torch.nn.Conv2d(3, 2, kernel_size=3, padding=1)
+    >>> backbone = rx.nets.as_backbone(module, in_channels=3, out_channels=2, multiple=16)
+    >>> net = rx.nets.RelaxationNet(rx.protocols.LIVER_T1RHO_T2, inputs="short", backbone=backbone)
+    >>> net(torch.rand(1, 3, 37, 50)).maps_ms.shape
+    torch.Size([1, 2, 37, 50])
+    """
+    require_positive(in_channels=in_channels, out_channels=out_channels, multiple=multiple)
+    return Backbone(module, in_channels, out_channels, multiple)
+
+
+class Backbone(nn.Module):
+    """What :func:`as_backbone` makes."""
+
+    def __init__(self, module: nn.Module, in_channels: int, out_channels: int, multiple: int) -> None:
+        super().__init__()
+        self.module = module
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.multiple = multiple
+
+    @property
+    def name(self) -> str:
+        """Name of the module's class."""
+        return type(self.module).__name__
+
+    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch output *space"]:
+        """Run the module.
+
+        Parameters
+        ----------
+        images
+            Images of any size.
+
+        Returns
+        -------
+        Tensor
+            Features of the same size.
+
+        Raises
+        ------
+        ValueError
+            If the module answers anything but one tensor of the promised shape.
+        """
+        padded = pad(images, self.multiple)
+        output = self.module(padded)
+        needed = (len(padded), self.out_channels, *padded.shape[2:])
+        came = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        if came != needed:
+            raise ValueError(
+                f"The backbone {self.name} was given {tuple(padded.shape)} and returned {came}: {needed} is needed. "
+                f"See that out_channels={self.out_channels} and multiple={self.multiple} are true of it."
+            )
+        return crop(output, images.shape[2:])

@@ -1,0 +1,269 @@
+"""What networks learn from: subjects of a phantom, arrays, or any data set of images."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from relaxnet.fitting import estimate_sigma, fit
+from relaxnet.phantom import Subject
+from relaxnet.protocol import Protocol
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All images of one subject, and what else is known of it."""
+
+    images: Float[Tensor, "slice image *space"]
+    """All images of the protocol."""
+    sigma: float | None
+    """Noise level, where it is known."""
+    subject: Subject | None
+    """The digital subject, where it is one."""
+
+
+def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Scan]]:
+    """Read all subjects into memory.
+
+    Parameters
+    ----------
+    data
+        Subjects of a phantom, or images: a sequence or data set with one item a subject, (slice, image, ...) or
+        (image, ...).
+    protocol
+        What was acquired; needed unless the subjects know.
+
+    Returns
+    -------
+    tuple
+        The protocol, and the subjects.
+
+    Raises
+    ------
+    ValueError
+        If there is no protocol, subjects have another number of images or shape, or images are not finite.
+    TypeError
+        If an item is neither a subject nor images.
+    """
+    scans = [_scan(data[k], k) for k in range(len(data))]
+    of_subjects = {scan.subject.protocol for scan in scans if scan.subject is not None}
+    chosen = protocol or next(iter(of_subjects), None)
+    if chosen is None:
+        raise ValueError("protocol is missing: images alone do not say at which times they were acquired.")
+    if of_subjects - {chosen}:
+        raise ValueError(f"protocol is {chosen}, but subjects were simulated with {of_subjects - {chosen}}.")
+    for k, scan in enumerate(scans):
+        shape = tuple(scan.images.shape)
+        if scan.images.ndim < 4 or shape[1] != chosen.n_images:
+            raise ValueError(
+                f"subject {k} has images of shape {shape}: (slice, image, height, width) with all {chosen.n_images} "
+                f"images of the protocol is needed."
+            )
+        if shape[2:] != tuple(scans[0].images.shape[2:]):
+            raise ValueError(
+                f"subject {k} has slices of {shape[2:]}, subject 0 of {tuple(scans[0].images.shape[2:])}: bring them to"
+                f" one size."
+            )
+        if not torch.isfinite(scan.images).all():
+            raise ValueError(f"subject {k} has images that are not finite: replace or leave out what is NaN.")
+    return chosen, scans
+
+
+def _scan(item: Any, k: int) -> Scan:
+    if isinstance(item, Subject):
+        return Scan(item.images, item.sigma, item)
+    if not isinstance(item, Tensor | np.ndarray):
+        raise TypeError(f"subject {k} is a {type(item).__name__}: a phantom's Subject, an array or a tensor is needed.")
+    images = torch.as_tensor(item).float()
+    return Scan(images if images.ndim > 3 else images[None], None, None)
+
+
+def noise_level(scan: Scan, protocol: Protocol) -> float:
+    """Tell the noise level of a subject; estimate it from the residuals of a fit where it is not known.
+
+    Parameters
+    ----------
+    scan
+        The subject.
+    protocol
+        What was acquired.
+
+    Returns
+    -------
+    float
+        The noise level, in the units of the images.
+    """
+    if scan.sigma is not None:
+        return scan.sigma
+    contrast = max(protocol.contrasts, key=lambda contrast: len(contrast.times_ms))
+    images = scan.images[:, protocol.images_of(contrast.name)]
+    # Residuals of noise alone are too small, so air is left out, roughly.
+    return estimate_sigma(images, contrast, mask=images[:, 0] > images[:, 0].mean())
+
+
+def labels_of(scan: Scan, protocol: Protocol, kind: str) -> tuple[Tensor, Tensor]:
+    """Find labels.
+
+    Parameters
+    ----------
+    scan
+        The subject.
+    protocol
+        What was acquired.
+    kind
+        ``"nlls"`` or ``"truth"``.
+
+    Returns
+    -------
+    tuple
+        Labels in ms, (slice, task, ...), 0 where there is none; and where there is one, (slice, ...).
+
+    Raises
+    ------
+    ValueError
+        If there is no truth.
+    """
+    if kind == "truth":
+        if scan.subject is None:
+            raise ValueError("loss='supervised-truth' needs subjects of a phantom, whose truth is known.")
+        truth = torch.stack([scan.subject.truth[name] for name in protocol.names], dim=1)
+        known = torch.isfinite(truth).all(1)
+        return truth.nan_to_num(0.0), known
+    results = [fit(scan.images[:, protocol.images_of(c.name)], c, maps_only=True) for c in protocol.contrasts]
+    maps = torch.stack([result.maps[name] for result, name in zip(results, protocol.names, strict=True)], dim=1)
+    return maps.nan_to_num(0.0), torch.stack([result.ok for result in results]).all(0)
+
+
+class Slices(Dataset[Batch]):
+    """Slices of some subjects, in memory.
+
+    Parameters
+    ----------
+    scans
+        The subjects.
+    protocol
+        What was acquired.
+    labels
+        Which labels to find, if any.
+    fresh_noise
+        Whether to keep the images without their noise, so that new noise can be drawn; for a phantom's subjects.
+    needs_sigma
+        Whether noise levels that are not known are estimated.
+
+    Raises
+    ------
+    ValueError
+        If something is needed that the subjects do not have.
+    """
+
+    def __init__(
+        self, scans: list[Scan], protocol: Protocol, *, labels: str | None, fresh_noise: bool, needs_sigma: bool
+    ) -> None:
+        columns: dict[str, list[Tensor]] = {}
+        for scan in scans:
+            n = len(scan.images)
+            sigma = noise_level(scan, protocol) if needs_sigma or fresh_noise else 0.0
+            images = scan.images
+            if fresh_noise:
+                if scan.subject is None:
+                    raise ValueError("fresh_noise=True needs subjects of a phantom: others have but one noise.")
+                images = scan.subject.clean
+            columns.setdefault("images", []).append(images)
+            columns.setdefault("sigma", []).append(torch.full((n,), sigma))
+            if labels:
+                maps, known = labels_of(scan, protocol, labels)
+                columns.setdefault("labels", []).append(maps)
+                columns.setdefault("labelled", []).append(known)
+        self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
+        self.columns["slice"] = torch.arange(len(self.columns["images"]))
+
+    def __len__(self) -> int:
+        return len(self.columns["slice"])
+
+    def __getitem__(self, index: int) -> Batch:
+        return {name: values[index] for name, values in self.columns.items()}
+
+
+class SliceModule(lightning.LightningDataModule):
+    """The slices to learn from and those to watch, for Lightning.
+
+    Parameters
+    ----------
+    training, validation
+        Slices.
+    batch_size
+        Slices in a step.
+    seed
+        Of the order, which depends on nothing but the seed and the epoch, so that a resumed run sees what it would
+        have.
+    """
+
+    def __init__(self, training: Slices, validation: Slices | None, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.training = training
+        self.validation = validation
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffle the training slices anew for each epoch.
+
+        Returns
+        -------
+        DataLoader
+            Batches of an epoch.
+        """
+        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Take the validation slices in order.
+
+        Returns
+        -------
+        DataLoader
+            Batches; none where nothing is watched.
+        """
+        return [] if self.validation is None else DataLoader(self.validation, self.batch_size)
+
+
+class _Shuffled(Sampler[int]):
+    """An order that depends on nothing but the seed and the epoch, which Lightning sets."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n = n
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+        yield from torch.randperm(self.n, generator=generator).tolist()
+
+    def __len__(self) -> int:
+        return self.n
+
+
+def mix(*numbers: int) -> int:
+    """Make one seed of several numbers; Python hashes tuples of integers alike on all machines.
+
+    Parameters
+    ----------
+    *numbers
+        The numbers.
+
+    Returns
+    -------
+    int
+        The seed.
+    """
+    return hash(numbers) & 0x7FFF_FFFF_FFFF_FFFF
