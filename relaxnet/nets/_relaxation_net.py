@@ -203,6 +203,7 @@ class RelaxationNet(nn.Module):
         *,
         protocol: Protocol | None = None,
         seen: Seen = None,
+        scales: bool = False,
         batch_size: int = 8,
     ) -> dict[str, Float[Tensor, "slice *space"]]:
         r"""Map the relaxation times of many slices, a few at a time, without gradients.
@@ -215,6 +216,9 @@ class RelaxationNet(nn.Module):
             What the images were acquired with, to make sure that it is what the network has learnt.
         seen
             Which images the network may see, if it was made for any subset. A sequence or mask has one row a slice.
+        scales
+            Whether to return the scales that the network predicts, too, as ``"<name>_scale"``, in the units of the
+            images; none if it predicts none.
         batch_size
             Slices at a time.
 
@@ -250,11 +254,17 @@ class RelaxationNet(nn.Module):
             for some, seen_here in zip(torch.split(inputs, batch_size), torch.split(mask, batch_size), strict=True):
                 part = some.to(weight.dtype)
                 output = self(part, seen_here.flatten(1) if self.any_subset else None)
-                answer = output.maps_ms if output.m0 is None else torch.cat([output.maps_ms, output.m0], dim=1)
+                answers = [output.maps_ms] if output.m0 is None else [output.maps_ms, output.m0]
+                if scales and output.log_scale is not None:
+                    answers.append(torch.exp(output.log_scale))
+                answer = torch.cat(answers, dim=1)
                 finite = (torch.isfinite(part) | ~seen_here).all(dim=1, keepdim=True)
                 parts.append(torch.where(finite, answer, torch.nan))
         maps = torch.cat(parts)
-        return {name: maps[:, k] for k, name in enumerate(self.protocol.names + ("m0",) * self.amplitude)}
+        names = self.protocol.names + ("m0",) * self.amplitude
+        if scales and self.uncertainty:
+            names += tuple(f"{name}_scale" for name in self.protocol.names)
+        return {name: maps[:, k] for k, name in enumerate(names)}
 
     @property
     def config(self) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """What networks learn from: subjects of a phantom, arrays, or any data set of images."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from relaxnet.fitting import estimate_sigma, fit
 from relaxnet.phantom import Subject
@@ -190,67 +188,6 @@ class Slices(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         return {name: values[index] for name, values in self.columns.items()}
-
-
-class SliceModule(lightning.LightningDataModule):
-    """The slices to learn from and those to watch, for Lightning.
-
-    Parameters
-    ----------
-    training, validation
-        Slices.
-    batch_size
-        Slices in a step.
-    seed
-        Of the order, which depends on nothing but the seed and the epoch, so that a resumed run sees what it would
-        have.
-    """
-
-    def __init__(self, training: Slices, validation: Slices | None, batch_size: int, seed: int) -> None:
-        super().__init__()
-        self.training = training
-        self.validation = validation
-        self.batch_size = batch_size
-        self.seed = seed
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffle the training slices anew for each epoch.
-
-        Returns
-        -------
-        DataLoader
-            Batches of an epoch.
-        """
-        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
-
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """Take the validation slices in order.
-
-        Returns
-        -------
-        DataLoader
-            Batches; none where nothing is watched.
-        """
-        return [] if self.validation is None else DataLoader(self.validation, self.batch_size)
-
-
-class _Shuffled(Sampler[int]):
-    """An order that depends on nothing but the seed and the epoch, which Lightning sets."""
-
-    def __init__(self, n: int, seed: int) -> None:
-        self.n = n
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-        yield from torch.randperm(self.n, generator=generator).tolist()
-
-    def __len__(self) -> int:
-        return self.n
 
 
 def mix(*numbers: int) -> int:

@@ -1,18 +1,20 @@
 """The training step, for Lightning. Importing this module imports Lightning."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, Sampler
 
 from relaxnet.losses import DynamicWeightAverage, HeteroscedasticLaplace, Weighting
 from relaxnet.nets import RelaxationNet
 from relaxnet.signals import add_noise
 from relaxnet.training._augment import random_affine, random_flip
-from relaxnet.training._data import Batch, mix
+from relaxnet.training._data import Batch, Slices, mix
 from relaxnet.training._objectives import Comparison, Loss, usable
 from relaxnet.training._presets import Preset
 
@@ -106,7 +108,9 @@ class RelaxationModule(lightning.LightningModule):
         residual = self.compare(output, images, scale, batch["sigma"], batch.get("labels"), seen)
         mask = usable(output, images)
         if "labelled" in batch:
-            mask = mask & (batch["labelled"] > 0.99)
+            low, high = self.net.bounds_ms  # beyond, as in fluid, the network has no answer
+            reachable = ((batch["labels"] >= low) & (batch["labels"] <= high)).all(1)
+            mask = mask & (batch["labelled"] > 0.99) & reachable
         finite = bool(torch.isfinite(residual).all())
         if finite:
             if isinstance(self.weighting, HeteroscedasticLaplace):
@@ -206,6 +210,67 @@ class RelaxationModule(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+
+class SliceModule(lightning.LightningDataModule):
+    """The slices to learn from and those to watch, for Lightning.
+
+    Parameters
+    ----------
+    training, validation
+        Slices.
+    batch_size
+        Slices in a step.
+    seed
+        Of the order, which depends on nothing but the seed and the epoch, so that a resumed run sees what it would
+        have.
+    """
+
+    def __init__(self, training: Slices, validation: Slices | None, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.training = training
+        self.validation = validation
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffle the training slices anew for each epoch.
+
+        Returns
+        -------
+        DataLoader
+            Batches of an epoch.
+        """
+        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Take the validation slices in order.
+
+        Returns
+        -------
+        DataLoader
+            Batches; none where nothing is watched.
+        """
+        return [] if self.validation is None else DataLoader(self.validation, self.batch_size)
+
+
+class _Shuffled(Sampler[int]):
+    """An order that depends on nothing but the seed and the epoch, which Lightning sets."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n = n
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+        yield from torch.randperm(self.n, generator=generator).tolist()
+
+    def __len__(self) -> int:
+        return self.n
 
 
 def watched(net: RelaxationNet) -> Loss:

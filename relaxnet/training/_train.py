@@ -28,9 +28,11 @@ from relaxnet.losses import (
 )
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
+from relaxnet.training._data import Slices, gather
 from relaxnet.training._objectives import LOSSES, Loss, LossName
 from relaxnet.training._presets import PRESETS, Preset, PresetName
 from relaxnet.training._trained import Trained
+from relaxnet.training._uncertainty import calibrate
 
 WeightingName = Literal[
     "fixed", "homoscedastic", "heteroscedastic", "faithful", "profiled", "correlated", "random", "dynamic"
@@ -144,8 +146,7 @@ def train(
     from lightning.pytorch.callbacks import EarlyStopping  # noqa: PLC0415
 
     from relaxnet.training._callbacks import BestWeights, SaveRun, ShowProgress  # noqa: PLC0415
-    from relaxnet.training._data import SliceModule, Slices, gather  # noqa: PLC0415
-    from relaxnet.training._module import VALIDATION, RelaxationModule  # noqa: PLC0415
+    from relaxnet.training._module import VALIDATION, RelaxationModule, SliceModule  # noqa: PLC0415
 
     if seed < 0:
         raise ValueError(f"seed={seed}: a seed is not negative.")
@@ -214,10 +215,10 @@ def train(
             slices = SliceModule(training, watched, settings.batch_size, seed)
             with _honest_signals(trainer):
                 trainer.fit(module, slices, ckpt_path=checkpoint, weights_only=True)
-    learnt = module.net.cpu()
+    learnt: RelaxationNet = module.net.cpu()
     learnt.load_state_dict(best.weights)
     learnt.eval()
-    return Trained(learnt, best.history)
+    return Trained(learnt, best.history, calibrate(learnt, [scans[k] for k in order[1][:n_watched]]))
 
 
 class _NoNet:
@@ -274,7 +275,7 @@ def _network(
         raise ValueError(
             f"net predicts no scales, which {type(weighting).__name__} needs: uncertainty={uncertainty!r}."
         )
-    return own
+    return own.train()
 
 
 def _split(n: int, validation: float, seed: int) -> tuple[int, list[int]]:

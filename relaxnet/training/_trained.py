@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from relaxnet._errors import require
 from relaxnet._files import replacing
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
+from relaxnet.training._uncertainty import spread
 
 FORMAT = 2
 
@@ -25,6 +27,8 @@ class Trained:
     """The network, with the weights of its best epoch."""
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
     """For each epoch the validation residual, in all and by contrast, and the scales of the weighting."""
+    calibration: dict[str, float] = field(default_factory=dict, repr=False)
+    """For each contrast the factor of its standard deviations, from subjects that were held out."""
 
     def predict(
         self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, seen: Any = None
@@ -43,15 +47,29 @@ class Trained:
         Returns
         -------
         dict
-            Maps in ms (slice, height, width) by the name of the contrast. A voxel of which an input is not finite is
-            NaN; the network takes a zero in its place, so that its neighbours are not lost.
+            Maps in ms (slice, height, width) by the name of the contrast, and, where held-out subjects were at hand,
+            their standard deviations in ms as ``"<name>_std"``, for errors that are about normally distributed. A voxel
+            of which an input is not finite is NaN; the network takes a zero in its place, so that its neighbours are
+            not lost.
 
         Raises
         ------
         ValueError
             If the number of images is neither of the two, or the images are on another device.
+
+        Notes
+        -----
+        A standard deviation is the scale of the signal's errors, which the network predicts or the noise of the images
+        tells, carried to ms through the derivative of the decay, times one factor a contrast, with which nine of ten
+        voxels of held-out subjects lay within 1.645 standard deviations. Of a phantom that was the liver; it says
+        little of other tissues.
         """
-        return self.net.predict(images, protocol=protocol, seen=seen)
+        maps = self.net.predict(images, protocol=protocol, seen=seen, scales=True)
+        answer = {name: maps[name] for name in maps if not name.endswith("_scale")}
+        if self.calibration:
+            spreads = spread(self.net, images, maps, seen)
+            answer |= {f"{name}_std": factor * spreads[name] for name, factor in self.calibration.items()}
+        return answer
 
     def save(self, path: str | Path) -> None:
         """Write the network to a safetensors file, with all that is needed to load it again.
@@ -72,10 +90,92 @@ class Trained:
             "relaxnet": relaxnet.__version__,
             "net": self.net.config,
             "history": self.history,
+            "calibration": self.calibration,
         }
         weights = {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
         with replacing(Path(path)) as temporary:
             temporary.write_bytes(safetensors.save(weights, metadata={"relaxnet": json.dumps(description)}))
+
+    def save_pretrained(self, folder: str | Path, **card: str) -> None:
+        """Write the network to a folder as the Hugging Face Hub wants it, with a model card.
+
+        Parameters
+        ----------
+        folder
+            The folder; it is made if need be. A card that is there is not replaced.
+        **card
+            What the card shall say of ``training_data`` and ``scanner``.
+
+        Raises
+        ------
+        MissingExtraError
+            If huggingface_hub is not installed.
+        """
+        hub = _hub()
+        hub.HubTrained(self).save_pretrained(folder, model_card_kwargs={**hub.describe(self), **card})
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None, **card: str) -> str:
+        """Publish the network, with a model card, on the Hugging Face Hub.
+
+        Parameters
+        ----------
+        repo_id
+            Where: ``"name/repository"``.
+        private
+            Whether a new repository is private.
+        token
+            Token to log in with; by default that of ``hf auth login``.
+        **card
+            What the card shall say of ``training_data`` and ``scanner``.
+
+        Returns
+        -------
+        str
+            Address of the commit.
+
+        Raises
+        ------
+        MissingExtraError
+            If huggingface_hub is not installed.
+        """
+        hub = _hub()
+        description = {**hub.describe(self), "repo_id": repo_id, **card}
+        return str(
+            hub.HubTrained(self).push_to_hub(repo_id, private=private, token=token, model_card_kwargs=description)
+        )
+
+    @staticmethod
+    def from_pretrained(where: str | Path, *, revision: str | None = None, token: str | None = None) -> "Trained":
+        """Load a network from the Hugging Face Hub, or from a folder of :meth:`save_pretrained`.
+
+        Parameters
+        ----------
+        where
+            ``"name/repository"``, or the folder.
+        revision
+            Branch, tag or commit.
+        token
+            Token to log in with, for private repositories.
+
+        Returns
+        -------
+        Trained
+            The trained network, on the processor.
+
+        Raises
+        ------
+        ValueError
+            If what is there is not a network of relaxnet.
+        MissingExtraError
+            If huggingface_hub is not installed.
+        """
+        found: Trained = _hub().HubTrained.from_pretrained(where, revision=revision, token=token).trained
+        return found
+
+
+def _hub() -> Any:
+    require("huggingface_hub", extra="hub")
+    return import_module("relaxnet.training._hub")
 
 
 def load(path: str | Path) -> Trained:
@@ -124,4 +224,4 @@ def load(path: str | Path) -> Trained:
     except RuntimeError as error:
         raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
     net.eval()
-    return Trained(net, description["history"])
+    return Trained(net, description["history"], description["calibration"])

@@ -1,0 +1,170 @@
+"""How wrong a predicted map may be, in ms."""
+
+import warnings
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from relaxnet.fitting import FitStatus, fit
+from relaxnet.information import crlb
+from relaxnet.metrics import calibration_factor
+from relaxnet.nets import RelaxationNet, seen_mask
+from relaxnet.signals import MonoExponential
+from relaxnet.training._data import Scan, noise_level
+
+LEVEL = 0.9
+_MEDIAN = 0.6745  # of the absolute value of a standard normal number
+_SURE = 0.2  # a reference whose standard error is a larger part of its T teaches nothing
+_FAINTEST = 1e-2  # of the root mean square: below, there is no signal to speak of
+
+
+def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " slice"]:
+    r"""Estimate how noisy images are, from how each voxel differs from its neighbours.
+
+    A kernel that takes away constants, slopes and edges along the axes leaves six times the noise. Its median is that
+    of the tissue, since air, whose noise is another, is left out. Texture counts as noise.
+
+    Parameters
+    ----------
+    images
+        Images of each slice.
+
+    Returns
+    -------
+    Tensor
+        Standard deviation of the noise: of each slice, that of the image where it is smallest.
+
+    References
+    ----------
+    Immerkær, *Fast noise variance estimation*, Comput Vis Image Underst 64:300 (1996).
+    """
+    flat = images.flatten(2, -3) if images.ndim > 4 else images.unsqueeze(2)  # (slice, image, plane, row, column)
+    kernel = images.new_tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])[None, None]
+    planes = flat.flatten(0, 2).unsqueeze(1)
+    rough = functional.conv2d(planes, kernel).abs().reshape(*flat.shape[:3], -1).flatten(2)
+    level = flat[..., 1:-1, 1:-1].flatten(2)
+    tissue = level > 0.5 * flat.square().mean(dim=(1, 2, 3, 4)).sqrt()[:, None, None]
+    medians = torch.where(tissue, rough, torch.nan).nanmedian(dim=-1).values
+    return medians.nan_to_num(torch.inf).amin(1) / (6 * _MEDIAN)
+
+
+def spread(
+    net: RelaxationNet, images: Float[Tensor, "slice image *space"], maps: dict[str, Tensor], seen: Any = None
+) -> dict[str, Tensor]:
+    r"""Carry the scale of the signal's errors to ms: the standard deviation of a map, but for a factor.
+
+    The scale is what the network predicts, if it does, else the noise of the images that it sees. Through the model's
+    derivative, as in :func:`~relaxnet.information.crlb`, it becomes that of the relaxation time.
+
+    Parameters
+    ----------
+    net
+        The network.
+    images
+        All images of the protocol, or those that the network sees.
+    maps
+        What the network predicted, with ``"<name>_scale"`` if it predicts scales.
+    seen
+        The images that it was shown, for a network of any input set.
+
+    Returns
+    -------
+    dict
+        Standard deviations in ms by the name of the contrast, but for a factor each; NaN where the map is.
+    """
+    protocol, channels = net.protocol, net.input_channels
+    inputs = (images[:, channels] if images.shape[1] == protocol.n_images else images).float()
+    inputs = torch.where(torch.isfinite(inputs), inputs, 0)
+    if net.any_subset:
+        mask = seen_mask(protocol, seen, len(inputs)).to(inputs.device)
+    else:
+        mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+    shown = torch.where(mask.reshape(*mask.shape, *[1] * net.dims), inputs, 0)
+    noise = torch.stack([image_noise(one[row][None])[0] for one, row in zip(shown, mask, strict=True)])
+    faintest = _FAINTEST * shown.square().flatten(1).mean(1).sqrt()
+    spreads = {}
+    model = MonoExponential()
+    ones = (1,) * net.dims
+    for contrast in protocol.contrasts:
+        t = maps[contrast.name]
+        projection, square = torch.zeros_like(t), torch.zeros_like(t)
+        for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
+            if channel in channels:
+                k = channels.index(channel)
+                basis = torch.exp(-time / t) * mask[:, k].reshape(-1, *ones)
+                projection, square = projection + shown[:, k] * basis, square + basis * basis
+        m0 = torch.maximum(projection / square.clamp(min=torch.finfo(t.dtype).tiny), faintest.reshape(-1, *ones))
+        known = torch.isfinite(t)
+        bound = crlb(model, torch.where(known, m0, 1), torch.where(known, t, 1), contrast, 1.0)["t"].to(t.dtype)
+        scale = maps.get(f"{contrast.name}_scale", noise.reshape(-1, *ones))
+        spreads[contrast.name] = torch.where(known, bound * scale, torch.nan)
+    return spreads
+
+
+def calibrate(net: RelaxationNet, scans: list[Scan]) -> dict[str, float]:
+    """Find, for each contrast, the factor with which nine of ten held-out voxels lie within the central 90 % interval.
+
+    Where the subjects are a phantom's, errors are those against the truth, in its region of interest. Otherwise they
+    are those against a fit of the images that the network does not see, whose own standard error is taken into account.
+
+    Parameters
+    ----------
+    net
+        The network.
+    scans
+        Subjects that it has not learnt from.
+
+    Returns
+    -------
+    dict
+        Factors by the name of the contrast; of a contrast without a reference, none.
+
+    Warns
+    -----
+    UserWarning
+        If a contrast cannot be calibrated.
+    """
+    protocol = net.protocol
+    sets: list[Any] = list(protocol.input_sets) if net.any_subset else [None]
+    found: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in protocol.names}
+    for scan in scans:
+        for seen in sets:
+            maps = net.predict(scan.images, seen=seen, scales=True)
+            spreads = spread(net, scan.images, maps, seen)
+            hidden = protocol.channels(seen) if seen else net.input_channels
+            for name, references in _references(scan, net, hidden).items():
+                found[name].append(tuple(v[references[2]] for v in (maps[name], spreads[name], *references[:2])))
+    factors = {}
+    for name, parts in found.items() if scans else ():
+        if not parts:
+            warnings.warn(f"no standard deviations for {name}: fewer than two images are unseen.", stacklevel=3)
+            continue
+        t, std, reference, its_std = (torch.cat(column) for column in zip(*parts, strict=True))
+        try:
+            factors[name] = calibration_factor(
+                t, std, reference, level=LEVEL, kind="gaussian", reference_std_ms=its_std if its_std.any() else None
+            )
+        except ValueError as error:
+            warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=3)
+    return factors
+
+
+def _references(scan: Scan, net: RelaxationNet, seen: tuple[int, ...]) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """Find for each contrast what to compare with, its standard error, and where."""
+    protocol = net.protocol
+    if scan.subject is not None:
+        truth, roi = scan.subject.truth, scan.subject.roi
+        return {name: (truth[name], torch.zeros_like(truth[name]), roi) for name in protocol.names}
+    references = {}
+    for contrast in protocol.contrasts:
+        channels = protocol.images_of(contrast.name)
+        unseen = [k for k, channel in enumerate(channels) if channel not in seen]
+        if len(unseen) > 1:
+            images, times = scan.images[:, [channels[k] for k in unseen]], [contrast.times_ms[k] for k in unseen]
+            result = fit(images, times, sigma=noise_level(scan, protocol))
+            t, std = result.maps["t"], result.std["t"]
+            references[contrast.name] = (t, std, (result.status == FitStatus.CONVERGED) & (std < _SURE * t))
+    return references
