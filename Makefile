@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format docs bench bench-peers readme clean
+.PHONY: help setup demo test lint types format docs bench bench-peers bench-losses readme clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## Make .venv with relaxnet, all extras and the developer tools
 
@@ -51,8 +51,12 @@ bench-peers: $(STAMP)  ## The same beside qmrpy, which gets an environment of it
 	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
 	$(BIN)/python docs/refresh.py
 
+bench-losses: $(STAMP)  ## Measure which loss teaches a network best; an hour, can be interrupted
+	$(BIN)/python benchmarks/losses.py
+	$(BIN)/python docs/refresh.py
+
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) benchmarks/.venv build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv benchmarks/.cache build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,7 +9,12 @@ from relaxnet._demo import run
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-TABLES = {"demo": ROOT / "docs" / "demo" / "table.md", "speed": ROOT / "benchmarks" / "results" / "fitting.md"}
+RESULTS = ROOT / "benchmarks" / "results"
+TABLES = {
+    "demo": ROOT / "docs" / "demo" / "table.md",
+    "speed": RESULTS / "fitting.md",
+    "losses": RESULTS / "losses.md",
+}
 
 
 def with_tables(readme: str) -> str:

@@ -78,6 +78,8 @@ def test_the_tables_are_those_of_their_numbers():
     results = ROOT / "benchmarks" / "results"
     rates = json.loads((results / "fitting.json").read_text())["voxels_per_second"]
     assert (results / "fitting.md").read_text().strip() == load(ROOT / "benchmarks" / "fitting.py").table(rates)
+    losses = json.loads((results / "losses.json").read_text())
+    assert (results / "losses.md").read_text().strip() == load(ROOT / "benchmarks" / "losses.py").table(losses["rows"])
     assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README
 
 

@@ -89,8 +89,10 @@ PRESETS: dict[str, Preset] = {
         weight_decay=1e-4,
         schedule="cosine",
         patience=30,
-        max_degrees=5.0,
-        max_shift=0.03,
+        max_degrees=10.0,
+        max_shift=0.05,
+        flips=True,
+        averaging=0.99,
     ),
     "paper": Preset(
         shape=(256, 256),
