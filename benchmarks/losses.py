@@ -99,6 +99,7 @@ def train_one(row: str, seed: int) -> dict[str, Any]:
         progress=False,
         each_epoch=watch,
     )
+    trained.save(CACHE / f"{row}-{seed}.safetensors")
     maps = [trained.predict(s.images) for s in test]
     return {
         "truth": errors(maps, truth),

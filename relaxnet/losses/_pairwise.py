@@ -16,6 +16,8 @@ from relaxnet.protocol import Protocol
 
 Pairs = Literal["all", "forward", "orthogonal"]
 
+_BLOCK = 2**15  # voxels whose working space fits the cache of a processor
+
 
 def pairwise_residual(
     images: Float[Tensor, "batch time *space"],
@@ -92,43 +94,31 @@ class _Fused(torch.autograd.Function):
         spoiled = not bool(usable.all())
         if spoiled:
             images = torch.where(usable.unsqueeze(1), images, 0)
-        order = sorted(range(len(times_ms)), key=times_ms.__getitem__)
-        total = torch.zeros_like(t_ms)
-        slope = torch.zeros_like(t_ms) if by_t else None
-        slopes = torch.zeros_like(images) if by_images else None
-        rate = 1 / t_ms
-        q, error, sign, carried, gain = (torch.empty_like(t_ms) for _ in range(5))  # fresh memory costs more than use
-        for early, late in combinations(order, 2):
-            gap = times_ms[late] - times_ms[early]
-            torch.mul(rate, -gap, out=q).exp_()
-            torch.mul(q, images[:, early], out=carried)
-            torch.sub(images[:, late], carried, out=error)
-            torch.sign(error, out=sign)
-            # The residual is gain * |error|. Of gain * error, the derivative by log q is gain * pull.
-            if pairs == "forward":
-                pull = carried
-            elif pairs == "orthogonal":
-                torch.mul(q, q, out=gain).add_(1)
-                pull = carried.add_(error).addcdiv_(error, gain, value=-1)  # of 1 / sqrt(1 + q^2)
-                sign *= gain.rsqrt_()
-            else:
-                torch.reciprocal(q, out=gain).add_(1)
-                pull = carried.add_(error).addcdiv_(error, gain, value=-1)  # of 1 + 1 / q
-                sign *= gain
-            total.addcmul_(error, sign)
-            if slope is not None:
-                slope.addcmul_(pull, sign, value=-gap)
-            if slopes is not None:
-                slopes[:, late] += sign
-                slopes[:, early] -= sign.mul_(q)
-        share = 1 / (len(order) * (len(order) - 1) / (1 if pairs == "all" else 2))
-        total *= share
-        if slope is not None:
-            slope *= share * rate * rate  # d log q / dT = gap / T^2
-        if slopes is not None:
-            slopes *= share
-        ctx.save_for_backward(slopes, slope)
-        return torch.where(usable, total, torch.nan) if spoiled else total
+        samples, t = images.reshape(*images.shape[:2], -1), t_ms.reshape(len(t_ms), -1)
+        total = torch.zeros_like(t)
+        slope = torch.zeros_like(t) if by_t else None
+        slopes = torch.zeros_like(samples) if by_images else None
+        block = _BLOCK if t.device.type == "cpu" else t.shape[1]
+        space = t.new_empty(6, min(block, t.shape[1]))
+        for k in range(len(t)):
+            for start in range(0, t.shape[1], block):
+                part = slice(start, start + block)
+                _add_pairs(
+                    samples[k, :, part],
+                    t[k, part],
+                    times_ms,
+                    pairs,
+                    space[:, : t[k, part].numel()],
+                    total[k, part],
+                    None if slope is None else slope[k, part],
+                    None if slopes is None else slopes[k, :, part],
+                )
+        ctx.save_for_backward(
+            None if slopes is None else slopes.reshape(images.shape),
+            None if slope is None else slope.reshape(t_ms.shape),
+        )
+        residual = total.reshape(t_ms.shape)
+        return torch.where(usable, residual, torch.nan) if spoiled else residual
 
     @staticmethod
     @once_differentiable
@@ -140,6 +130,51 @@ class _Fused(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _add_pairs(
+    images: Float[Tensor, "time voxel"],
+    t_ms: Float[Tensor, " voxel"],
+    times_ms: tuple[float, ...],
+    pairs: Pairs,
+    space: Float[Tensor, "6 voxel"],
+    total: Float[Tensor, " voxel"],
+    slope: Float[Tensor, " voxel"] | None,
+    slopes: Float[Tensor, "time voxel"] | None,
+) -> None:
+    """Add the mean over all pairs, and its derivatives, to what is given; in ``space``, as fresh memory costs more."""
+    rate, q, error, sign, carried, gain = space
+    torch.reciprocal(t_ms, out=rate)
+    order = sorted(range(len(times_ms)), key=times_ms.__getitem__)
+    for early, late in combinations(order, 2):
+        gap = times_ms[late] - times_ms[early]
+        torch.mul(rate, -gap, out=q).exp_()
+        torch.mul(q, images[early], out=carried)
+        torch.sub(images[late], carried, out=error)
+        torch.sign(error, out=sign)
+        # The residual is gain * |error|. Of gain * error, the derivative by log q is -gain * pull.
+        if pairs == "forward":
+            pull = carried
+        elif pairs == "orthogonal":
+            torch.mul(q, q, out=gain).add_(1)
+            pull = carried.add_(error).addcdiv_(error, gain, value=-1)
+            sign *= gain.rsqrt_()
+        else:
+            torch.reciprocal(q, out=gain).add_(1)
+            pull = carried.add_(error).addcdiv_(error, gain, value=-1)
+            sign *= gain
+        total.addcmul_(error, sign)
+        if slope is not None:
+            slope.addcmul_(pull, sign, value=-gap)
+        if slopes is not None:
+            slopes[late] += sign
+            slopes[early] -= sign.mul_(q)
+    share = (1 if pairs == "all" else 2) / (len(order) * (len(order) - 1))
+    total *= share
+    if slope is not None:
+        slope *= rate.square_().mul_(share)  # d log q / dT = gap / T^2
+    if slopes is not None:
+        slopes *= share
 
 
 class PairwiseConstraint(Residual):

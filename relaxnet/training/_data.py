@@ -163,7 +163,13 @@ class Slices(Dataset[Batch]):
     """
 
     def __init__(
-        self, scans: list[Scan], protocol: Protocol, *, labels: str | None, fresh_noise: bool, needs_sigma: bool
+        self,
+        scans: list[Scan],
+        protocol: Protocol,
+        *,
+        labels: str | None = None,
+        fresh_noise: bool = False,
+        needs_sigma: bool,
     ) -> None:
         columns: dict[str, list[Tensor]] = {}
         for scan in scans:

@@ -28,7 +28,7 @@ from relaxnet.losses import (
 )
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
-from relaxnet.training._data import Slices, gather
+from relaxnet.training._data import Scan, Slices, gather
 from relaxnet.training._objectives import LOSSES, Loss, LossName
 from relaxnet.training._presets import PRESETS, Preset, PresetName
 from relaxnet.training._trained import Trained
@@ -150,41 +150,25 @@ def train(
 
     if seed < 0:
         raise ValueError(f"seed={seed}: a seed is not negative.")
-    acquired, scans = gather(data, protocol or (net.net if isinstance(net, Trained) else net or _NoNet).protocol)
-    order = _split(len(scans), validation, seed)
+    start = net.net if isinstance(net, Trained) else net
+    acquired, scans = gather(data, start.protocol if protocol is None and start is not None else protocol)
+    watched, learnt = _split(scans, validation, seed)
+    labels = taught.labels if taught.kind == "supervised" else None
+    training = Slices(learnt, acquired, labels=labels, fresh_noise=fresh_noise, needs_sigma=taught.needs_sigma)
+    watching = Slices(watched, acquired, needs_sigma=True) if watched else None
     with torch.random.fork_rng():  # the seed of a training is not the business of the caller's random numbers
         torch.manual_seed(seed)
         balance = _weighting(weighting, len(acquired.names))
-        module = RelaxationModule(
-            _network(net, acquired, inputs, settings, taught, balance),
-            taught,
-            balance,
-            settings,
-            seed,
-            fresh_noise=fresh_noise,
-        )
-        n_watched = order[0]
-        training, watched = (
-            Slices(
-                [scans[k] for k in chosen],
-                acquired,
-                labels=taught.labels if taught.kind == "supervised" and learnt else None,
-                fresh_noise=fresh_noise and learnt,
-                needs_sigma=taught.needs_sigma if learnt else True,
-            )
-            if chosen
-            else None
-            for learnt, chosen in ((True, order[1][n_watched:]), (False, order[1][:n_watched]))
-        )
-        assert training is not None  # noqa: S101 (for the type checker)
+        own = _network(start, acquired, inputs, settings, taught, balance)
+        module = RelaxationModule(own, taught, balance, settings, seed, fresh_noise=fresh_noise)
         best = BestWeights(each_epoch)
         callbacks: list[Any] = [best]
-        if watched is not None:
+        if watching is not None:
             callbacks.append(EarlyStopping(VALIDATION, patience=settings.patience))
         checkpoint = None
         if out is not None:
             description = {
-                "net": module.net.config,
+                "net": own.config,
                 "loss": asdict(taught),
                 "weighting": weighting if isinstance(weighting, str) else type(weighting).__name__,
                 "seed": seed,
@@ -210,19 +194,14 @@ def train(
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
-                limit_val_batches=None if watched is not None else 0,
+                limit_val_batches=0 if watching is None else None,
             )
-            slices = SliceModule(training, watched, settings.batch_size, seed)
+            slices = SliceModule(training, watching, settings.batch_size, seed)
             with _honest_signals(trainer):
                 trainer.fit(module, slices, ckpt_path=checkpoint, weights_only=True)
-    learnt: RelaxationNet = module.net.cpu()
-    learnt.load_state_dict(best.weights)
-    learnt.eval()
-    return Trained(learnt, best.history, calibrate(learnt, [scans[k] for k in order[1][:n_watched]]))
-
-
-class _NoNet:
-    protocol = None
+    own = own.cpu().eval()
+    own.load_state_dict(best.weights)
+    return Trained(own, best.history, *calibrate(own, _to_calibrate_with(learnt, watched, taught)))
 
 
 def _named(what: str, chosen: str | NamedT, known: dict[Any, NamedT], kind: type[NamedT]) -> NamedT:
@@ -248,7 +227,7 @@ def _weighting(weighting: str | Weighting, n_tasks: int) -> Weighting:
 
 
 def _network(
-    net: RelaxationNet | Trained | None,
+    start: RelaxationNet | None,
     protocol: Protocol,
     inputs: str | Sequence[int],
     preset: Preset,
@@ -259,7 +238,7 @@ def _network(
     uncertainty: Literal["heteroscedastic", "faithful"] | None = None
     if isinstance(weighting, HeteroscedasticLaplace):
         uncertainty = "faithful" if weighting.faithful else "heteroscedastic"
-    if net is None:
+    if start is None:
         return RelaxationNet(
             protocol,
             inputs,
@@ -268,29 +247,37 @@ def _network(
             uncertainty=uncertainty,
             amplitude=loss.kind == "reconstruction",
         )
-    own = copy.deepcopy(net.net if isinstance(net, Trained) else net)
-    if own.protocol != protocol:
-        raise ValueError(f"net is made for {own.protocol}, the subjects were acquired with {protocol}.")
-    if uncertainty and not own.uncertainty:
+    if start.protocol != protocol:
+        raise ValueError(f"net is made for {start.protocol}, the subjects were acquired with {protocol}.")
+    if uncertainty and not start.uncertainty:
         raise ValueError(
             f"net predicts no scales, which {type(weighting).__name__} needs: uncertainty={uncertainty!r}."
         )
-    return own.train()
+    return copy.deepcopy(start).train()
 
 
-def _split(n: int, validation: float, seed: int) -> tuple[int, list[int]]:
-    """Tell how many subjects to set aside, and an order in which they come first.
-
-    Whole subjects are set aside, because slices of one resemble each other.
-    """
+def _split(scans: list[Scan], validation: float, seed: int) -> tuple[list[Scan], list[Scan]]:
+    """Choose the subjects to watch and those to learn from: whole ones, because slices of one resemble each other."""
     if not 0 <= validation < 1:
         raise ValueError(f"validation={validation}: give the fraction of subjects to set aside, from 0 to 1.")
+    n = len(scans)
     if n < (2 if validation else 1):
         raise ValueError(
             f"data has {n} subject(s): one to learn from and one to watch are needed, or validation=0 to watch none."
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
-    return (min(max(1, round(validation * n)), n - 1) if validation else 0), order
+    n_watched = min(max(1, round(validation * n)), n - 1) if validation else 0
+    return [scans[k] for k in order[:n_watched]], [scans[k] for k in order[n_watched:]]
+
+
+def _to_calibrate_with(learnt: list[Scan], watched: list[Scan], loss: Loss) -> list[Scan]:
+    """Choose subjects: those held out, and others if what they are compared with has not been learnt from.
+
+    That is the truth of a phantom, unless it was the label: the more subjects, the better the calibration, as they
+    differ. Of a patient it is the images that the network does not see, from which it has learnt.
+    """
+    unknown_truth = [] if loss.kind == "supervised" else [scan for scan in learnt if scan.subject is not None]
+    return watched + unknown_truth
 
 
 def _resume(out: Path, description: dict[str, Any]) -> Path | None:

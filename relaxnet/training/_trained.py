@@ -28,7 +28,9 @@ class Trained:
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
     """For each epoch the validation residual, in all and by contrast, and the scales of the weighting."""
     calibration: dict[str, float] = field(default_factory=dict, repr=False)
-    """For each contrast the factor of its standard deviations, from subjects that were held out."""
+    """For each contrast the factor of its standard deviations."""
+    usual_noise: float = field(default=0.0, repr=False)
+    """Noise of the images that these were found with, as a fraction of their root mean square."""
 
     def predict(
         self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, seen: Any = None
@@ -47,10 +49,10 @@ class Trained:
         Returns
         -------
         dict
-            Maps in ms (slice, height, width) by the name of the contrast, and, where held-out subjects were at hand,
-            their standard deviations in ms as ``"<name>_std"``, for errors that are about normally distributed. A voxel
-            of which an input is not finite is NaN; the network takes a zero in its place, so that its neighbours are
-            not lost.
+            Maps in ms (slice, height, width) by the name of the contrast, and, where there were subjects to calibrate
+            them with, their standard deviations in ms as ``"<name>_std"``, for errors that are about normally
+            distributed. A voxel of which an input is not finite is NaN; the network takes a zero in its place, so that
+            its neighbours are not lost.
 
         Raises
         ------
@@ -61,13 +63,13 @@ class Trained:
         -----
         A standard deviation is the scale of the signal's errors, which the network predicts or the noise of the images
         tells, carried to ms through the derivative of the decay, times one factor a contrast, with which nine of ten
-        voxels of held-out subjects lay within 1.645 standard deviations. Of a phantom that was the liver; it says
-        little of other tissues.
+        voxels lay within 1.645 standard deviations. Of patients, these are voxels of held-out subjects; of a phantom,
+        voxels of the liver of all subjects whose truth was not learnt from. They say little of other tissues.
         """
         maps = self.net.predict(images, protocol=protocol, seen=seen, scales=True)
         answer = {name: maps[name] for name in maps if not name.endswith("_scale")}
         if self.calibration:
-            spreads = spread(self.net, images, maps, seen)
+            spreads = spread(self.net, images, maps, seen, usual_noise=self.usual_noise)
             answer |= {f"{name}_std": factor * spreads[name] for name, factor in self.calibration.items()}
         return answer
 
@@ -91,6 +93,7 @@ class Trained:
             "net": self.net.config,
             "history": self.history,
             "calibration": self.calibration,
+            "usual_noise": self.usual_noise,
         }
         weights = {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
         with replacing(Path(path)) as temporary:
@@ -224,4 +227,4 @@ def load(path: str | Path) -> Trained:
     except RuntimeError as error:
         raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
     net.eval()
-    return Trained(net, description["history"], description["calibration"])
+    return Trained(net, description["history"], description["calibration"], description["usual_noise"])

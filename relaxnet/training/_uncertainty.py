@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from relaxnet.fitting import FitStatus, fit
 from relaxnet.information import crlb
@@ -24,8 +23,9 @@ _FAINTEST = 1e-2  # of the root mean square: below, there is no signal to speak 
 def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " slice"]:
     r"""Estimate how noisy images are, from how each voxel differs from its neighbours.
 
-    A kernel that takes away constants, slopes and edges along the axes leaves six times the noise. Its median is that
-    of the tissue, since air, whose noise is another, is left out. Texture counts as noise.
+    The diagonal Haar coefficient of four neighbours, :math:`(a - b - c + d)/2`, takes away constants, slopes and edges
+    along the axes, and leaves the noise as it is. The median of its absolute value is that of tissue, since air, whose
+    noise is another, is left out. Fine texture counts as noise.
 
     Parameters
     ----------
@@ -39,20 +39,23 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
 
     References
     ----------
-    Immerkær, *Fast noise variance estimation*, Comput Vis Image Underst 64:300 (1996).
+    Donoho and Johnstone, *Ideal spatial adaptation by wavelet shrinkage*, Biometrika 81:425 (1994).
     """
-    flat = images.flatten(2, -3) if images.ndim > 4 else images.unsqueeze(2)  # (slice, image, plane, row, column)
-    kernel = images.new_tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])[None, None]
-    planes = flat.flatten(0, 2).unsqueeze(1)
-    rough = functional.conv2d(planes, kernel).abs().reshape(*flat.shape[:3], -1).flatten(2)
-    level = flat[..., 1:-1, 1:-1].flatten(2)
-    tissue = level > 0.5 * flat.square().mean(dim=(1, 2, 3, 4)).sqrt()[:, None, None]
-    medians = torch.where(tissue, rough, torch.nan).nanmedian(dim=-1).values
-    return medians.nan_to_num(torch.inf).amin(1) / (6 * _MEDIAN)
+    above, below = images[..., :-1, :], images[..., 1:, :]
+    rough = (above[..., :-1] - above[..., 1:] - below[..., :-1] + below[..., 1:]).abs() / 2
+    level = images.square().flatten(1).mean(1).sqrt().reshape(-1, *(1,) * (images.ndim - 1))
+    tissue = above[..., :-1] > level
+    medians = torch.where(tissue, rough, torch.nan).flatten(2).nanmedian(dim=-1).values
+    return medians.nan_to_num(torch.inf).amin(1) / _MEDIAN
 
 
 def spread(
-    net: RelaxationNet, images: Float[Tensor, "slice image *space"], maps: dict[str, Tensor], seen: Any = None
+    net: RelaxationNet,
+    images: Float[Tensor, "slice image *space"],
+    maps: dict[str, Tensor],
+    seen: Any = None,
+    *,
+    usual_noise: float = 0.0,
 ) -> dict[str, Tensor]:
     r"""Carry the scale of the signal's errors to ms: the standard deviation of a map, but for a factor.
 
@@ -69,6 +72,9 @@ def spread(
         What the network predicted, with ``"<name>_scale"`` if it predicts scales.
     seen
         The images that it was shown, for a network of any input set.
+    usual_noise
+        Noise of the images that the network was calibrated with, as a fraction of their root mean square. With less
+        noise, a network errs less, but not in proportion: half of the variance is taken to stay.
 
     Returns
     -------
@@ -76,15 +82,12 @@ def spread(
         Standard deviations in ms by the name of the contrast, but for a factor each; NaN where the map is.
     """
     protocol, channels = net.protocol, net.input_channels
-    inputs = (images[:, channels] if images.shape[1] == protocol.n_images else images).float()
-    inputs = torch.where(torch.isfinite(inputs), inputs, 0)
-    if net.any_subset:
-        mask = seen_mask(protocol, seen, len(inputs)).to(inputs.device)
-    else:
-        mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
-    shown = torch.where(mask.reshape(*mask.shape, *[1] * net.dims), inputs, 0)
-    noise = torch.stack([image_noise(one[row][None])[0] for one, row in zip(shown, mask, strict=True)])
-    faintest = _FAINTEST * shown.square().flatten(1).mean(1).sqrt()
+    shown, mask = _shown(net, images, seen)
+    strength = shown.square().flatten(1).mean(1).sqrt()
+    noise = _noise(shown, mask)
+    usual = usual_noise * strength
+    noise = torch.where(noise > usual, noise, torch.sqrt((noise**2 + usual**2) / 2))
+    faintest = _FAINTEST * strength
     spreads = {}
     model = MonoExponential()
     ones = (1,) * net.dims
@@ -104,7 +107,22 @@ def spread(
     return spreads
 
 
-def calibrate(net: RelaxationNet, scans: list[Scan]) -> dict[str, float]:
+def _shown(net: RelaxationNet, images: Tensor, seen: Any) -> tuple[Tensor, Tensor]:
+    """Take the images that a network sees, with zeros for what is not finite; and which of its channels they are."""
+    inputs = (images[:, net.input_channels] if images.shape[1] == net.protocol.n_images else images).float()
+    mask = torch.ones(inputs.shape[:2], dtype=torch.bool)
+    if net.any_subset:
+        mask = seen_mask(net.protocol, seen, len(inputs))
+    mask = mask.to(inputs.device)
+    known = torch.isfinite(inputs) & mask.reshape(*mask.shape, *[1] * net.dims)
+    return torch.where(known, inputs, 0), mask
+
+
+def _noise(shown: Tensor, mask: Tensor) -> Float[Tensor, " slice"]:
+    return torch.stack([image_noise(one[row][None])[0] for one, row in zip(shown, mask, strict=True)])
+
+
+def calibrate(net: RelaxationNet, scans: list[Scan]) -> tuple[dict[str, float], float]:
     """Find, for each contrast, the factor with which nine of ten held-out voxels lie within the central 90 % interval.
 
     Where the subjects are a phantom's, errors are those against the truth, in its region of interest. Otherwise they
@@ -115,12 +133,13 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> dict[str, float]:
     net
         The network.
     scans
-        Subjects that it has not learnt from.
+        Subjects whose reference it has not learnt from.
 
     Returns
     -------
-    dict
-        Factors by the name of the contrast; of a contrast without a reference, none.
+    tuple
+        Factors by the name of the contrast; of a contrast without a reference, none. And the usual noise, for
+        :func:`spread`.
 
     Warns
     -----
@@ -128,17 +147,20 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> dict[str, float]:
         If a contrast cannot be calibrated.
     """
     protocol = net.protocol
+    if not scans:
+        return {}, 0.0
     sets: list[Any] = list(protocol.input_sets) if net.any_subset else [None]
+    usual = _usual_noise(net, scans, sets)
     found: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in protocol.names}
     for scan in scans:
         for seen in sets:
             maps = net.predict(scan.images, seen=seen, scales=True)
-            spreads = spread(net, scan.images, maps, seen)
+            spreads = spread(net, scan.images, maps, seen, usual_noise=usual)
             hidden = protocol.channels(seen) if seen else net.input_channels
             for name, references in _references(scan, net, hidden).items():
                 found[name].append(tuple(v[references[2]] for v in (maps[name], spreads[name], *references[:2])))
     factors = {}
-    for name, parts in found.items() if scans else ():
+    for name, parts in found.items():
         if not parts:
             warnings.warn(f"no standard deviations for {name}: fewer than two images are unseen.", stacklevel=3)
             continue
@@ -149,7 +171,16 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> dict[str, float]:
             )
         except ValueError as error:
             warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=3)
-    return factors
+    return factors, usual
+
+
+def _usual_noise(net: RelaxationNet, scans: list[Scan], sets: list[Any]) -> float:
+    fractions = []
+    for scan in scans:
+        for seen in sets:
+            shown, mask = _shown(net, scan.images, seen)
+            fractions.append(_noise(shown, mask) / shown.square().flatten(1).mean(1).sqrt())
+    return float(torch.cat(fractions).median())
 
 
 def _references(scan: Scan, net: RelaxationNet, seen: tuple[int, ...]) -> dict[str, tuple[Tensor, Tensor, Tensor]]:

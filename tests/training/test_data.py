@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 import relaxnet as rx
-from relaxnet.training import PRESETS
+from relaxnet.training import PRESETS, _train
 from relaxnet.training._augment import random_flip
 from relaxnet.training._data import Slices, gather, labels_of, noise_level
 from relaxnet.training._module import RelaxationModule
@@ -58,11 +58,26 @@ def test_the_noise_of_arrays_is_estimated(cohort):
 
 
 def test_a_single_scan_is_learnt_without_watching(cohort):
-    trained = train(cohort[:1], validation=0)
+    trained = train([cohort[0].images], protocol=PROTOCOL, validation=0)
     assert "val_residual" not in trained.history[0]
     assert len(trained.history) == SMOKE.epochs
     assert trained.calibration == {}
     assert set(trained.predict(cohort[0].images)) == {"t1rho", "t2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "calibrated_with"),
+    [({}, 4), ({"loss": "supervised-truth"}, 1), ({"loss": "supervised-nlls", "validation": 0.5}, 2)],
+)
+def test_only_what_was_not_learnt_from_calibrates(cohort, monkeypatch, options, calibrated_with):
+    used = []
+    monkeypatch.setattr(_train, "calibrate", lambda _, scans: used.extend(scans) or ({}, 0.0))
+    train(cohort, **options)
+    assert len(used) == calibrated_with
+    if not options:
+        used.clear()
+        train([subject.images for subject in cohort], protocol=PROTOCOL)
+        assert len(used) == 1
 
 
 def test_a_trained_network_is_tuned_further_and_left_as_it_was(cohort):

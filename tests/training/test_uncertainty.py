@@ -30,10 +30,10 @@ def trained(cohort):
     return rx.training.train(cohort, preset=preset, progress=False)
 
 
-def test_it_covers_the_subjects_that_it_was_calibrated_with(cohort, trained):
-    held_out = [s for s in cohort if coverage(trained, s)["t1rho"] == pytest.approx(0.9, abs=0.02)]
-    assert held_out
-    assert coverage(trained, held_out[0])["t2"] == pytest.approx(0.9, abs=0.02)
+def test_nine_of_ten_voxels_are_covered_of_the_subjects_that_it_was_calibrated_with(cohort, trained):
+    for name in PROTOCOL.names:
+        inside = sum(coverage(trained, s)[name] * int(s.roi.sum()) for s in cohort)
+        assert inside / sum(int(s.roi.sum()) for s in cohort) == pytest.approx(0.9, abs=0.005)
 
 
 def coverage(trained, subject):
@@ -71,10 +71,11 @@ def test_a_spoiled_voxel_has_no_standard_deviation_and_its_neighbours_have(cohor
 def test_all_networks_can_be_calibrated(cohort, inputs, uncertainty):
     net = rx.nets.RelaxationNet(PROTOCOL, inputs, base=4, depth=2, uncertainty=uncertainty)
     _, scans = gather(cohort[:2], None)
-    factors = calibrate(net, scans)
+    factors, usual_noise = calibrate(net, scans)
     assert set(factors) == {"t1rho", "t2"}
+    assert 0 < usual_noise < 0.5
     seen = "short" if inputs == "any" else None
-    maps = Trained(net, calibration=factors).predict(cohort[3].images, seen=seen)
+    maps = Trained(net, [], factors, usual_noise).predict(cohort[3].images, seen=seen)
     assert set(maps) == {"t1rho", "t2", "t1rho_std", "t2_std"}
     assert (maps["t2_std"][cohort[3].roi] > 0).all()
 
@@ -92,7 +93,7 @@ def test_without_a_truth_the_unseen_images_are_the_reference(cohort):
     net = OffByAThird(PROTOCOL, "middle", base=4, depth=2)
     _, phantoms = gather(cohort, None)
     _, patients = gather([subject.images for subject in cohort], PROTOCOL)
-    by_truth, by_reference = calibrate(net, phantoms), calibrate(net, patients)
+    (by_truth, _), (by_reference, _) = calibrate(net, phantoms), calibrate(net, patients)
     assert set(by_reference) == set(by_truth)
     for name in by_truth:
         assert by_reference[name] == pytest.approx(by_truth[name], rel=1.0)
@@ -102,7 +103,7 @@ def test_too_little_to_calibrate_with_is_said(cohort):
     net = rx.nets.RelaxationNet(PROTOCOL, (0, 1, 2, 3, 4, 5), base=4, depth=2)
     _, scans = gather([cohort[0].images], PROTOCOL)
     with pytest.warns(UserWarning, match="no standard deviations for t"):
-        assert calibrate(net, scans) == {}
+        assert calibrate(net, scans)[0] == {}
 
 
 def test_calibration_is_saved(cohort, trained, tmp_path):
@@ -124,3 +125,16 @@ def test_spread_is_that_of_the_information_bound():
         "t"
     ]
     torch.testing.assert_close(found.double(), bound[subject.roi], rtol=1e-3, atol=0)
+
+
+def test_with_less_noise_half_of_the_variance_stays(cohort, trained):
+    images = cohort[0].clean
+    silent = images / images.mean() * 100
+    noise_free = trained.predict(silent)["t2_std"]
+    usual = Trained(trained.net, [], trained.calibration, usual_noise=0.0).predict(silent)["t2_std"]
+    assert (noise_free > usual).all()
+    doubled = Trained(trained.net, [], trained.calibration, usual_noise=2 * trained.usual_noise).predict(silent)[
+        "t2_std"
+    ]
+    ratio = (doubled**2 - usual**2 / 2) / (noise_free**2 - usual**2 / 2)
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 4.0), rtol=1e-3, atol=0)
