@@ -90,6 +90,17 @@ def test_the_network_of_the_demo_beats_the_two_point_fit():
         assert error[NETWORK, contrast] < error[TWO_POINT, contrast]
 
 
+def test_the_default_loss_is_the_best_that_was_measured_and_its_intervals_hold():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "losses.json").read_text())["rows"]
+    error = {row["key"]: np.mean([[np.mean(seed[name]) for name in seed] for seed in row["truth"]]) for row in rows}
+    assert min((key for key in error if key != "fresh"), key=error.get) == rx.training.train.__kwdefaults__["loss"]
+    (default,) = (row for row in rows if row["key"] == "unseen-orthogonal")
+    for seed in default["coverage_90"]:
+        for snr, by_contrast in seed.items():
+            low, high = (0.88, 0.92) if snr == "20" else (0.85, 0.95)
+            assert all(low < covered < high for covered in by_contrast.values())
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_examples_run(script, tmp_path):
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)]

@@ -50,9 +50,7 @@ def add_noise(
     """
     if kind not in get_args(Noise):
         raise ValueError(f"kind={kind!r} is no kind of noise: use one of {get_args(Noise)}.")
-    scale = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
-    if not (torch.isfinite(scale) & (scale >= 0)).all():
-        raise ValueError(f"sigma={sigma!r}: a standard deviation is finite and not negative.")
+    scale = _level(sigma, images)
 
     def noise() -> Tensor:
         return scale * torch.randn(images.shape, dtype=images.dtype, device=images.device, generator=generator)
@@ -92,9 +90,9 @@ def rician_mean(signal: Tensor, sigma: float | Tensor) -> Tensor:
     >>> rx.signals.rician_mean(torch.tensor([0.0, 10.0, 100.0]), sigma=10.0)
     tensor([ 12.5331,  15.4857, 100.5013])
     """
-    scale = torch.as_tensor(sigma, dtype=signal.dtype, device=signal.device)
-    if not (torch.isfinite(scale) & (scale > 0)).all():
-        raise ValueError(f"sigma={sigma!r}: a standard deviation is positive and finite.")
+    scale = _level(sigma, signal)
+    if not (scale > 0).all():
+        raise ValueError(f"sigma={sigma!r}: the noise level has to be positive.")
     x = (signal / scale).square() / 4
     bessel = (1 + 2 * x) * torch.special.i0e(x) + 2 * x * torch.special.i1e(x)
     mean: Tensor = scale * math.sqrt(math.pi / 2) * bessel
@@ -135,7 +133,12 @@ def remove_rician_bias(images: Tensor, sigma: float | Tensor) -> Tensor:
     >>> rx.signals.remove_rician_bias(torch.tensor([5.0, 0.5]), sigma=3.0)
     tensor([4., 0.])
     """
-    scale = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
-    if not (torch.isfinite(scale) & (scale >= 0)).all():
-        raise ValueError(f"sigma={sigma!r}: a standard deviation is finite and not negative.")
+    scale = _level(sigma, images)
     return (images.square() - scale.square()).clamp(min=0).sqrt()
+
+
+def _level(sigma: float | Tensor, images: Tensor) -> Tensor:
+    level = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
+    if not (torch.isfinite(level) & (level >= 0)).all():
+        raise ValueError(f"sigma={sigma!r}: a standard deviation is finite and not negative.")
+    return level
