@@ -46,6 +46,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_execution_in_temp = True
 nb_execution_show_tb = True
+nb_merge_streams = True
 
 
 def _make_notebooks() -> None:

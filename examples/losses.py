@@ -104,12 +104,12 @@ cases = {
     "Gaussian, SNR 10": region(10, "gaussian"),
     "Gaussian, SNR 5": region(5, "gaussian"),
     "Rician, SNR 10": region(10),
-    "Rician, SNR 10, bias removed": rx.signals.remove_rician_bias(region(10), 1 / 10),
+    "same, corrected": rx.signals.remove_rician_bias(region(10), 1 / 10),
 }
-print(f"{'':30}" + "".join(f"{name.split(' (')[0]:>20}" for name in losses))
+print(f"{'':18}{'all pairs':>12}{'forward':>12}{'orthogonal':>12}{'reconstr.':>12}")
 for case, images in cases.items():
     found = [preferred(residual, images) for residual in losses.values()]
-    print(f"{case:30}" + "".join(f"{t1rho:13.1f} /{t2:5.1f}" for t1rho, t2 in found))
+    print(f"{case:18}" + "".join(f"{t1rho:5.1f} /{t2:5.1f}" for t1rho, t2 in found))
 
 # %% [markdown]
 # Orthogonal pairs have no bias: their noise does not depend on T. It is what

@@ -16,7 +16,7 @@ from relaxnet.fitting._quality import quality, quality_names
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import Block, Voxels, positions
+from relaxnet.fitting._voxels import Block, Voxels, n_voxels, positions
 
 
 class Estimate(NamedTuple):
@@ -114,10 +114,10 @@ def run(
             noise = _weigh(voxels.common_sigma)[1]
             # What is left of all blocks is done together: a few voxels cost as many operations as many.
             for patient in (False, True):
-                for_each(partial(quickly, patient=patient), blocks, device)
+                for_each(partial(quickly, patient=patient), blocks, device, space)
                 blocks = voxels.only(uncertain).blocks(chunk_size)
                 uncertain.clear()
-        for_each(carefully, blocks, device)
+        for_each(carefully, blocks, device, space)
         unknown = torch.full((), torch.nan, dtype=voxels.output_dtype, device=device).expand(space)  # takes no memory
 
     def out(row: str) -> ArrayT:
@@ -138,7 +138,9 @@ def _as_like(tensor: Tensor, like: ArrayT) -> ArrayT:
     return cast("ArrayT", tensor if isinstance(like, Tensor) else tensor.numpy())
 
 
-def for_each(work: Callable[[Block], None], blocks: Sequence[Block], device: torch.device) -> None:
+def for_each(
+    work: Callable[[Block], None], blocks: Sequence[Block], device: torch.device, space: tuple[int, ...]
+) -> None:
     """Work on all blocks: one on each processor core at a time; one after another on an accelerator.
 
     A block is too small to be spread over threads by torch, which would only make them wait for one another, and make
@@ -146,7 +148,7 @@ def for_each(work: Callable[[Block], None], blocks: Sequence[Block], device: tor
     """
     if device.type != "cpu":
         for block in blocks:
-            work(block)
+            _on_accelerator(work, block, space)
         return
     threads = torch.get_num_threads()
     try:
@@ -164,6 +166,28 @@ def for_each(work: Callable[[Block], None], blocks: Sequence[Block], device: tor
             pool.shutdown(cancel_futures=True)
     finally:
         torch.set_num_threads(threads)  # also what threads to come start with
+
+
+def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[int, ...]) -> None:
+    """Work on a block; where memory runs out, on quarters of it, once."""
+    try:
+        work(block)
+    except torch.OutOfMemoryError:
+        pass  # what it holds is free only after this clause
+    else:
+        return
+    if torch.accelerator.is_available():
+        torch.accelerator.empty_cache()
+    axes = positions(block, torch.arange(n_voxels(block, space)), space)
+    size = max(1, len(axes[0]) // 4)
+    try:
+        for part in zip(*(torch.split(axis, size) for axis in axes), strict=True):
+            work(part)
+    except torch.OutOfMemoryError as error:
+        raise torch.OutOfMemoryError(
+            f"The memory of the device is not enough for {size} voxels at once: pass a smaller chunk_size, or leave "
+            f"the signal in the memory of the processor, as a NumPy array."
+        ) from error
 
 
 def _without_gradient(work: Callable[[Block], None], block: Block) -> None:

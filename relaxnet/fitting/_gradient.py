@@ -65,7 +65,7 @@ class _Fit(torch.autograd.Function):
             share = _pull_back(design, torch.where(used, samples, 0), weight, values, by_values, bounds)
             by_signal[region] = torch.where(used, share, 0).reshape(by_signal[region].shape).to(by_signal.dtype)
 
-        for_each(work, voxels.blocks(None), signal.device)
+        for_each(work, voxels.blocks(None), signal.device, voxels.space)
         return (by_signal, None, None, *(None for _ in maps))
 
 

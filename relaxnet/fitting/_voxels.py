@@ -121,17 +121,28 @@ def _boxes(space: tuple[int, ...], size: int) -> Iterator[Block]:
             yield (*index, slice(start, start + step))
 
 
+def n_voxels(block: Block, space: tuple[int, ...]) -> int:
+    """Count the voxels of a block."""
+    if block and isinstance(block[0], Tensor):
+        return len(block[0])
+    return prod(len(span) for span in _spans(block, space))
+
+
 def positions(block: Block, chosen: Tensor, space: tuple[int, ...]) -> tuple[Tensor, ...]:
     """Tell where some voxels of a block are, along each axis of the maps."""
     if block and isinstance(block[0], Tensor):
         return tuple(axis[chosen] for axis in block)
+    spans = _spans(block, space)
+    inside = torch.unravel_index(chosen, [len(span) for span in spans])
+    return tuple(axis + span.start for axis, span in zip(inside, spans, strict=True))
+
+
+def _spans(block: Block, space: tuple[int, ...]) -> list[range]:
     spans = [
         range(n)[part] if isinstance(part, slice) else range(part, part + 1)
         for n, part in zip(space, block, strict=False)
     ]
-    spans += [range(n) for n in space[len(block) :]]
-    inside = torch.unravel_index(chosen, [len(span) for span in spans])
-    return tuple(axis + span.start for axis, span in zip(inside, spans, strict=True))
+    return spans + [range(n) for n in space[len(block) :]]
 
 
 def check_voxels(

@@ -12,7 +12,8 @@ import torch
 import relaxnet as rx
 from relaxnet import FitStatus
 from relaxnet.fitting._decay import DecayShortcut
-from relaxnet.fitting._voxels import Voxels, check_voxels
+from relaxnet.fitting._engine import for_each
+from relaxnet.fitting._voxels import Voxels, check_voxels, n_voxels, positions
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 
@@ -244,3 +245,23 @@ def test_a_dataset_holds_everything():
     assert dataset.t2.attrs == {"units": "ms"}
     assert dataset.status.attrs["flag_meanings"].split()[:2] == ["CONVERGED", "AT_BOUND"]
     assert dataset.t2.dims == ("dim_0", "dim_1")
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_where_the_memory_of_a_device_runs_out_blocks_are_cut_once(indexed):
+    space, done, largest = (6, 10), [], 20
+    whole = (slice(0, 6),)
+    block = positions(whole, torch.arange(60), space) if indexed else whole
+
+    def work(part):
+        n = n_voxels(part, space)
+        if n > largest:
+            raise torch.OutOfMemoryError
+        done.append(positions(part, torch.arange(n), space))
+
+    for_each(work, [block], torch.device("meta"), space)
+    rows, columns = (torch.cat(axis) for axis in zip(*done, strict=True))
+    assert sorted((rows * 10 + columns).tolist()) == list(range(60))
+    largest = 5
+    with pytest.raises(torch.OutOfMemoryError, match="not enough for 15 voxels at once: pass a smaller chunk_size"):
+        for_each(work, [block], torch.device("meta"), space)
