@@ -106,10 +106,10 @@ cases = {
     "Rician, SNR 10": region(10),
     "same, corrected": rx.signals.remove_rician_bias(region(10), 1 / 10),
 }
-print(f"{'':18}{'all pairs':>12}{'forward':>12}{'orthogonal':>12}{'reconstr.':>12}")
+print(f"{'':18}{'all pairs':>13}{'forward':>13}{'orthogonal':>13}{'reconstr.':>13}")
 for case, images in cases.items():
     found = [preferred(residual, images) for residual in losses.values()]
-    print(f"{case:18}" + "".join(f"{t1rho:5.1f} /{t2:5.1f}" for t1rho, t2 in found))
+    print(f"{case:18}" + "".join(f"{t1rho:6.1f} /{t2:5.1f}" for t1rho, t2 in found))
 
 # %% [markdown]
 # Orthogonal pairs have no bias: their noise does not depend on T. It is what

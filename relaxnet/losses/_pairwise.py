@@ -16,7 +16,7 @@ from relaxnet.protocol import Protocol
 
 Pairs = Literal["all", "forward", "orthogonal"]
 
-_BLOCK = 2**15  # voxels whose working space fits the cache of a processor
+_BLOCK = 2**16  # voxels whose working space fits the cache of a processor
 
 
 def pairwise_residual(
