@@ -126,17 +126,15 @@ class CorrelatedLaplace(Weighting):
             If shapes do not fit, the mask is not binary, or a residual to use is not finite.
         """
         n_tasks = len(self.log_scale)
-        if signed.ndim < 2 or signed.shape[1] != n_tasks:
-            raise ValueError(f"signed has shape {tuple(signed.shape)}: axis 1 needs {n_tasks} tasks.")
+        if mask is not None and mask.ndim == signed.ndim - 2:
+            mask = mask.unsqueeze(1).expand(len(mask), *signed.shape[2:3], *mask.shape[1:])
+        used = self._used(signed, mask)
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
         ones = (1,) * (signed.ndim - 2)
         scale = softly_bounded(self.log_scale.reshape(1, -1, *ones) if log_scale is None else log_scale)
         couple = self.coupling.reshape(1, -1, *ones) if coupling is None else coupling
-        if mask is not None and mask.ndim == signed.ndim - 2:
-            mask = mask.unsqueeze(1).expand(signed[:, 0].shape)
-        used = torch.ones_like(signed[:, 0], dtype=torch.bool) if mask is None else mask == 1
-        x = torch.where(used.unsqueeze(1), signed, 0) * torch.exp(-scale)
+        x = (signed if used is None else torch.where(used.unsqueeze(1), signed, 0)) * torch.exp(-scale)
         rows, k = [], 0
         for i in range(n_tasks):
             row = x[:, i]

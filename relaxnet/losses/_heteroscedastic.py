@@ -93,8 +93,9 @@ class HeteroscedasticLaplace(Weighting):
         """
         if log_scale.shape != residual.shape:
             raise ValueError(f"log_scale has shape {tuple(log_scale.shape)}, the residual {tuple(residual.shape)}.")
-        if mask is not None:  # what is left out may be NaN, whose gradient no later choice can stop
-            log_scale = torch.where(torch.isfinite(log_scale) | (mask != 0).unsqueeze(1), log_scale, 0)
+        used = self._used(residual, mask)
+        if used is not None:  # what is left out may be NaN, whose gradient no later choice can stop
+            log_scale = torch.where(used.unsqueeze(1), log_scale, 0)
         bounded = softly_bounded(log_scale)
         weight = torch.exp(-bounded)
         seen = residual.detach() if self.faithful else residual

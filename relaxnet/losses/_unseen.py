@@ -1,6 +1,7 @@
 """Which images a residual may use: all, or only those that the network does not receive."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 from relaxnet.protocol import Protocol
 
@@ -66,7 +67,7 @@ def samples_of_each(unseen_by: UnseenBy, batch: int) -> list[tuple[InputSet | No
     ValueError
         If there is not one input set for each sample.
     """
-    if unseen_by is None or isinstance(unseen_by, str) or all(isinstance(channel, int) for channel in unseen_by):
+    if unseen_by is None or isinstance(unseen_by, str) or all(isinstance(channel, Integral) for channel in unseen_by):
         return [(unseen_by, None)]  # type: ignore[list-item]
     sets = [entry if isinstance(entry, str) else tuple(entry) for entry in unseen_by]  # type: ignore[arg-type]
     if len(sets) != batch:

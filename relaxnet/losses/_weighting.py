@@ -102,6 +102,14 @@ class Weighting(nn.Module, ABC):
         """
         return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}]
 
+    def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
+        """Check the number of tasks and the mask; tell which voxels to use, where there is a mask."""
+        if self.n_tasks is None and residual.ndim > 1:
+            self.adopt(residual.shape[1])
+        if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
+            raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
+        return None if mask is None else _binary(mask, tuple(residual[:, 0].shape))
+
     def _mean(
         self,
         residual: Float[Tensor, "batch task *space"],
@@ -112,11 +120,7 @@ class Weighting(nn.Module, ABC):
 
         In a distributed training, sums and counts are those of all processes.
         """
-        if self.n_tasks is None and residual.ndim > 1:
-            self.adopt(residual.shape[1])
-        if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
-            raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
-        used = None if mask is None else _binary(mask, tuple(residual[:, 0].shape))
+        used = self._used(residual, mask)
         self.count = _counted(residual, used, *others)
         if used is not None:
             residual = torch.where(used.unsqueeze(1), residual, 0)

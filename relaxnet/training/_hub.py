@@ -37,7 +37,7 @@ maps = trained.predict(images)  # (slice, image, height, width), magnitudes in a
 | field strength, spin-lock frequency | {{ scanner | default("not said", true) }} |
 
 It refuses images of another protocol when it is told theirs: `trained.predict(images, protocol=...)`. Standard
-deviations, where it gives any, are calibrated on held-out subjects of its training data.
+deviations, where it gives any, are calibrated on the liver of simulated subjects, or on held-out patients.
 """
 
 

@@ -80,7 +80,7 @@ LOSSES: dict[LossName, Loss] = {
     "supervised-truth": Loss("supervised", labels="truth"),
 }
 """The named losses: ``paper`` is that of Huang et al. (2023), all ordered pairs of all images; ``supervised-truth`` is
-for phantoms alone, and shows the best that a network could do."""
+for phantoms alone. Supervised losses compare in ms, so tissues of long T outweigh others."""
 
 
 class Comparison(torch.nn.Module):

@@ -74,8 +74,8 @@ def train(
 
     Some subjects are set aside. After each epoch the network is tried on them, by a residual that is the same for all
     losses: orthogonal pairs of images that the network does not see. Their noise is independent of what it sees, so
-    this orders networks much as the truth would. Training stops when it no longer improves; the weights of the best
-    epoch are kept.
+    this orders the epochs of a training much as the truth would, though not so well trainings whose held-out subjects
+    differ. Training stops when it no longer improves; the weights of the best epoch are kept.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ def _noise(shown: Tensor, mask: Tensor) -> Float[Tensor, " slice"]:
 
 
 def calibrate(net: RelaxationNet, scans: list[Scan]) -> tuple[dict[str, float], float]:
-    """Find, for each contrast, the factor with which nine of ten held-out voxels lie within the central 90 % interval.
+    """Find, for each contrast, the factor with which nine of ten voxels lie within the central 90 % interval.
 
     Where the subjects are a phantom's, errors are those against the truth, in its region of interest. Otherwise they
     are those against a fit of the images that the network does not see, whose own standard error is taken into account.

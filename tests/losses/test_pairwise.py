@@ -90,7 +90,7 @@ def test_short_times_stay_finite_in_single_precision(pairs):
 
 
 def test_memory_beyond_images_and_maps_is_small():
-    """Naive autograd keeps several maps a pair; this keeps one for the gradient, and works in five."""
+    """Naive autograd keeps several maps a pair; this keeps one for the gradient, and works block by block."""
     images, t_ms = torch.rand(1, 32, 64, 64), torch.full((1, 64, 64), 40.0, requires_grad=True)
     residual = pairwise_residual(images, t_ms, tuple(float(k) for k in range(32)))
     saved = [tensor for tensor in residual.grad_fn.saved_tensors if tensor is not None]

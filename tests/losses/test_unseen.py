@@ -1,5 +1,6 @@
 """Residuals that use only the images that a network does not receive."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,3 +68,10 @@ def test_one_contrast_without_a_shared_image_and_three_of_them():
         for unseen in (None, (0,)):
             assert rx.losses.PairwiseConstraint(protocol, unseen_by=unseen)(maps, images).shape == (1, n, 6)
             assert rx.losses.Reconstruction(protocol, unseen_by=unseen)(maps, images).shape == (1, n, 6)
+
+
+@every_residual
+@pytest.mark.usefixtures("as_user")
+def test_channel_numbers_may_come_from_numpy(make, batch):
+    expected = make(unseen_by="short")(*batch)
+    torch.testing.assert_close(make(unseen_by=np.array(SETS["short"]))(*batch), expected, rtol=0, atol=0)

@@ -307,6 +307,14 @@ def test_dynamic_weights_follow_the_paper():
         (lambda: rx.losses.HeteroscedasticLaplace(beta=2), "beta=2"),
         (lambda: rx.losses.HeteroscedasticLaplace(beta=0.5, faithful=True), "choose one"),
         (lambda: rx.losses.HeteroscedasticLaplace()(torch.ones(1, 2, 3), torch.ones(1, 2, 4)), "log_scale has shape"),
+        (
+            lambda: rx.losses.HeteroscedasticLaplace()(*[torch.ones(1, 2, 4)] * 2, mask=torch.ones(1, 3)),
+            r"mask has shape \(1, 3\), but \(1, 4\)",
+        ),
+        (
+            lambda: rx.losses.CorrelatedLaplace(n_tasks=2)(torch.ones(1, 2, 6, 4), mask=torch.ones(1, 3)),
+            r"mask has shape \(1, 6, 3\), but \(1, 6, 4\)",
+        ),
         (lambda: rx.losses.ProfiledLaplace(momentum=1.0), "momentum=1.0"),
         (lambda: rx.losses.DynamicWeightAverage(n_tasks=2, temperature=0), "temperature=0"),
         (lambda: rx.losses.CorrelatedLaplace(n_tasks=2, distribution="cauchy"), "distribution='cauchy'"),
