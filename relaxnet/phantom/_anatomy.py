@@ -6,19 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet.phantom._body import Body, spine
-from relaxnet.phantom._geometry import Grid, Tubes, ellipse, subtract
+from relaxnet.phantom._diaphragm import DIAPHRAGM_MM, LEGS, Diaphragm
+from relaxnet.phantom._digestion import Digestion
+from relaxnet.phantom._disease import draw_disease
+from relaxnet.phantom._geometry import Grid, Tubes, ellipse, level_near, subtract
+from relaxnet.phantom._kidneys import Kidney, draw_kidneys
 from relaxnet.phantom._lesions import Lesion, draw_lesions
 from relaxnet.phantom._organs import AORTA, VENA_CAVA, Organs
-from relaxnet.phantom._random import Array, RandomField, Stream, generator
-from relaxnet.phantom._tissues import Tissue
+from relaxnet.phantom._random import Array, Stream, generator
+from relaxnet.phantom._tissues import Disease, Tissue
 from relaxnet.phantom._vessels import draw_vessels
 
 _ROI_MARGIN_MM = 4.0
 _VESSEL_MARGIN_MM = 1.5
 _LESION_MARGIN_MM = 3.0
 _STOMACH_WALL_MM = 4.0
+_BOWEL_WALL_MM = 2.5
+_GALLBLADDER_WALL_MM = 1.5
 _GAP_MM = 1.5  # of fat between organs
-_BOWEL_GAP_MM = 4.0
+_KIDNEY_GAP_MM = 4.0
+_PORTAL_FAT_MM = 0.5
+_BOWEL_GAP_MM = 3.0
+_LOBULE_MM = 1.5
+_NODULES_MM = 1.5
+_LARGE_SPLEEN = 1.2
+_SEAM_MM = 0.8  # of fat between muscles
+_LOOP_MM = 7.0  # one standard deviation of the field of the bowel
+_LOOP_LEVEL = 0.6
+_LOOP_LOWEST_MM = -12.0
+_LOOP_FADE_MM = 30.0  # there is less bowel the higher the slice
+_LOOP_FRONT_MM = 8.0  # the bowel does not lie behind
+_REACH_MM = 12.0  # beyond the outline of an organ up to which its distance matters
 
 
 @dataclass(frozen=True)
@@ -33,8 +51,14 @@ class Anatomy:
     """Veins of the liver."""
     lesions: tuple[Lesion, ...]
     """Focal lesions of the liver."""
-    bowel: RandomField
-    """Where it is high, and there is room, lie loops of bowel."""
+    kidneys: tuple[Kidney, Kidney]
+    """Right and left kidney."""
+    digestion: Digestion
+    """Gallbladder, pancreas and bowel."""
+    diaphragm: Diaphragm
+    """What parts the organs from the lungs."""
+    nodules_mm: float
+    """How far the nodules of a cirrhotic liver stand out of its surface."""
 
     @classmethod
     def draw(cls, seed: int, subject: int) -> "Anatomy":
@@ -53,17 +77,27 @@ class Anatomy:
             The anatomy.
         """
         body = Body.draw(generator(seed, subject, Stream.BODY))
-        rng = generator(seed, subject, Stream.ORGANS)
-        organs = Organs.draw(rng)
-        bowel = RandomField.draw(rng, band_mm=(30, 60))
+        organs = Organs.draw(generator(seed, subject, Stream.ORGANS))
+        cirrhosis = draw_disease(seed, subject) is Disease.CIRRHOSIS
+        if cirrhosis:  # the blood that the liver does not let through dams up in the spleen
+            organs.spleen[:, 2] *= _LARGE_SPLEEN
         vessels = draw_vessels(generator(seed, subject, Stream.VESSELS))
+        diaphragm = Diaphragm.draw(generator(seed, subject, Stream.DIAPHRAGM))
 
         def liver(x: Array, y: Array, z: Array) -> Array:
             depth = body.depth(x * body.scale[0], y * body.scale[1]) - body.wall_mm
-            return organs.liver_level(x, y, z, depth)
+            return organs.liver_level(x, y, z, depth - np.maximum(diaphragm.lung_mm(y, z), 0))
 
-        lesions = draw_lesions(generator(seed, subject, Stream.LESIONS), liver)
-        return cls(body, organs, vessels, lesions, bowel)
+        return cls(
+            body,
+            organs,
+            vessels,
+            lesions=draw_lesions(generator(seed, subject, Stream.LESIONS), liver),
+            kidneys=draw_kidneys(generator(seed, subject, Stream.KIDNEYS)),
+            digestion=Digestion.draw(generator(seed, subject, Stream.DIGESTION)),
+            diaphragm=diaphragm,
+            nodules_mm=_NODULES_MM if cirrhosis else 0.0,
+        )
 
     def slice(self, grid: Grid, z: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Sample one slice at the pixel centres.
@@ -80,40 +114,109 @@ class Anatomy:
         tuple
             Labels, and the region of liver parenchyma away from its edge, vessels and lesions; both (height, width).
         """
-        body, organs = self.body, self.organs
-        x_mm, y_mm = body.warped(grid.x, grid.y, z)
+        labels = np.full(grid.shape, Tissue.AIR, dtype=np.uint8)
+        roi = np.zeros(grid.shape, dtype=np.bool_)
+        body, digestion = self.body, self.digestion
+        box = body.box(grid.x, grid.y)
+        column, row = grid.x[:, box[1]], grid.y[box[0]]
+        x_mm, y_mm = body.warped(column, row, z)
         depth = body.depth(x_mm, y_mm)
-        cavity = depth - body.wall_mm
-        x, y = x_mm / body.scale[0], y_mm / body.scale[1]
+        points = np.full(depth.shape, Tissue.AIR, dtype=np.uint8)
+        points[depth > -body.fat_thickness(x_mm, y_mm)] = Tissue.FAT
+        points[body.muscles(x_mm, y_mm, depth)] = Tissue.MUSCLE
+        points[body.ribs(x_mm, y_mm, z, depth)] = Tissue.BONE_MARROW
 
-        bones = spine(x, y)
-        liver = subtract(organs.liver_level(x, y, z, cavity), bones.muscles - 2 * _GAP_MM)
-        spleen = organs.spleen_level(x, y, z, cavity)
-        stomach = subtract(organs.stomach_level(x, y, z, cavity), np.minimum(liver, spleen) - _GAP_MM)
-        great_vessels = np.minimum(ellipse(x, y, *AORTA), ellipse(x, y, *VENA_CAVA))
-        room = np.minimum.reduce((cavity, liver, spleen, stomach, bones.bone, bones.muscles, great_vessels))
+        bones = spine(x_mm / body.scale[0], y_mm / body.scale[1])
+        inside = np.nonzero(depth > body.wall_mm)
+        points[inside], roi[box][inside] = self._cavity(
+            x_mm[inside] / body.scale[0],
+            y_mm[inside] / body.scale[1],
+            z,
+            cavity=depth[inside] - body.wall_mm,
+            back=np.minimum(bones.bone, bones.muscles)[inside],
+            lobules=digestion.lobules(column, row, z)[inside],
+            bowel=digestion.bowel(column, row, z)[inside],
+        )
+        points[bones.muscles < _SEAM_MM] = Tissue.FAT
+        points[bones.muscles < 0] = Tissue.MUSCLE
+        points[bones.bone < 0] = Tissue.BONE_MARROW
+        points[bones.canal < 0] = Tissue.CEREBROSPINAL_FLUID
+        points[bones.cord < 0] = Tissue.SPINAL_CORD
+        labels[box] = points
+        return labels, roi
+
+    def _cavity(
+        self, x: Array, y: Array, z: float, *, cavity: Array, back: Array, lobules: Array, bowel: Array
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Tell what the points inside of the wall are, and which of them are parenchyma away from all else; (point,).
+
+        They come with their depth under the wall, their distance to spine and back muscles, and two random fields.
+        """
+        organs, digestion = self.organs, self.digestion
+        lung = self.diaphragm.lung_mm(y, z)
+        depth = cavity - np.maximum(lung, 0)  # under the diaphragm
+
+        kidneys = [kidney.level(x, y, z) for kidney in self.kidneys]
+        beds = np.minimum(*(kidney.bed(x, y, z) for kidney in self.kidneys))
+        kidneys = [subtract(kidney, np.minimum(back, depth) - _GAP_MM) for kidney in kidneys]
+        perirenal = np.minimum(np.minimum(*kidneys) - _KIDNEY_GAP_MM, beds)
+        near = np.hypot(x + 5, y + 6) < 60
+        great_vessels = level_near(
+            near, lambda x, y: np.minimum(ellipse(x, y, *AORTA), ellipse(x, y, *VENA_CAVA)), x, y
+        )
+        legs = level_near(LEGS.near(x, y, _REACH_MM), LEGS, x, y)
+        gallbladder, porta, pancreas, veins, colon = (
+            _slice_of(tubes, x, y, z)
+            for tubes in (
+                digestion.gallbladder,
+                digestion.porta,
+                digestion.pancreas,
+                digestion.veins,
+                digestion.colon,
+            )
+        )
+
+        liver = organs.liver_level(x, y, z, depth) + self.nodules_mm * lobules
+        beside = (back - 2 * _GAP_MM, perirenal, gallbladder, porta, veins - _PORTAL_FAT_MM, legs - _GAP_MM)
+        liver = subtract(liver, np.minimum.reduce(beside))
+        spleen = subtract(organs.spleen_level(x, y, z, depth), np.minimum(perirenal, back - _GAP_MM))
+        stomach = subtract(organs.stomach_level(x, y, z, depth), np.minimum.reduce((liver, spleen)) - _GAP_MM)
+        solid = np.minimum.reduce((liver, spleen, stomach, *kidneys, great_vessels, gallbladder, legs, back))
+        pancreas = pancreas + _LOBULE_MM * lobules
+        pancreas = subtract(pancreas, np.minimum(solid, veins) - _GAP_MM / 2)
+        colon = colon + _LOBULE_MM * lobules
+        colon = subtract(colon, np.minimum.reduce((solid, pancreas, depth)) - _GAP_MM)
+        room = np.minimum.reduce((solid, veins, pancreas, colon, depth)) - _BOWEL_GAP_MM
+        fade = max(z, _LOOP_LOWEST_MM) / _LOOP_FADE_MM
+        behind = _LOOP_FRONT_MM + _LOOP_MM * lobules - y
+        loops = np.maximum.reduce((-room, behind, _LOOP_MM * (_LOOP_LEVEL + fade - bowel)))
 
         # Each tissue covers what was painted before it.
-        labels = np.full(grid.shape, Tissue.AIR, dtype=np.uint8)
-        labels[depth > -body.fat_thickness(x_mm, y_mm)] = Tissue.FAT
-        labels[depth > 0] = Tissue.MUSCLE
-        labels[body.ribs(x_mm, y_mm, z, depth)] = Tissue.BONE_MARROW
-        labels[cavity > 0] = Tissue.FAT
-        labels[(room > _BOWEL_GAP_MM) & (self.bowel(grid.x, grid.y, z) > 0.8)] = Tissue.STOMACH
+        labels = np.full(x.shape, Tissue.FAT, dtype=np.uint8)
+        labels[cavity < lung + DIAPHRAGM_MM] = Tissue.MUSCLE
+        labels[cavity < lung] = Tissue.LUNG
+        for level, gas_mm in ((loops, np.inf), (colon, digestion.gas_mm[1])):
+            labels[level < 0] = Tissue.STOMACH
+            content = level < -_BOWEL_WALL_MM
+            labels[content] = np.where(y[content] > gas_mm, Tissue.AIR, Tissue.BOWEL_CONTENT)
+        labels[pancreas < 0] = Tissue.PANCREAS
+        labels[veins < 0] = Tissue.BLOOD
         labels[spleen < 0] = Tissue.SPLEEN
+        for kidney, level in zip(self.kidneys, kidneys, strict=True):
+            within = level < 0
+            labels[within] = kidney.labels(x[within], y[within], z, level[within])
         labels[stomach < 0] = Tissue.STOMACH
-        labels[stomach < -_STOMACH_WALL_MM] = Tissue.STOMACH_CONTENT
-        labels[bones.muscles < 0] = Tissue.MUSCLE
-        labels[bones.bone < 0] = Tissue.BONE_MARROW
-        labels[bones.canal < 0] = Tissue.CEREBROSPINAL_FLUID
-        labels[bones.cord < 0] = Tissue.SPINAL_CORD
+        content = stomach < -_STOMACH_WALL_MM
+        labels[content] = np.where(y[content] > digestion.gas_mm[0], Tissue.AIR, Tissue.STOMACH_CONTENT)
+        labels[gallbladder < 0] = Tissue.STOMACH
+        labels[gallbladder < -_GALLBLADDER_WALL_MM] = Tissue.GALLBLADDER
+        labels[legs < 0] = Tissue.MUSCLE
         labels[great_vessels < 0] = Tissue.BLOOD
 
-        in_liver = liver < 0
-        inside, roi_inside = self._liver(x[in_liver], y[in_liver], z)
-        labels[in_liver] = inside
-        roi = np.zeros(grid.shape, dtype=np.bool_)
-        roi[in_liver] = roi_inside & (liver[in_liver] < -_ROI_MARGIN_MM)
+        within = liver < 0
+        labels[within], parenchyma = self._liver(x[within], y[within], z)
+        roi = np.zeros(x.shape, dtype=np.bool_)
+        roi[within] = parenchyma & (liver[within] < -_ROI_MARGIN_MM)
         return labels, roi
 
     def _liver(self, x: Array, y: Array, z: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -127,3 +230,8 @@ class Anatomy:
             labels[level < 0] = lesion.tissue
             parenchyma &= level > _LESION_MARGIN_MM
         return labels, parenchyma
+
+
+def _slice_of(tubes: Tubes, x: Array, y: Array, z: float) -> Array:
+    crossing = tubes.crossing(z, _REACH_MM)
+    return level_near(crossing.near(x, y, _REACH_MM), lambda x, y: crossing(x, y, z), x, y)

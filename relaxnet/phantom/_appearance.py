@@ -5,13 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet.phantom._geometry import Grid
+from relaxnet.phantom._disease import draw_disease
 from relaxnet.phantom._random import Array, RandomField, Stream, generator
 from relaxnet.phantom._tissues import CONTRASTS, LIVER, TISSUES, Disease, Properties, Tissue
 
-_PREVALENCE = {Disease.HEALTHY: 0.4, Disease.STEATOSIS: 0.2, Disease.FIBROSIS: 0.25, Disease.CIRRHOSIS: 0.15}  # assumed
 _N_LABELS = 256  # all that fit into 8 bits: a tissue that is added later finds its random numbers already drawn
-_CORRELATION = 0.5  # of T1rho and T2, between subjects and within a tissue; assumed
 _SHORTEST_MS = 10.0
 _LIVER_M0 = 1000.0
 _LIVER_MM = (-75.0, 10.0, 0.0)
@@ -30,13 +28,15 @@ class Appearance:
     """Amplitude of each label relative to healthy liver, (label,)."""
     texture: Array
     """Relative standard deviation within each label, (label,)."""
+    correlation: Array
+    """Correlation of T1rho and T2 in each label, (label,)."""
     fields: dict[str, RandomField]
     """Textures: one that all maps share, one of each contrast, and one of m0."""
     coils: Array
     """Positions and weights of the receive coils, (coil, 4)."""
 
     @classmethod
-    def draw(cls, seed: int, subject: int) -> "Appearance":
+    def draw(cls, seed: int, subject: int, *, field_tesla: float) -> "Appearance":
         """Draw disease, tissue values, textures and coils of a subject.
 
         Parameters
@@ -45,43 +45,48 @@ class Appearance:
             Seed of the cohort.
         subject
             Number of the subject in the cohort.
+        field_tesla
+            Field strength in T, one that the tissue table knows. It changes means and standard deviations alone: by how
+            many of these a subject deviates stays.
 
         Returns
         -------
         Appearance
             The appearance.
         """
-        rng = generator(seed, subject, Stream.DISEASE)
-        disease = tuple(_PREVALENCE)[int(rng.choice(len(_PREVALENCE), p=tuple(_PREVALENCE.values())))]
+        disease = draw_disease(seed, subject)
         tissues: dict[Tissue, Properties] = {**TISSUES, Tissue.LIVER: LIVER[disease]}
+
+        m0, texture, correlation = (np.zeros(_N_LABELS) for _ in range(3))
+        for tissue, properties in tissues.items():
+            m0[tissue], texture[tissue] = properties.m0, properties.texture
+            correlation[tissue] = properties.correlation
 
         rng = generator(seed, subject, Stream.TISSUES)
         common = rng.standard_normal(_N_LABELS)
         t_ms = {}
         for contrast in CONTRASTS:
             # Beyond two standard deviations a subject would be a case report.
-            deviation = np.clip(_correlated(common, rng.standard_normal(_N_LABELS)), -2, 2)
+            deviation = np.clip(_correlated(common, rng.standard_normal(_N_LABELS), correlation), -2, 2)
             t_ms[contrast] = np.full(_N_LABELS, np.nan)
             for tissue, properties in tissues.items():
-                value = properties.t[contrast]
+                value = properties.t[field_tesla][contrast]
                 t_ms[contrast][tissue] = value.mean + value.sd * deviation[tissue]
-        m0, texture = np.zeros(_N_LABELS), np.zeros(_N_LABELS)
-        for tissue, properties in tissues.items():
-            m0[tissue], texture[tissue] = properties.m0, properties.texture
 
         rng = generator(seed, subject, Stream.TEXTURE)
         fields = {name: RandomField.draw(rng, band_mm=(8, 40)) for name in ("common", "m0", *CONTRASTS)}
-        return cls(disease, t_ms, m0, texture, fields, _draw_coils(generator(seed, subject, Stream.COILS)))
+        coils = _draw_coils(generator(seed, subject, Stream.COILS))
+        return cls(disease, t_ms, m0, texture, correlation, fields, coils)
 
-    def maps(self, labels: NDArray[np.uint8], grid: Grid, z: float) -> dict[str, Array]:
-        """Paint a label map with relaxation times and amplitude.
+    def paint(self, labels: NDArray[np.uint8], x: Array, y: Array, z: float) -> dict[str, Array]:
+        """Paint a label map with relaxation times and amplitude, whatever anatomy it is from.
 
         Parameters
         ----------
         labels
             Tissue of each pixel, (height, width).
-        grid
-            The pixels.
+        x, y
+            Positions of the columns, (1, width), and of the rows, (height, 1), in mm from the middle of the body.
         z
             Position of the slice in mm.
 
@@ -90,15 +95,22 @@ class Appearance:
         dict
             One map (height, width) a contrast in ms, NaN in air, and ``"m0"``, 0 in air.
         """
-        fields = {name: field(grid.x, grid.y, z) for name, field in self.fields.items()}
-        texture = self.texture[labels]
-        maps = {}
+        maps = {name: np.full(labels.shape, np.nan) for name in CONTRASTS} | {"m0": np.zeros(labels.shape)}
+        inside = labels != Tissue.AIR
+        rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+        if rows.size == 0:
+            return maps
+        # Most of a picture is air: only the rectangle around the body is painted.
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        labels, x, y = labels[box], x[:, box[1]], y[box[0]]
+        fields = {name: field(x, y, z) for name, field in self.fields.items()}
+        texture, correlation = self.texture[labels], self.correlation[labels]
         for contrast in CONTRASTS:
-            variation = 1 + texture * _correlated(fields["common"], fields[contrast])
-            maps[contrast] = np.maximum(self.t_ms[contrast][labels] * variation, _SHORTEST_MS)
-        maps["t2"] = np.minimum(maps["t2"], maps["t1rho"])  # a spin lock can but slow the decay down
-        sensitivity = self._sensitivity(grid.x, grid.y, z) / self._sensitivity(*_LIVER_MM)
-        maps["m0"] = _LIVER_M0 * self.m0[labels] * (1 + texture * fields["m0"]) * sensitivity
+            variation = 1 + texture * _correlated(fields["common"], fields[contrast], correlation)
+            maps[contrast][box] = np.maximum(self.t_ms[contrast][labels] * variation, _SHORTEST_MS)
+        np.minimum(maps["t2"], maps["t1rho"], out=maps["t2"])  # a spin lock can but slow the decay down
+        sensitivity = self._sensitivity(x, y, z) / self._sensitivity(*_LIVER_MM)
+        maps["m0"][box] = _LIVER_M0 * self.m0[labels] * (1 + texture * fields["m0"]) * sensitivity
         return maps
 
     def _sensitivity(self, x: Array | float, y: Array | float, z: float) -> Array:
@@ -110,9 +122,9 @@ class Appearance:
         return total
 
 
-def _correlated(common: Array, own: Array) -> Array:
-    """Mix two unit fields so that mixtures with the same first one have the correlation of T1rho and T2."""
-    mixture: Array = np.sqrt(_CORRELATION) * common + np.sqrt(1 - _CORRELATION) * own
+def _correlated(common: Array, own: Array, correlation: Array) -> Array:
+    """Mix two unit fields so that two mixtures with the same first one have this correlation."""
+    mixture: Array = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
     return mixture
 
 

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet.phantom._geometry import Tubes, ellipse
+from relaxnet.phantom._geometry import Tubes, ellipse, level_near
 from relaxnet.phantom._random import Array, RandomField
 
 REFERENCE_MM = (152.0, 108.0)
 """Half width and half height inside the fat of the body whose millimetres the organs are described in."""
 
 _WARP_MM = 3.0
+_STRAIGHT = 0.42  # half width of the straight muscles, as a share of that of the body
+_SEAM_MM = 0.7  # of fat between muscles
+_BROAD_MM = 7.0
 _RIB_SPACING_RADIANS = 0.4
 _RIB_SLANT_MM = 32.0  # along z, from one rib to where the next one was
 
@@ -55,7 +58,7 @@ class Body:
         fat = float(np.clip(rng.lognormal(np.log(15), 0.4), 6, 28))
         # More fat, more girth; the bounds keep the largest body inside of the field of view.
         width = float(np.clip(rng.normal(158 + 0.5 * fat, 6), 146, 170))
-        height = float(np.clip(rng.normal(106 + 0.6 * fat, 5), 98, 128))
+        height = float(np.clip(rng.normal(106 + 0.6 * fat, 5), 98, 123))
         return cls(
             fascia=(width - fat, height - fat),
             taper=float(rng.uniform(0.06, 0.14)),
@@ -123,10 +126,55 @@ class Body:
         numpy.ndarray
             Thickness in mm.
         """
-        direction = np.exp(1j * np.arctan2(y, x))
-        waves = sum((direction**order * wave).real for order, wave in enumerate(self.fat_waves, start=1))
+        direction = (x + 1j * y) / np.maximum(np.hypot(x, y), 1e-9)
+        powers = np.cumprod(np.broadcast_to(direction, (len(self.fat_waves), *direction.shape)), axis=0)
+        waves = np.tensordot(self.fat_waves, powers, axes=1).real
         thickness: Array = self.fat_mm * np.clip(1 + waves, 0.6, 1.3)
         return thickness
+
+    def box(self, x: Array, y: Array) -> tuple[slice, slice]:
+        """Find the rows and columns that the body may be in; most of a picture is air.
+
+        Parameters
+        ----------
+        x, y
+            Positions of the columns, (1, width), and of the rows, (height, 1), in mm.
+
+        Returns
+        -------
+        tuple of slice
+            Rows and columns.
+        """
+        reach = 1.3 * self.fat_mm + 4 * _WARP_MM
+        height = self.fascia[1] + reach
+        width = self.fascia[0] * (1 + self.taper) + reach
+        rows, columns = (np.flatnonzero(np.abs(axis) < half) for axis, half in ((y, height), (x, width)))
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+    def muscles(self, x: Array, y: Array, depth: Array) -> NDArray[np.bool_]:
+        """Find the muscles of the wall and all within: straight ones in front, three layers at the sides.
+
+        Parameters
+        ----------
+        x, y
+            Positions in the unwarped body in mm.
+        depth
+            What :meth:`depth` says of the positions.
+
+        Returns
+        -------
+        numpy.ndarray
+            Boolean mask.
+        """
+        across, side, front = depth / self.wall_mm, np.abs(x), y > 0
+        edge = _STRAIGHT * self.fascia[0]  # of the straight muscles
+        layers = np.minimum(np.abs(across - 0.33), np.abs(across - 0.67)) * self.wall_mm < _SEAM_MM
+        seams = front & ((side < 1.5 * _SEAM_MM) | (np.abs(side - edge) < _SEAM_MM) | (layers & (side > edge)))
+        # The broad muscle of the back lies on the ribs.
+        height = (y / self.fascia[1] + 0.5) / 0.3
+        broad = np.minimum(_BROAD_MM, 0.4 * self.fat_mm) * (1 - height**2)
+        muscles: NDArray[np.bool_] = (depth > 0) & ~(seams & (across < 1)) | ((depth > -broad) & (depth < -_SEAM_MM))
+        return muscles
 
     def ribs(self, x: Array, y: Array, z: float, depth: Array) -> NDArray[np.bool_]:
         """Find the ribs, which slant through the wall of the trunk.
@@ -176,7 +224,7 @@ _PROCESSES = Tubes(
 
 
 def spine(x: Array, y: Array) -> Spine:
-    """Describe the spine, which is the same in every body.
+    """Describe the spine, which is the same in every body. Far from it, its levels are :data:`FAR_MM`.
 
     Parameters
     ----------
@@ -189,9 +237,15 @@ def spine(x: Array, y: Array) -> Spine:
         Its parts, as level functions.
     """
     side = np.abs(x)
+    near = (side < 75) & (y < -5)
     return Spine(
-        bone=np.minimum(ellipse(x, y, (0, -40), (22, 17), power=2.5), _PROCESSES(side, y)),
-        canal=ellipse(x, y, (0, -64), (11, 9)),
-        cord=ellipse(x, y, (0, -64), (6, 4.5)),
-        muscles=ellipse(side, y, (31, -88), (26, 14), power=2.5),
+        bone=level_near(
+            near,
+            lambda x, y: np.minimum(ellipse(x, y, (0, -40), (22, 17), power=2.5), _PROCESSES(x, y)),
+            side,
+            y,
+        ),
+        canal=level_near(near, lambda x, y: ellipse(x, y, (0, -64), (11, 9)), side, y),
+        cord=level_near(near, lambda x, y: ellipse(x, y, (0, -64), (6, 4.5)), side, y),
+        muscles=level_near(near, lambda x, y: ellipse(x, y, (31, -88), (26, 14), power=2.5), side, y),
     )

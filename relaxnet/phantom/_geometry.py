@@ -4,14 +4,18 @@ Shapes that are functions of position have no pixels. So they can be joined, cut
 grid afterwards. The distances are exact, or right to first order near the outline.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relaxnet.phantom._random import Array
 
 Pair = tuple[float, float] | Array
+FAR_MM = 1000.0
+"""Distance to what is too far away for its distance to matter."""
 FIELD_OF_VIEW_MM = (288.0, 384.0)
 
 
@@ -64,9 +68,33 @@ def ellipse(x: Array, y: Array, centre: Pair, radii: Pair, power: float = 2.0) -
     # (q - 1) / |grad q|, where q = 1 is the outline; the tiny number keeps the centre from being 0/0.
     u = np.abs(x - centre[0]) / radii[0] + 1e-9
     v = np.abs(y - centre[1]) / radii[1] + 1e-9
-    q = (u**power + v**power) ** (1 / power)
-    slope = np.hypot((u / q) ** (power - 1) / radii[0], (v / q) ** (power - 1) / radii[1])
+    u_power, v_power = u**power, v**power
+    q_power = u_power + v_power
+    q = q_power ** (1 / power)
+    slope = q / q_power * np.hypot(u_power / (u * radii[0]), v_power / (v * radii[1]))
     level: Array = (q - 1) / slope
+    return level
+
+
+def level_near(near: NDArray[np.bool_], shape: Callable[..., Array], *position: Array) -> Array:
+    """Evaluate a shape at some points only, because it is far from the others.
+
+    Parameters
+    ----------
+    near
+        The points where to evaluate it, (point,).
+    shape
+        Level function.
+    *position
+        Coordinates in mm, (point,) each.
+
+    Returns
+    -------
+    numpy.ndarray
+        Level function, :data:`FAR_MM` at the other points, (point,).
+    """
+    level: Array = np.full(near.shape, FAR_MM)
+    level[near] = shape(*(axis[near] for axis in position))
     return level
 
 
@@ -149,7 +177,7 @@ class Tubes:
         numpy.ndarray
             Distance in mm, negative inside.
         """
-        nearest: Array = np.full(np.broadcast_shapes(*(np.shape(axis) for axis in position)), np.inf)
+        nearest: Array = np.full(np.broadcast_shapes(*(np.shape(axis) for axis in position)), FAR_MM)
         for start, end, radius in zip(self.start, self.end, self.radius, strict=True):
             offset = [axis - first for axis, first in zip(position, start, strict=True)]
             step = end - start
@@ -158,6 +186,28 @@ class Tubes:
             off_axis = sum((o - along * s) ** 2 for o, s in zip(offset, step, strict=True))
             np.minimum(nearest, np.sqrt(off_axis) - (radius[0] + along * (radius[1] - radius[0])), out=nearest)
         return nearest
+
+    def near(self, x: Array, y: Array, margin_mm: float) -> NDArray[np.bool_]:
+        """Find the points in the rectangle around the tubes, seen along z.
+
+        Parameters
+        ----------
+        x, y
+            Positions in mm.
+        margin_mm
+            Distance to the tubes up to which points are surely found.
+
+        Returns
+        -------
+        numpy.ndarray
+            Boolean mask.
+        """
+        reach = self.radius.max(initial=0) + margin_mm
+        near = np.ones(x.shape, dtype=np.bool_)
+        for axis, position in enumerate((x, y)):
+            ends = np.concatenate((self.start[:, axis], self.end[:, axis]))
+            near &= (position > ends.min(initial=FAR_MM) - reach) & (position < ends.max(initial=-FAR_MM) + reach)
+        return near
 
     def crossing(self, z: float, margin_mm: float) -> "Tubes":
         """Leave out the tubes that do not come near a slice.

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relaxnet.phantom._geometry import Tubes, ellipse, smooth_union, subtract
+from relaxnet.phantom._geometry import Tubes, ellipse, level_near, smooth_union, subtract
 from relaxnet.phantom._random import Array
 
 AORTA = ((17.0, -9.0), (11.0, 11.0))
 VENA_CAVA = ((-26.0, -3.0), (13.0, 9.0))
 """Centre and radii, the same in every body."""
 
+_REACH_MM = 25.0  # beyond the outline of an organ up to which its distance matters
 _FROM_WALL_MM = 3.0  # fat between an organ and the abdominal wall
 
 # Chains of tubes in the plane of the slice: points (x, y) and radii.
@@ -18,6 +19,8 @@ _LEFT_LOBE = np.array(((-35.0, 48.0, 38.0), (12.0, 66.0, 22.0), (52.0, 74.0, 9.0
 _FISSURE = np.array(((4.0, 110.0, 2.0), (-2.0, 75.0, 2.0), (-6.0, 61.0, 2.5)))
 _SPLEEN = np.array(((132.0, 30.0, 8.0), (120.0, -22.0, 19.0), (98.0, -54.0, 22.0), (64.0, -60.0, 10.0)))
 _STOMACH = np.array(((90.0, -2.0, 22.0), (80.0, 34.0, 27.0), (52.0, 48.0, 16.0)))
+
+_STOMACH_SLANT = np.array((0.7, 0.4, 0.0))  # mm to the back for each mm to the head: its upper end lies behind
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,22 @@ class Organs:
         spleen = _vary(rng, _SPLEEN, shift_mm=3)
         spleen[:, 2] *= rng.uniform(0.8, 1.2)
         stomach = _vary(rng, _STOMACH, shift_mm=4)
-        return cls((centre, radii), left_lobe, _vary(rng, _FISSURE, shift_mm=6), spleen, stomach)
+        fissure = _vary(rng, _FISSURE, shift_mm=6)
+        stomach[:, 2] *= rng.uniform(0.6, 1.05)  # how full it is
+        return cls((centre, radii), left_lobe, fissure, spleen, stomach)
 
     def liver_level(self, x: Array, y: Array, z: float | Array, depth: Array) -> Array:
         """Both lobes, resting against the wall, away from the spine, around the vena cava."""
         centre, radii = self.right_lobe
-        right = ellipse(x, y, centre, radii, power=2.4) + _thinner(z, middle=10, half_length=110, radius=radii.mean())
+        near = x < centre[0] + radii[0] + _REACH_MM
+        right = level_near(near, lambda x, y: ellipse(x, y, centre, radii, power=2.4), x, y) + _thinner(
+            z, middle=10, half_length=110, radius=radii.mean()
+        )
         left = _chain(self.left_lobe, x, y) + _thinner(z, middle=25, half_length=90, radius=22)
         level = smooth_union(right, left, 18)
         level = -smooth_union(-level, depth - _FROM_WALL_MM, 8)
-        spine = ellipse(x, y, (0, -40), (30, 26), power=2.5)
+        near = (np.abs(x) < 30 + _REACH_MM) & (y < -14 + _REACH_MM)
+        spine = level_near(near, lambda x, y: ellipse(x, y, (0, -40), (30, 26), power=2.5), x, y)
         cut = np.minimum.reduce((spine, ellipse(x, y, *VENA_CAVA) - 1, _chain(self.fissure, x, y)))
         return subtract(level, cut)
 
@@ -79,7 +88,9 @@ class Organs:
 
     def stomach_level(self, x: Array, y: Array, z: float, depth: Array) -> Array:
         """A bag between left lobe and spleen."""
-        level = _chain(self.stomach, x, y) + _thinner(z, middle=15, half_length=80, radius=25)
+        chain = self.stomach.copy()
+        chain[:, 1] -= np.clip(z, -20, 45) * _STOMACH_SLANT
+        level = _chain(chain, x, y) + _thinner(z, middle=15, half_length=80, radius=25)
         return subtract(level, depth - _FROM_WALL_MM)
 
 
@@ -92,7 +103,8 @@ def _vary(rng: np.random.Generator, chain: Array, *, shift_mm: float) -> Array:
 
 
 def _chain(points: Array, x: Array, y: Array) -> Array:
-    return Tubes.chain(points[:, :2], points[:, 2])(x, y)
+    tubes = Tubes.chain(points[:, :2], points[:, 2])
+    return level_near(tubes.near(x, y, _REACH_MM), tubes, x, y)
 
 
 def _thinner(z: float | Array, *, middle: float, half_length: float, radius: float) -> float | Array:

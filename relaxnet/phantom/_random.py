@@ -24,6 +24,10 @@ class Stream(IntEnum):
     TEXTURE = 6
     COILS = 7
     NOISE = 8
+    KIDNEYS = 9
+    DIGESTION = 10
+    DIAPHRAGM = 11
+    CORRUPTIONS = 12
 
 
 def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:

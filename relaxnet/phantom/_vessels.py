@@ -6,7 +6,7 @@ from relaxnet.phantom._geometry import Tubes
 from relaxnet.phantom._random import Array
 
 _THINNEST_MM = 0.9
-_BEND = (0.15, 0.15, 0.08)  # less out of the slice, so that one slice shows stretches of them
+_BEND = np.array((0.15, 0.15, 0.08))  # less out of the slice, so that one slice shows stretches of them
 
 # Where each tree enters the liver, which way it starts, its length before the first branching and its radius there.
 # The portal vein comes in at the hilum and parts into three; the three hepatic veins leave for the vena cava
@@ -39,7 +39,7 @@ def draw_vessels(rng: np.random.Generator) -> Tubes:
     while growing:
         start, direction, length, radius = growing.pop()
         for _ in range(3):  # a vessel is three pieces, each a little bent against the last
-            direction = direction / np.linalg.norm(direction) + rng.normal(0, _BEND)
+            direction = direction / np.sqrt(direction @ direction) + _BEND * rng.standard_normal(3)
             end = start + direction * length / 3
             tubes.append((start, end, radius, 0.93 * radius))
             start, radius = end, 0.93 * radius

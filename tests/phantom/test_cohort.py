@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import relaxnet as rx
-from relaxnet.phantom import Tissue
+from relaxnet.phantom import Tissue, corrupt
 from relaxnet.phantom import _cohort as cohort_module
+from relaxnet.phantom._random import Stream, generator
 
 SMALL = {"slices": 1, "shape": (32, 32)}
 
@@ -18,6 +19,7 @@ SMALL = {"slices": 1, "shape": (32, 32)}
 def assert_same(one, other):
     assert (one.name, one.disease, one.sigma) == (other.name, other.disease, other.sigma)
     assert torch.equal(one.images, other.images)
+    assert torch.equal(one.clean, other.clean)
     assert torch.equal(one.labels, other.labels)
     assert torch.equal(one.roi, other.roi)
     torch.testing.assert_close(one.truth, other.truth, equal_nan=True, rtol=0, atol=0)
@@ -41,14 +43,30 @@ def test_seeds_and_subjects_differ(seeds):
         assert one.truth["t2"][one.roi].mean() != other.truth["t2"][other.roi].mean()
 
 
+def test_the_field_changes_relaxation_times_alone():
+    low, high = (rx.phantom.liver_cohort(4, field_tesla=field, **SMALL) for field in (1.5, 3.0))
+    assert (low.field_tesla, high.field_tesla) == (1.5, 3.0)
+    for one, other in zip(low, high, strict=True):
+        assert (one.field_tesla, other.field_tesla) == (1.5, 3.0)
+        assert one.disease is other.disease
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.truth["m0"], other.truth["m0"])
+        for name in ("t1rho", "t2"):
+            assert (one.truth[name][one.roi] > other.truth[name][other.roi]).all()
+
+
+def test_a_cohort_is_of_3_tesla_unless_told_otherwise():
+    assert_same(rx.phantom.liver_cohort(1, **SMALL)[0], rx.phantom.liver_cohort(1, field_tesla=3, **SMALL)[0])
+
+
 def test_drift():
     # What this subject was when the phantom was made. Change it only together with a note in the change log.
     subject = rx.phantom.liver_cohort(2, slices=2, shape=(64, 64), seed=0)[1]
     counts = torch.bincount(subject.labels.flatten(), minlength=len(Tissue)).tolist()
-    assert counts == [4508, 1559, 439, 144, 12, 4, 942, 46, 248, 134, 156, 0, 0]
+    assert counts == [4426, 1685, 468, 154, 14, 4, 905, 52, 241, 94, 107, 0, 0, 10, 2, 2, 3, 19, 6]
     means = [float(subject.truth[name][subject.roi].mean()) for name in ("t1rho", "t2", "m0")]
-    assert [*means, subject.sigma] == pytest.approx([58.7327, 40.0554, 1004.562, 50.2281], rel=1e-5)
-    assert subject.images[0, 0, 30, 16:20].tolist() == pytest.approx([919.67, 1008.79, 1000.66, 968.09], abs=0.1)
+    assert [*means, subject.sigma] == pytest.approx([58.6887, 39.9914, 1003.3914, 50.1696], rel=1e-5)
+    assert subject.images[0, 0, 30, 16:20].tolist() == pytest.approx([937.44, 998.82, 1005.75, 963.63], abs=0.1)
 
 
 def test_index_slice_and_iterate():
@@ -104,6 +122,8 @@ def test_repr_is_short(noisy):
         ({"seed": -1}, "seed=-1: .* 0 or more"),
         ({"seed": 1.5}, "seed=1.5"),
         ({"protocol": rx.Protocol((rx.Contrast("t2star", (1, 2)),))}, r"\['t2star'\].*\('t1rho', 't2'\)"),
+        ({"field_tesla": 7}, r"field_tesla=7: .*\(1.5, 3.0\) T"),
+        ({"field_tesla": "3T"}, "field_tesla='3T'"),
         (
             {"protocol": rx.Protocol((rx.Contrast("t2", (5, 9)), rx.Contrast("t1rho", (5, 8))), shared_first=True)},
             "at 5 ms.*shared_first=False",
@@ -119,3 +139,61 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_protocol_is_a_protocol():
     with pytest.raises(TypeError, match=r"protocol='t2' is a str: pass a relaxnet\.Protocol"):
         rx.phantom.liver_cohort(protocol="t2")
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+WRONG = (rx.phantom.Gain({"t1rho": 2.0, "t2": 3.0}), rx.phantom.Breathing((8.0, 4.0)))
+
+
+def test_what_goes_wrong_changes_images_alone():
+    whole, spoilt, same = (
+        rx.phantom.liver_cohort(2, seed=4, corruptions=wrong, **SMALL)[1] for wrong in ((), WRONG, list(WRONG))
+    )
+    assert_same(spoilt, same)
+    for name in ("labels", "roi"):
+        assert torch.equal(getattr(spoilt, name), getattr(whole, name))
+    torch.testing.assert_close(spoilt.truth, whole.truth, equal_nan=True, rtol=0, atol=0)
+    assert spoilt.sigma == whole.sigma
+    assert torch.equal(spoilt.clean[:, 0], whole.clean[:, 0])
+    assert torch.equal(spoilt.images[:, 0], whole.images[:, 0])  # the same noise
+    assert not torch.equal(spoilt.clean[:, 1:], whole.clean[:, 1:])
+    expected = corrupt(whole.clean, WRONG, whole, generator(4, 1, Stream.CORRUPTIONS))
+    assert torch.equal(spoilt.clean, expected)
+
+
+def test_the_noise_is_that_of_the_liver_before_anything_went_wrong():
+    protocol = rx.Protocol((rx.Contrast("t2", (0, 20)),))
+    arguments = {"seed": 4, "snr": 10, "protocol": protocol, **SMALL}
+    louder = rx.phantom.liver_cohort(1, corruptions=[rx.phantom.Gain({"t2": 5.0})], **arguments)[0]
+    assert louder.sigma == rx.phantom.liver_cohort(1, **arguments)[0].sigma
+    assert float(louder.clean[:, 0][louder.roi].mean()) / louder.sigma == pytest.approx(50, rel=1e-5)
+
+
+def test_it_goes_wrong_differently_in_each_subject():
+    cohort = rx.phantom.liver_cohort(2, snr=math.inf, corruptions=[rx.phantom.Breathing((8.0, 0.0))], **SMALL)
+    plain = rx.phantom.liver_cohort(2, snr=math.inf, **SMALL)
+    rows = torch.arange(32.0)[:, None]
+    moved = [
+        ((spoilt.images * rows).sum((2, 3)) - (whole.images * rows).sum((2, 3))) / whole.images.sum((2, 3))
+        for spoilt, whole in zip(cohort, plain, strict=True)
+    ]
+    assert (moved[0] - moved[1]).abs().max() > 0.05
+    assert cohort[:1].corruptions == cohort.corruptions
+    assert pickle.loads(pickle.dumps(cohort)) == cohort  # noqa: S301
+
+
+@pytest.mark.usefixtures("as_user")
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (rx.phantom.Breathing(), r"corruptions=Breathing\("),
+        (None, "corruptions=None"),
+        ([rx.phantom.Breathing], "corruptions: <class"),
+        (["breathing"], "corruptions: 'breathing'"),
+        ("breathing", "corruptions: 'b'"),
+    ],
+)
+def test_what_cannot_go_wrong(wrong, named):
+    with pytest.raises(TypeError, match=named):
+        rx.phantom.liver_cohort(corruptions=wrong)

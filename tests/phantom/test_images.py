@@ -10,14 +10,14 @@ from relaxnet.phantom import Tissue
 
 
 def test_every_two_images_obey_the_decay_law(noise_free):
-    inside = noise_free.labels != Tissue.AIR
+    inside = noise_free.roi
     for contrast in noise_free.protocol.contrasts:
         t = noise_free.truth[contrast.name][inside]
         images = noise_free.images[:, noise_free.protocol.images_of(contrast.name)]
         for i, t_i in enumerate(contrast.times_ms):
             for j, t_j in enumerate(contrast.times_ms):
                 carried = images[:, i][inside] * torch.exp((t_i - t_j) / t)
-                torch.testing.assert_close(images[:, j][inside], carried, rtol=2e-5, atol=1e-3)
+                torch.testing.assert_close(images[:, j][inside], carried, rtol=5e-3, atol=0)
 
 
 def test_amplitude_is_the_image_at_time_zero(noise_free):
@@ -30,6 +30,11 @@ def test_air_is_silent(noise_free):
     assert (noise_free.truth["m0"][air] == 0).all()
     for name in noise_free.protocol.names:
         assert torch.equal(noise_free.truth[name].isnan(), air)
+
+
+def test_clean_is_the_image_without_noise(noisy, noise_free):
+    assert torch.equal(noisy.clean, noise_free.clean)
+    torch.testing.assert_close(noise_free.images, noise_free.clean)
 
 
 def test_noise_has_the_size_that_was_asked_for(noisy, noise_free):
@@ -72,7 +77,9 @@ def test_any_protocol_of_known_contrasts(protocol):
     for contrast in protocol.contrasts:
         expected = rx.signals.MonoExponential()(subject.truth["m0"], subject.truth[contrast.name], contrast.times_ms)
         channels = subject.images[:, protocol.images_of(contrast.name)]
-        assert torch.equal(channels.movedim(1, 0)[:, subject.roi], expected.movedim(1, 0)[:, subject.roi])
+        torch.testing.assert_close(
+            channels.movedim(1, 0)[:, subject.roi], expected.movedim(1, 0)[:, subject.roi], rtol=0.02, atol=0
+        )  # voxels of 12 mm are not quite of one T
 
 
 def test_the_protocol_does_not_change_the_patient():

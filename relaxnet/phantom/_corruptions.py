@@ -1,0 +1,348 @@
+"""What goes wrong in an acquisition: changes of images before the noise is added.
+
+The truth stays what it was. So the errors that a corruption causes in maps can be told.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol as Interface
+from typing import TypeVar, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from relaxnet.phantom._subject import Subject
+from relaxnet.phantom._tissues import CONTRASTS, Tissue
+from relaxnet.protocol import Protocol
+from relaxnet.signals import add_noise
+
+Images = Float[Tensor, "slice image height width"]
+T = TypeVar("T", float, Tensor)
+
+
+@runtime_checkable
+class Corruption(Interface):
+    """Something that goes wrong. Whoever adds one writes a frozen dataclass with this method."""
+
+    def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
+        """Change images.
+
+        Parameters
+        ----------
+        clean
+            Images without noise, in the order of the protocol.
+        subject
+            Whose images they are: protocol, truth, labels and size of voxels.
+        rng
+            Source of random numbers.
+
+        Returns
+        -------
+        Tensor
+            New images; the given ones are left as they are.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Receive gains that differ between the series of the contrasts.
+
+    Where the contrasts share their first image, it keeps its scale: it was acquired once. So the decay of a scaled
+    contrast is consistent among its later images alone, and a fit that uses the first one is wrong.
+
+    Raises
+    ------
+    ValueError
+        If a factor is not positive.
+
+    Examples
+    --------
+    >>> subject = rx.phantom.liver_cohort(1, slices=1, shape=(32, 32))[0]
+    >>> images = rx.phantom.Gain({"t2": 100.0})(subject.clean, subject, np.random.default_rng(0))
+    >>> bool(torch.allclose(images[:, 4:], 100 * subject.clean[:, 4:]))
+    True
+    """
+
+    factors: Mapping[str, float]
+    """Factor of each contrast, 1 where it is left out."""
+
+    def __post_init__(self) -> None:
+        for name, factor in self.factors.items():
+            if not 0 < factor < math.inf:
+                raise ValueError(f"factors: {name}={factor} is not a positive number.")
+        object.__setattr__(self, "factors", dict(self.factors))
+
+    def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
+        """Scale the images of the contrasts."""
+        del rng
+        images = clean.clone()
+        for name, factor in self.factors.items():
+            channels, _ = _series(subject.protocol, name)
+            images[:, channels] *= factor
+        return images
+
+
+@dataclass(frozen=True)
+class Breathing:
+    """Patients who do not hold their breath alike: each image but the first lies a little elsewhere in its plane.
+
+    The shifts are rigid, uniformly distributed, and different for each slice and image. What moves through the plane is
+    not modelled.
+
+    Raises
+    ------
+    ValueError
+        If a shift is negative.
+
+    Examples
+    --------
+    >>> subject = rx.phantom.liver_cohort(1, slices=1, shape=(32, 32))[0]
+    >>> images = rx.phantom.Breathing((8.0, 2.0))(subject.clean, subject, np.random.default_rng(0))
+    >>> bool(torch.equal(images[:, 0], subject.clean[:, 0])), bool(torch.equal(images[:, 1], subject.clean[:, 1]))
+    (True, False)
+    """
+
+    shift_mm: tuple[float, float] = (4.0, 1.0)
+    """Largest shift either way, of front and back and of left and right, in mm."""
+    contrasts: tuple[str, ...] | None = None
+    """Contrasts whose images move; by default, all."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= shift < math.inf for shift in self.shift_mm):
+            raise ValueError(f"shift_mm={self.shift_mm}: give the largest shift of rows and of columns in mm.")
+
+    def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
+        """Shift the images; what comes in at the edges is air."""
+        moving = {
+            channel
+            for name in self.contrasts or subject.protocol.names
+            for channel in _series(subject.protocol, name)[0]
+            if channel != 0
+        }
+        n_slices, n_images = clean.shape[:2]
+        # Drawn for all images, so that the shifts of one do not depend on which others move.
+        drawn = rng.uniform(-1, 1, (n_slices, n_images, 2)) * self.shift_mm / np.array(subject.voxel_mm[1:])
+        drawn[:, [channel for channel in range(n_images) if channel not in moving]] = 0
+        return shift(clean, torch.from_numpy(drawn).to(clean.dtype))
+
+
+@dataclass(frozen=True)
+class SpinLockError:
+    r"""Fields that are off, so that the lock is not perpendicular to the static field.
+
+    With an offset :math:`\Delta` of the static field and a lock of :math:`b f_1`, in Hz, the magnetisation is locked at
+    the angle :math:`\theta` and decays as
+
+    .. math:: R_{1\rho}^{eff} = R_{1\rho} \sin^2\theta + R_1 \cos^2\theta, \quad \tan\theta = b f_1 / \Delta.
+
+    On resonance nothing changes, whatever the lock: that T1rho grows with it, and the bands of locks that do not
+    compensate their own errors, are not modelled. In a voxel of several tissues the mean rate is changed, which is
+    right to first order.
+
+    Raises
+    ------
+    ValueError
+        If a frequency, a factor or T1 is not positive, or the offset is not finite.
+
+    References
+    ----------
+    Trott and Palmer, J Magn Reson 154:157 (2002); Palmer and Massi, Chem Rev 106:1700 (2006).
+    T1 of the liver at 3 T: de Bazelaire et al., Radiology 230:652 (2004).
+
+    Examples
+    --------
+    >>> error = rx.phantom.SpinLockError(b1=1.0, b0_hz=400, lock_hz=400)
+    >>> round(error.effective_ms(40.0), 1)  # half way between R1rho and R1
+    76.2
+    """
+
+    b1: float = 0.9
+    """Strength of the lock relative to the nominal one."""
+    b0_hz: float = 50.0
+    """Offset of the static field in Hz."""
+    lock_hz: float = 400.0
+    """Nominal frequency of the lock in Hz; 300 to 500 is usual."""
+    t1_ms: float = 800.0
+    """T1 of all tissues in ms."""
+    contrast: str = "t1rho"
+    """Name of the contrast of the spin lock."""
+
+    def __post_init__(self) -> None:
+        for name in ("b1", "lock_hz", "t1_ms"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} is not a positive number.")
+        if not math.isfinite(self.b0_hz):
+            raise ValueError(f"b0_hz={self.b0_hz} is not finite.")
+
+    @property
+    def along(self) -> float:
+        r"""How much of the lock is along the static field, :math:`\cos^2\theta`."""
+        return self.b0_hz**2 / (self.b0_hz**2 + (self.b1 * self.lock_hz) ** 2)
+
+    def effective_ms(self, t1rho_ms: T) -> T:
+        """Tell which T1rho is seen in the place of the true one.
+
+        Parameters
+        ----------
+        t1rho_ms
+            The true one in ms.
+
+        Returns
+        -------
+        float
+            The effective one in ms.
+        """
+        return 1 / ((1 - self.along) / t1rho_ms + self.along / self.t1_ms)
+
+    def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
+        """Let the images of the spin lock decay as they would."""
+        del rng
+        channels, times_ms = _series(subject.protocol, self.contrast, shared_too=True)
+        true_rate = 1 / subject.truth[self.contrast]
+        change = ((1 / self.t1_ms - true_rate) * self.along).nan_to_num(nan=0.0)  # air does not decay
+        images = clean.clone()
+        images[:, channels] *= torch.exp(-change[:, None] * torch.tensor(times_ms)[:, None, None])
+        return images
+
+
+@dataclass(frozen=True)
+class ResidualFat:
+    """Fat within tissues that suppression left: a second, slower decay in the same voxels.
+
+    A part of the amplitude decays as fat does. At time 0 nothing changes; later there is more signal than one
+    relaxation time explains. By default it is in the liver.
+
+    Raises
+    ------
+    ValueError
+        If the fraction is not between 0 and 1, or a time is not positive.
+
+    References
+    ----------
+    T2 of fat at 3 T: de Bazelaire et al., Radiology 230:652 (2004); its T1rho is taken as 1.3 times that, as in the
+    tissue table.
+    """
+
+    fraction: float
+    """Part of the amplitude at time 0 that is of fat."""
+    tissues: tuple[Tissue, ...] = (Tissue.LIVER,)
+    """Where it is."""
+    t_ms: Mapping[str, float] = field(default_factory=lambda: {"t1rho": 88.4, "t2": 68.0})
+    """Relaxation times of fat in ms."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction <= 1:
+            raise ValueError(f"fraction={self.fraction} does not lie between 0 and 1.")
+        if set(self.t_ms) != set(CONTRASTS) or not all(0 < t < math.inf for t in self.t_ms.values()):
+            raise ValueError(f"t_ms={self.t_ms}: give a positive time for each of {CONTRASTS}.")
+        object.__setattr__(self, "t_ms", dict(self.t_ms))
+
+    def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
+        """Replace a part of the signal by that of fat."""
+        del rng
+        inside = torch.isin(subject.labels, torch.tensor([int(t) for t in self.tissues], dtype=torch.uint8))
+        part = self.fraction * inside.to(clean.dtype)[:, None]
+        images = clean.clone()
+        for name in subject.protocol.names:
+            channels, times_ms = _series(subject.protocol, name, shared_too=name == subject.protocol.names[0])
+            decay = torch.exp(-torch.tensor(times_ms, dtype=clean.dtype) / self.t_ms[name])[:, None, None]
+            fat = subject.truth["m0"][:, None] * decay
+            images[:, channels] += part * (fat - clean[:, channels])
+        return images
+
+
+def corrupt(clean: Images, corruptions: Iterable[Corruption], subject: Subject, rng: np.random.Generator) -> Images:
+    """Apply corruptions to images without noise, one after the other.
+
+    Parameters
+    ----------
+    clean
+        Images without noise, in the order of the protocol.
+    corruptions
+        What goes wrong, in this order.
+    subject
+        Whose images they are. Its protocol, truth, labels and voxel size are used, not its images.
+    rng
+        Source of random numbers. Each corruption has a stream of its own, so what it does depends on its place alone.
+
+    Returns
+    -------
+    Tensor
+        New images.
+    """
+    chosen = list(corruptions)
+    for corruption, own in zip(chosen, rng.spawn(len(chosen)), strict=True):
+        clean = corruption(clean, subject, own)
+    return clean
+
+
+def corrupted(subject: Subject, corruptions: Sequence[Corruption], *, seed: int = 0) -> Subject:
+    """Scan a subject once more, and let things go wrong.
+
+    Parameters
+    ----------
+    subject
+        The subject. It is left as it is.
+    corruptions
+        What goes wrong: :class:`Gain`, :class:`Breathing`, :class:`SpinLockError`, :class:`ResidualFat`, in the order
+        in which it happens.
+    seed
+        Seed of the corruptions and of the new noise, which is at the level of the old one.
+
+    Returns
+    -------
+    Subject
+        The same subject, with the same truth, and new images.
+
+    Examples
+    --------
+    >>> subject = rx.phantom.liver_cohort(1, slices=1, shape=(32, 32))[0]
+    >>> moved = rx.phantom.corrupted(subject, [rx.phantom.Breathing()])
+    >>> moved.truth is subject.truth, bool(torch.equal(moved.images, subject.images))
+    (True, False)
+    """
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject.index,))))
+    noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    clean = corrupt(subject.clean, corruptions, subject, rng)
+    return replace(subject, clean=clean, images=add_noise(clean, subject.sigma, kind="rician", generator=noise))
+
+
+def shift(images: Images, pixels: Float[Tensor, "slice image 2"]) -> Images:
+    """Shift each image within its plane, by cubic interpolation; what comes in at the edges is air.
+
+    Parameters
+    ----------
+    images
+        Magnitude images.
+    pixels
+        By how many rows and columns, down and to the right.
+
+    Returns
+    -------
+    Tensor
+        The images. Those that are shifted by nothing are as they were.
+    """
+    height, width = images.shape[2:]
+    rows = torch.arange(height)[:, None] - pixels[..., :1, None]  # (slice, image, height, 1)
+    columns = torch.arange(width) - pixels[..., 1:, None]  # (slice, image, 1, width)
+    across, down = (2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1
+    grid = torch.stack((across.expand(images.shape), down.expand(images.shape)), dim=-1)
+    shifted = grid_sample(
+        images.reshape(-1, 1, height, width), grid.reshape(-1, height, width, 2), mode="bicubic", align_corners=False
+    )
+    moved = (pixels != 0).any(-1)[..., None, None]
+    # A cubic undershoots at edges, where a magnitude cannot.
+    return torch.where(moved, shifted.reshape(images.shape).clamp(min=0), images)
+
+
+def _series(protocol: Protocol, name: str, *, shared_too: bool = False) -> tuple[list[int], tuple[float, ...]]:
+    """Tell the channels and times of a contrast, with or without an image that it shares with others."""
+    channels = list(protocol.images_of(name))
+    times_ms = protocol.contrasts[protocol.names.index(name)].times_ms
+    shared = protocol.shared_first and len(protocol.names) > 1 and not shared_too
+    return (channels[1:], times_ms[1:]) if shared else (channels, times_ms)

@@ -1,0 +1,31 @@
+"""Which diffuse disease of the liver a subject has: it shows in shapes as well as in relaxation times."""
+
+from relaxnet.phantom._random import Stream, generator
+from relaxnet.phantom._tissues import Disease
+
+_PREVALENCE = {  # assumed
+    Disease.HEALTHY: 0.35,
+    Disease.STEATOSIS: 0.2,
+    Disease.FIBROSIS: 0.2,
+    Disease.CIRRHOSIS: 0.15,
+    Disease.IRON: 0.1,
+}
+
+
+def draw_disease(seed: int, subject: int) -> Disease:
+    """Draw the disease of a subject.
+
+    Parameters
+    ----------
+    seed
+        Seed of the cohort.
+    subject
+        Number of the subject in the cohort.
+
+    Returns
+    -------
+    Disease
+        The disease.
+    """
+    rng = generator(seed, subject, Stream.DISEASE)
+    return tuple(_PREVALENCE)[int(rng.choice(len(_PREVALENCE), p=tuple(_PREVALENCE.values())))]
