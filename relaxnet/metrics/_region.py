@@ -30,11 +30,11 @@ def voxels(roi: Any, **maps: Any) -> list[Voxels]:
     ValueError
         If the shapes differ, or the region is empty or not binary.
     """
-    arrays = {name: _to_array(values) for name, values in maps.items()}
+    arrays = {name: to_array(values) for name, values in maps.items()}
     if roi is None:
         region = np.ones(next(iter(arrays.values())).shape, dtype=bool)
     else:
-        arrays["roi"] = region = _to_array(roi)
+        arrays["roi"] = region = to_array(roi)
     if len({array.shape for array in arrays.values()}) > 1:
         *others, last = (f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"{', '.join(others)} and {last} differ in shape.")
@@ -81,5 +81,17 @@ def finite_voxels(roi: Any, **maps: Any) -> list[Voxels]:
     return values
 
 
-def _to_array(values: Any) -> NDArray[Any]:
+def to_array(values: Any) -> NDArray[Any]:
+    """Make an array of values, wherever they are.
+
+    Parameters
+    ----------
+    values
+        Tensor on any device, array or list.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same values.
+    """
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

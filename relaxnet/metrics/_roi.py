@@ -1,10 +1,39 @@
-"""Agreement of two maps within a region."""
+"""A map within a region, and its agreement with another."""
 
 from typing import Any
 
 import numpy as np
 
 from relaxnet.metrics._region import Voxels, voxels
+
+
+def roi_mean(map_ms: Any, roi: Any) -> float:
+    """Compute the mean of a map within a region.
+
+    Parameters
+    ----------
+    map_ms
+        Relaxation times in ms, of any shape.
+    roi
+        Binary region of the same shape.
+
+    Returns
+    -------
+    float
+        Mean in ms; NaN if a value in the region is.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the region is empty or not binary.
+
+    Examples
+    --------
+    >>> rx.metrics.roi_mean([40.0, 43.0, 99.0], [True, True, False])
+    41.5
+    """
+    (values,) = voxels(roi, map_ms=map_ms)
+    return float(values.mean())
 
 
 def rmae(map_ms: Any, reference_ms: Any, roi: Any) -> float:
@@ -73,6 +102,42 @@ def bias(map_ms: Any, reference_ms: Any, roi: Any) -> float:
     return float(_differences(map_ms, reference_ms, roi).mean())
 
 
+def error_sd(map_ms: Any, reference_ms: Any, roi: Any) -> float:
+    r"""Compute the standard deviation of the differences: what is left of the error without its bias.
+
+    .. math:: \sqrt{\frac{1}{|\mathrm{ROI}| - 1} \sum_{v \in \mathrm{ROI}} (d_v - \bar d)^2},
+       \qquad d_v = T_v - T^{\mathrm{ref}}_v
+
+    Parameters
+    ----------
+    map_ms
+        Relaxation times in ms, of any shape.
+    reference_ms
+        Relaxation times in ms to compare with, of the same shape.
+    roi
+        Binary region of the same shape, of two voxels or more.
+
+    Returns
+    -------
+    float
+        Standard deviation in ms; NaN if a value in the region is.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the region has fewer than two voxels or is not binary.
+
+    Examples
+    --------
+    >>> rx.metrics.error_sd([40.0, 42.0, 44.0], [41.0, 41.0, 41.0], [1, 1, 1])
+    2.0
+    """
+    differences = _differences(map_ms, reference_ms, roi)
+    if differences.size < 2:
+        raise ValueError("roi has a single voxel: a standard deviation needs two or more.")
+    return float(differences.std(ddof=1))
+
+
 def limits_of_agreement(map_ms: Any, reference_ms: Any, roi: Any) -> tuple[float, float]:
     r"""Compute the range that holds 95 % of the differences, :math:`\bar d \pm 1.96\, s_d`.
 
@@ -106,10 +171,7 @@ def limits_of_agreement(map_ms: Any, reference_ms: Any, roi: Any) -> tuple[float
     >>> round(low, 2), round(high, 2)
     (-3.66, 4.66)
     """
-    differences = _differences(map_ms, reference_ms, roi)
-    if differences.size < 2:
-        raise ValueError("roi has a single voxel: limits of agreement need two or more.")
-    mean, half = float(differences.mean()), 1.96 * float(differences.std(ddof=1))
+    mean, half = bias(map_ms, reference_ms, roi), 1.96 * error_sd(map_ms, reference_ms, roi)
     return mean - half, mean + half
 
 

@@ -34,6 +34,13 @@ def test_what_lies_outside_does_not_count(a, b, roi):
     assert metrics.rmae(spoiled, b, roi) == metrics.rmae(a, b, roi)
 
 
+@given(maps, maps, rois)
+def test_bias_is_the_difference_of_means_and_with_the_spread_makes_the_error(a, b, roi):
+    n, bias, sd = roi.sum(), metrics.bias(a, b, roi), metrics.error_sd(a, b, roi)
+    assert bias == pytest.approx(metrics.roi_mean(a, roi) - metrics.roi_mean(b, roi), abs=1e-9)
+    assert bias**2 + sd**2 * (n - 1) / n == pytest.approx(((a - b)[roi] ** 2).mean())
+
+
 def test_limits_hold_95_percent_of_normal_differences():
     difference = np.random.default_rng(0).normal(1.0, 2.0, 20_000)
     low, high = metrics.limits_of_agreement(difference, np.zeros(20_000), np.ones(20_000))
@@ -42,12 +49,14 @@ def test_limits_hold_95_percent_of_normal_differences():
 
 def test_a_failed_voxel_is_not_silently_left_out():
     assert math.isnan(metrics.rmae([40, np.nan], [41, 41], [1, 1]))
+    assert math.isnan(metrics.roi_mean([40, np.nan], [1, 1]))
     assert metrics.rmae([40, np.nan], [41, 41], [1, 0]) == 1
 
 
 def test_tensors_and_arrays_agree():
     a, b, roi = torch.rand(3, 4), torch.rand(3, 4), torch.rand(3, 4) < 0.5
     assert metrics.rmae(a, b, roi) == metrics.rmae(a.numpy(), b.numpy(), roi.numpy())
+    assert metrics.roi_mean(a, roi) == metrics.roi_mean(a.numpy(), roi.numpy())
 
 
 @pytest.mark.parametrize(
@@ -60,14 +69,15 @@ def test_tensors_and_arrays_agree():
     ],
 )
 def test_bad_arguments(arguments, message):
-    for metric in (metrics.rmae, metrics.bias, metrics.limits_of_agreement):
+    for metric in (metrics.rmae, metrics.bias, metrics.error_sd, metrics.limits_of_agreement):
         with pytest.raises(ValueError, match=message):
             metric(*arguments)
 
 
-def test_limits_need_two_voxels():
+@pytest.mark.parametrize("metric", [metrics.error_sd, metrics.limits_of_agreement])
+def test_a_spread_needs_two_voxels(metric):
     with pytest.raises(ValueError, match="two or more"):
-        metrics.limits_of_agreement([1, 2], [1, 2], [1, 0])
+        metric([1, 2], [1, 2], [1, 0])
 
 
 def test_they_are_at_the_address_that_the_documentation_gives():
