@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from relaxnet.nets._backbone import Backbone
 from relaxnet.nets._checks import require_known, require_positive
 from relaxnet.nets._heads import bounded_time, laplace_log_scale, positive_amplitude
+from relaxnet.nets._inputs import hint, slots
 from relaxnet.nets._scale import subject_scale
 from relaxnet.nets._seen import Seen, seen_mask
 from relaxnet.nets._space import axes
@@ -50,9 +51,13 @@ class RelaxationNet(nn.Module):
     where :math:`z_0` makes z = 0 a T of 40 ms, a plausible value to start from. Every T lies within the
     bounds, whatever the weights. The other two start near s, and carry the units of the images.
 
-    **Any subset.** With ``inputs="any"``, one network serves every input set. It takes all images of the protocol, is
-    told with each call which of them it may see, and gets a channel of zeros or ones beside each image that says so.
-    What it may not see has no influence, and may be NaN.
+    **Any subset.** With ``inputs="any"``, one network serves every input set. It takes all images of the protocol, and
+    is told with each call which of them it may see. Its channels are the first images, and for each contrast the mean
+    of the later ones that it may see, and their mean time. What it may not see has no influence, and may be NaN.
+
+    **Hints.** To read a relaxation time off images, a network has to learn to divide and to take logarithms. A hint
+    does it for it: the log-linear fit of the images that it sees, smoothed by a Gaussian, as further channels. Narrow
+    ones tell of the voxel, wide ones, which have less noise, of the organ.
 
     Parameters
     ----------
@@ -72,6 +77,8 @@ class RelaxationNet(nn.Module):
         :class:`~relaxnet.losses.HeteroscedasticLaplace`.
     amplitude
         Whether the network answers with the amplitude at time zero, too.
+    hints
+        Standard deviations in voxels of the Gaussians of the hints, 0 for no smoothing; none by default.
     backbone
         A network made elsewhere, wrapped by :func:`as_backbone`, in place of the U-Net.
 
@@ -110,6 +117,7 @@ class RelaxationNet(nn.Module):
         bounds_ms: tuple[float, float] = (5.0, 400.0),
         uncertainty: Literal["heteroscedastic", "faithful"] | None = None,
         amplitude: bool = False,
+        hints: Sequence[float] = (),
         backbone: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -120,6 +128,8 @@ class RelaxationNet(nn.Module):
             )
         require_known("dims", dims, 2, 3)
         require_known("uncertainty", uncertainty, "heteroscedastic", "faithful", None)
+        if not all(0 <= width < math.inf for width in hints):
+            raise ValueError(f"hints={hints}: a width is a number of voxels, 0 or more.")
         self.protocol = protocol
         self.any_subset = isinstance(inputs, str) and inputs == "any"
         self.input_channels = tuple(range(protocol.n_images)) if self.any_subset else protocol.channels(inputs)
@@ -127,9 +137,12 @@ class RelaxationNet(nn.Module):
         self.bounds_ms = (float(low), float(high))
         self.uncertainty = uncertainty
         self.amplitude = amplitude
+        self.hints = tuple(float(width) for width in hints)
         self._size = {"base": base, "depth": depth, "norm": norm, "up": up}
-        n_inputs = len(self.input_channels) * (2 if self.any_subset else 1)
         n_tasks = len(protocol.names)
+        n_firsts = len({protocol.images_of(name)[0] for name in protocol.names})
+        n_inputs = n_firsts + 2 * n_tasks if self.any_subset else len(self.input_channels)
+        n_inputs += n_tasks * len(self.hints)
         self._answers = (n_tasks, int(amplitude), n_tasks if uncertainty else 0)
         if backbone is None:
             decoders = (n_tasks + amplitude, n_tasks) if uncertainty else n_tasks + amplitude
@@ -182,10 +195,7 @@ class RelaxationNet(nn.Module):
         mask = self._mask(images, seen)
         shown, counted = _look(images, mask)
         scale = subject_scale(shown, counted)
-        features = shown / scale
-        if self.any_subset:
-            features = torch.cat([features, mask.to(features.dtype).expand_as(features)], dim=1)
-        answers = self.backbone(features)
+        answers = self.backbone(self._features(shown / scale, mask))
         if not isinstance(answers, Tensor):
             answers = torch.cat(answers, dim=1)
         # Back from the lower precision that autocast may have used.
@@ -196,6 +206,12 @@ class RelaxationNet(nn.Module):
             log_scale=laplace_log_scale(z_scale, scale) if self.uncertainty else None,
             m0=positive_amplitude(z_amplitude, scale) if self.amplitude else None,
         )
+
+    def _features(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Lay out what the backbone sees."""
+        own = slots(self.protocol, images, mask) if self.any_subset else images
+        hints = [hint(self.protocol, self.input_channels, images, mask, self.bounds_ms, width) for width in self.hints]
+        return torch.cat([own, *hints], dim=1)
 
     def predict(
         self,
@@ -279,6 +295,7 @@ class RelaxationNet(nn.Module):
             "dims": self.dims,
             "uncertainty": self.uncertainty,
             "amplitude": self.amplitude,
+            "hints": list(self.hints),
             "backbone": self.backbone.name if isinstance(self.backbone, Backbone) else None,
             **self._size,
         }

@@ -1,6 +1,7 @@
 """What networks learn from: subjects of a phantom, arrays, or any data set of images."""
 
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Scan]]:
         Subjects of a phantom, or images: a sequence or data set with one item a subject, (slice, image, ...) or
         (image, ...).
     protocol
-        What was acquired; needed unless the subjects know.
+        What was acquired; needed unless the subjects, or ``data.protocol``, know.
 
     Returns
     -------
@@ -49,15 +50,20 @@ def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Scan]]:
     ValueError
         If there is no protocol, subjects have another number of images or shape, or images are not finite.
     TypeError
-        If an item is neither a subject nor images.
+        If an item is neither a subject nor images, or ``data`` is a path.
     """
+    if isinstance(data, str | PathLike):
+        raise TypeError(f"data={data!r} is a path: open the folder with relaxnet.io.read_cohort, and pass that.")
     scans = [_scan(data[k], k) for k in range(len(data))]
     of_subjects = {scan.subject.protocol for scan in scans if scan.subject is not None}
+    of_all = getattr(data, "protocol", None)
+    if isinstance(of_all, Protocol):
+        of_subjects.add(of_all)
     chosen = protocol or next(iter(of_subjects), None)
     if chosen is None:
         raise ValueError("protocol is missing: images alone do not say at which times they were acquired.")
     if of_subjects - {chosen}:
-        raise ValueError(f"protocol is {chosen}, but subjects were simulated with {of_subjects - {chosen}}.")
+        raise ValueError(f"protocol is {chosen}, but subjects were acquired with {of_subjects - {chosen}}.")
     for k, scan in enumerate(scans):
         shape = tuple(scan.images.shape)
         if scan.images.ndim < 4 or shape[1] != chosen.n_images:

@@ -7,13 +7,13 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Sampler
 
-from relaxnet.losses import DynamicWeightAverage, HeteroscedasticLaplace, Weighting
-from relaxnet.nets import RelaxationNet
+from relaxnet.losses import DynamicWeightAverage, FixedWeights, HeteroscedasticLaplace, Weighting
+from relaxnet.nets import RelaxationNet, UNet
 from relaxnet.signals import add_noise
-from relaxnet.training._augment import random_affine, random_flip
+from relaxnet.training._augment import faster, random_affine, random_flip, slower
 from relaxnet.training._data import Batch, Slices, mix
 from relaxnet.training._objectives import Comparison, Loss, usable
 from relaxnet.training._presets import Preset
@@ -55,10 +55,22 @@ class RelaxationModule(lightning.LightningModule):
         self.compare = Comparison(loss, net, weighting)
         self.watch = Comparison(watched(net), net)
         self.weighting = weighting
+        first = net.protocol.contrasts[0].times_ms[0]
+        if preset.rate_shift and net.protocol.shared_first and len(net.protocol.names) > 1 and first:
+            raise ValueError(
+                f"rate_shift={preset.rate_shift} needs a shared image at 0 ms, not at {first:g}: use a preset without."
+            )
+        # A task of weight 0 is not learnt, and says nothing of when to stop.
+        fixed = isinstance(weighting, FixedWeights)
+        tasks = range(len(net.protocol.names))
+        self.taught = [k for k in tasks if not fixed or weighting.weights[k] > 0] or list(tasks)
         self.preset = preset
         self.seed = seed
         self.fresh_noise = fresh_noise
-        self.averaged = AveragedModel(net, avg_fn=self._average, use_buffers=True) if preset.averaging else None
+        if isinstance(net.backbone, UNet) and net.backbone.dims == 2:
+            # 1.3 times faster on a processor.
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = AveragedModel(net, multi_avg_fn=self._average, use_buffers=True) if preset.averaging else None
         if self.averaged is not None:
             self.averaged.requires_grad_(requires_grad=False)
 
@@ -69,12 +81,10 @@ class RelaxationModule(lightning.LightningModule):
         assert isinstance(net, RelaxationNet)  # noqa: S101 (for the type checker)
         return net
 
-    def _average(self, mean: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
-        if not mean.is_floating_point():
-            return new
+    def _average(self, means: Any, news: Any, n: Tensor | int) -> None:
         # An average over few steps at first, which forgets the beginning.
         decay = min(self.preset.averaging, (1 + int(n)) / (10 + int(n)))
-        return mean + (new - mean) * (1 - decay)
+        get_ema_multi_avg_fn(decay)(means, news, n)  # type: ignore[no-untyped-call]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch.
@@ -101,11 +111,17 @@ class RelaxationModule(lightning.LightningModule):
         images = batch["images"]
         seen = None
         if self.net.any_subset:
+            # In turns rather than at random: a normalisation over the batch should always meet the same mixture.
             sets = list(self.net.protocol.input_sets)
-            seen = [sets[int(k)] for k in torch.randint(len(sets), (len(images),), generator=generator)]
+            order = torch.randperm(len(sets), generator=generator).tolist()
+            seen = [sets[order[k % len(sets)]] for k in range(len(images))]
         inputs = images[:, self.net.input_channels]
-        output, scale = self.net(inputs, seen), self.net.scale(inputs, seen)
-        residual = self.compare(output, images, scale, batch["sigma"], batch.get("labels"), seen)
+        shifts = self._rate_shifts(len(images), generator).to(images)
+        output = self.net(faster(inputs, shifts, self.net.protocol, self.net.input_channels), seen)
+        output = output._replace(maps_ms=slower(output.maps_ms, shifts))
+        scale = self.net.scale(inputs, seen)
+        compared = self._moved(images, generator)
+        residual = self.compare(output, compared, scale, batch["sigma"], batch.get("labels"), seen)
         mask = usable(output, images)
         if "labelled" in batch:
             low, high = self.net.bounds_ms  # beyond, as in fluid, the network has no answer
@@ -148,6 +164,25 @@ class RelaxationModule(lightning.LightningModule):
             batch = {**batch, "images": add_noise(batch["images"], sigma, generator=source)}
         return batch
 
+    def _rate_shifts(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw changes of the relaxation rates in 1/ms, (slice, task)."""
+        spread = self.preset.rate_shift / 1e3
+        return spread * (2 * torch.rand(n, len(self.net.protocol.names), generator=generator) - 1)
+
+    def _moved(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Move the later images of those contrasts that the loss wants moved, each by itself."""
+        loss, moved = self.compare.loss, images
+        for name in loss.moved:
+            for channel in self.net.protocol.images_of(name)[1:]:
+                image = random_affine(
+                    images[:, [channel]],
+                    max_degrees=loss.motion_degrees,
+                    max_shift=loss.motion_shift,
+                    generator=generator,
+                )
+                moved = moved.index_copy(1, torch.tensor([channel], device=images.device), image)
+        return moved
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Average the weights.
 
@@ -187,7 +222,7 @@ class RelaxationModule(lightning.LightningModule):
         mean = torch.stack(means).mean(0)
         for k, name in enumerate(net.protocol.names):
             self.log(f"{VALIDATION}_{name}", mean[k], batch_size=len(images))
-        self.log(VALIDATION, mean.mean(), batch_size=len(images))
+        self.log(VALIDATION, mean[self.taught].mean(), batch_size=len(images))
 
     def configure_optimizers(self) -> Any:
         """Set up Adam, with a rate of its own for the weighting.
@@ -203,7 +238,7 @@ class RelaxationModule(lightning.LightningModule):
             "lr": preset.learning_rate,
             "weight_decay": preset.weight_decay,
         }
-        optimizer = torch.optim.Adam([network, *self.weighting.parameter_groups(lr=preset.weighting_rate)])
+        optimizer = torch.optim.Adam([network, *self.weighting.parameter_groups(lr=preset.weighting_rate)], fused=True)
 
         def factor(epoch: int) -> float:
             return 0.5 * (1 + math.cos(math.pi * epoch / preset.epochs)) if preset.schedule == "cosine" else 1.0

@@ -1,6 +1,7 @@
 """What a network is taught by."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
@@ -54,6 +55,14 @@ class Loss:
     """Of ``"pairwise"``: whether :func:`~relaxnet.signals.remove_rician_bias` is applied to the images first."""
     labels: Literal["nlls", "truth"] = "nlls"
     """Of ``"supervised"``: the maps of a fit of all images, or the truth that a phantom knows."""
+    gains: dict[str, float] = field(default_factory=dict)
+    """Factors on the images of contrasts, by name, in the loss alone: what other receiver gains would do to it."""
+    moved: tuple[str, ...] = ()
+    """Contrasts whose later images are moved in the loss alone, each by a motion of its own, as a patient moves."""
+    motion_degrees: float = 5.0
+    """Of what is moved: rotation, uniformly up to this angle either way."""
+    motion_shift: float = 0.03
+    """Of what is moved: translation, uniformly up to this fraction of the image either way."""
 
     def __post_init__(self) -> None:
         for name, kinds in (("kind", Kind), ("pairs", Pairs), ("distance", Distance)):
@@ -61,6 +70,11 @@ class Loss:
                 raise ValueError(f"{name}={getattr(self, name)!r} is unknown: use one of {get_args(kinds)}.")
         if self.labels not in ("nlls", "truth"):
             raise ValueError(f"labels={self.labels!r} is unknown: use 'nlls' or 'truth'.")
+        if self.kind == "supervised" and (self.gains or self.moved):
+            raise ValueError("gains and moved concern images: a supervised loss compares with labels.")
+        for name, gain in self.gains.items():
+            if not (math.isfinite(gain) and gain > 0):
+                raise ValueError(f"gains[{name!r}]={gain!r}: a gain is a positive number.")
 
     @property
     def needs_sigma(self) -> bool:
@@ -109,6 +123,9 @@ class Comparison(torch.nn.Module):
         self.signed = isinstance(weighting, CorrelatedLaplace)
         if self.signed and loss.kind != "pairwise":
             raise ValueError(f"weighting is correlated: it needs the signed residuals of pairs, not {loss.kind!r}.")
+        for name in (*loss.gains, *loss.moved):
+            net.protocol.images_of(name)  # raises where there is no such contrast
+        self.gains = torch.tensor([loss.gains.get(name, 1.0) for name in net.protocol.names])
         self.residual: PairwiseConstraint | Reconstruction | None = None
         unseen_by: UnseenBy = None
         if loss.unseen:
@@ -164,11 +181,15 @@ class Comparison(torch.nn.Module):
                 output.maps_ms, target, m0=m0, sigma=noise.flatten() if self.loss.needs_sigma else None,
                 unseen_by=unseen_by,
             )  # fmt: skip
-            return residual
-        if self.loss.remove_bias:
-            target = remove_rician_bias(target, noise)
-        compare = self.residual.signed if self.signed else self.residual
-        return compare(output.maps_ms, target, unseen_by=unseen_by)
+        else:
+            if self.loss.remove_bias:
+                target = remove_rician_bias(target, noise)
+            compare = self.residual.signed if self.signed else self.residual
+            residual = compare(output.maps_ms, target, unseen_by=unseen_by)
+        if self.loss.gains:
+            # All images of a contrast have its gain, the shared one, too; residuals are proportional to images.
+            residual = residual * self.gains.to(residual).reshape(-1, *(1,) * (residual.ndim - 2))
+        return residual
 
 
 def usable(output: RelaxationOutput, images: Tensor) -> Bool[Tensor, "batch *space"]:

@@ -1,5 +1,6 @@
 """How large a network is, and how long it trains."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,11 @@ class Preset:
     """Augmentation: translation, uniformly up to this fraction of the image either way."""
     flips: bool = False
     """Augmentation: mirror half of the slices left to right, and half of them top to bottom."""
+    rate_shift: float = 0.0
+    """Augmentation: change of the relaxation rate of each contrast of a slice, uniformly up to this many 1/s either
+    way, by multiplying what the network sees with the decay that makes the difference."""
+    hints: tuple[float, ...] = ()
+    """Of the network: see :class:`~relaxnet.nets.RelaxationNet`."""
     averaging: float = 0.0
     """Part of the running average of the weights that is kept in each step; the average is what is used. 0 for none."""
     clip: float | None = None
@@ -56,6 +62,8 @@ class Preset:
                 raise ValueError(f"{name}={getattr(self, name)}: a rate is positive.")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"averaging={self.averaging}: it lies in [0, 1).")
+        if not 0 <= self.rate_shift < math.inf:
+            raise ValueError(f"rate_shift={self.rate_shift}: give a change in 1/s, 0 or more.")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip={self.clip}: a norm is positive; None does not shorten any.")
         for name in ("weight_decay", "max_degrees", "max_shift"):
@@ -83,7 +91,7 @@ PRESETS: dict[str, Preset] = {
         base=16,
         depth=4,
         epochs=80,
-        batch_size=4,
+        batch_size=6,
         learning_rate=4e-3,
         weighting_rate=5e-2,
         weight_decay=1e-4,
@@ -92,6 +100,8 @@ PRESETS: dict[str, Preset] = {
         max_degrees=10.0,
         max_shift=0.05,
         flips=True,
+        rate_shift=6.0,
+        hints=(0.0, 1.5, 4.0),
         averaging=0.99,
     ),
     "paper": Preset(

@@ -72,6 +72,11 @@ def train(
 ) -> Trained:
     """Train a network, without labels unless a supervised loss is asked for.
 
+    A network that learns from few subjects knows them by their anatomy, and answers with what it remembers. So their
+    relaxation rates are changed at random (``rate_shift`` of the preset): what the network sees is multiplied by
+    exp(-d t), which is what tissue of a rate higher by d would show, and d is taken off its answer before that is
+    compared with the images.
+
     Some subjects are set aside. After each epoch the network is tried on them, by a residual that is the same for all
     losses: orthogonal pairs of images that the network does not see. Their noise is independent of what it sees, so
     this orders the epochs of a training much as the truth would, though not so well trainings whose held-out subjects
@@ -80,8 +85,9 @@ def train(
     Parameters
     ----------
     data
-        Subjects to learn from: a phantom's cohort; a sequence of arrays or tensors with all images of a subject each,
-        (slice, image, height, width); or a :class:`torch.utils.data.Dataset` of such. They are held in memory.
+        Subjects to learn from: a phantom's cohort; a folder of subjects, opened by :func:`relaxnet.io.read_cohort`; a
+        sequence of arrays or tensors with all images of a subject each, (slice, image, height, width); or a
+        :class:`torch.utils.data.Dataset` of such. They are held in memory.
     loss
         What the network is taught by: a name of :data:`LOSSES`, where ``"paper"`` is that of Huang et al. (2023), or a
         :class:`Loss`.
@@ -103,7 +109,7 @@ def train(
     out
         A folder. The run is saved there after each epoch; started again with the same settings, it goes on from there.
     protocol
-        What was acquired; subjects of a phantom know it.
+        What was acquired; subjects of a phantom and folders know it.
     net
         A network to begin with, in the place of a new one of the preset's size; of a trained one, the weights are tuned
         further. It is not changed itself.
@@ -199,7 +205,8 @@ def train(
             slices = SliceModule(training, watching, settings.batch_size, seed)
             with _honest_signals(trainer):
                 trainer.fit(module, slices, ckpt_path=checkpoint, weights_only=True)
-    own = own.cpu().eval()
+    # A memory format changes the rounding; this is the one that a saved network is loaded in.
+    own = own.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     own.load_state_dict(best.weights)
     return Trained(own, best.history, *calibrate(own, _to_calibrate_with(learnt, watched, taught)))
 
@@ -246,6 +253,7 @@ def _network(
             depth=preset.depth,
             uncertainty=uncertainty,
             amplitude=loss.kind == "reconstruction",
+            hints=preset.hints,
         )
     if start.protocol != protocol:
         raise ValueError(f"net is made for {start.protocol}, the subjects were acquired with {protocol}.")

@@ -16,7 +16,7 @@ from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
 from relaxnet.training._uncertainty import spread
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

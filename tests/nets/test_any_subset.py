@@ -104,11 +104,15 @@ def test_each_sample_has_its_own(make_net):
 def test_the_network_is_told_what_it_sees(make_net):
     net, images, given = make_net("any"), images_for(2), []
     net.backbone.register_forward_pre_hook(lambda _, arguments: given.extend(arguments))
-    mask = rows((0, 1, 4), (2, 6))
-    net(images, seen=mask)
-    planes = mask[:, :, None, None].expand_as(images)
-    assert torch.equal(given[0][:, 7:], planes.float())
-    assert torch.equal(given[0][:, :7] != 0, planes)
+    seen = rows((0, 1, 4), (2, 3, 6))
+    net(images, seen=seen)
+    shown = images / net.scale(images, seen)
+    one, other = given[0]
+    torch.testing.assert_close(one[[0, 1, 3]], shown[0, [0, 1, 4]])
+    torch.testing.assert_close(other[[1, 3]], torch.stack([shown[1, [2, 3]].mean(0), shown[1, 6]]))
+    assert (other[0] == 0).all()
+    times = given[0][:, [2, 4]].amax((-1, -2)) * torch.tensor([50.0, 51.0])
+    torch.testing.assert_close(times, torch.tensor([[10.0, 18.2], [40.0, 51.0]]))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from relaxnet.training._augment import random_affine
+import relaxnet as rx
+from relaxnet.training._augment import faster, random_affine, slower
 
 
 def generator(seed=0):
@@ -58,3 +59,24 @@ def test_the_seed_decides():
     )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("inputs", [(0, 1, 2, 3, 4, 5, 6), (0, 2, 5), (6, 1)])
+def test_faster_images_are_those_of_a_higher_rate(inputs):
+    protocol = rx.protocols.LIVER_T1RHO_T2
+    times = torch.tensor([0.0, 10, 30, 50, 18.2, 34.6, 51])
+    task = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    rates, shifts = 1 / torch.tensor([[45.0, 34.0], [60.0, 80.0]]), torch.tensor([[0.006, -0.004], [-0.01, 0.002]])
+
+    def images(rates):
+        return torch.exp(-rates[:, task] * times)[:, inputs, None, None]
+
+    torch.testing.assert_close(faster(images(rates), shifts, protocol, inputs), images(rates + shifts))
+    back = slower(1 / (rates + shifts)[..., None, None], shifts)
+    torch.testing.assert_close(1 / back[..., 0, 0], rates)
+
+
+def test_slower_never_leaves_what_can_be():
+    maps = slower(torch.tensor([400.0, 5.0]).reshape(1, 2, 1, 1), torch.tensor([[0.01, -0.01]]))
+    assert (maps > 0).all()
+    assert (maps <= 1000).all()

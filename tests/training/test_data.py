@@ -176,6 +176,8 @@ def test_data_that_makes_no_sense(cohort):
         train(images)
     with pytest.raises(TypeError, match="subject 0 is a str"):
         train(["sub-001", "sub-002"], protocol=PROTOCOL)
+    with pytest.raises(TypeError, match=r"data='cohort/' is a path: .*read_cohort"):
+        train("cohort/", protocol=PROTOCOL)
     with pytest.raises(ValueError, match="protocol is"):
         train(cohort, protocol=rx.Protocol((rx.Contrast("t2", (0, 10, 20)),)))
     for change in ({"averaging": 1.0}, {"clip": 0.0}):

@@ -9,7 +9,7 @@ import torch
 import relaxnet as rx
 from relaxnet.nets import RelaxationOutput
 from relaxnet.training import LOSSES, PRESETS, Loss
-from relaxnet.training._module import WATCHED, watched
+from relaxnet.training._module import WATCHED, RelaxationModule, watched
 from relaxnet.training._objectives import Comparison
 from relaxnet.training._train import WEIGHTINGS
 
@@ -51,9 +51,13 @@ def test_residuals_are_small_where_the_maps_are_true_and_do_not_depend_on_the_ga
     net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=2)
     compare = Comparison(LOSSES[name], net)
     body = torch.isfinite(subject.truth["t2"])
+    decays = torch.zeros_like(subject.images)  # without mixtures of tissues, which have no single time
+    for k, contrast in enumerate(PROTOCOL.contrasts):
+        own = rx.signals.MonoExponential()(subject.truth["m0"], truth[:, k], contrast.times_ms)
+        decays[:, PROTOCOL.images_of(contrast.name)] = own
     found = []
     for gain in (1.0, 1e4):
-        images = gain * subject.images
+        images = gain * decays
         scale = net.scale(images[:, net.input_channels])
         for maps, sigma in ((truth, 1e-6), (1.2 * truth, 0.02)):
             valid = torch.ones_like(body)
@@ -88,6 +92,84 @@ def test_labels_are_learnt_where_there_are_some(cohort):
     assert (found - truth).abs().mean() < 0.9 * (truth.median() - truth).abs().mean()
 
 
+def disturbed(**options):
+    return dataclasses.replace(LOSSES["paper"], **options)
+
+
+def test_a_gain_multiplies_the_residual_of_its_contrast():
+    net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=1)
+    images = torch.rand(2, 7, 8, 8)
+    output, scale = net(images[:, net.input_channels]), net.scale(images[:, net.input_channels])
+    plain, gained = (
+        Comparison(loss, net)(output, images, scale, torch.zeros(2))
+        for loss in (LOSSES["paper"], disturbed(gains={"t2": 100.0}))
+    )
+    torch.testing.assert_close(gained, plain * torch.tensor([1.0, 100.0]).reshape(1, 2, 1, 1))
+
+
+def test_gains_do_not_touch_weights_at_their_optimum(cohort):
+    """The gradient of the logarithm of a residual does not know its scale, so neither does what is learnt."""
+    plain, gained = (train(cohort, loss=loss, weighting="profiled") for loss in ("paper", disturbed(gains={"t2": 1e4})))
+    for one, other in zip(plain.net.parameters(), gained.net.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.05, atol=1e-3)
+    fixed = train(cohort, loss=disturbed(gains={"t2": 1e4}), weighting="fixed")
+    assert fixed.history[0]["residual"] > 100 * plain.history[0]["residual"]
+
+
+def test_what_is_moved_are_later_images_of_a_contrast():
+    loss = disturbed(moved=("t2",))
+    net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=1)
+    module = RelaxationModule(net, loss, rx.losses.FixedWeights((1.0, 1.0)), ONE_EPOCH, 0, fresh_noise=False)
+    images = torch.rand(2, 7, 16, 16)
+    moved = module._moved(images, torch.Generator().manual_seed(0))
+    changed = [not torch.equal(moved[:, k], images[:, k]) for k in range(7)]
+    assert changed == [False] * 4 + [True] * 3
+    same = images.index_copy(1, torch.arange(4, 7), images[:, [4, 4, 4]])
+    apart = module._moved(same, torch.Generator().manual_seed(0))
+    assert not torch.equal(apart[:, 4], apart[:, 5])
+
+
+def test_a_task_of_weight_zero_does_not_say_when_to_stop(cohort):
+    history = train(cohort, weighting=rx.losses.FixedWeights((0.0, 1.0))).history
+    assert history[0]["val_residual"] == pytest.approx(history[0]["val_residual_t2"])
+    both = train(cohort, weighting="fixed").history[0]
+    assert both["val_residual"] == pytest.approx((both["val_residual_t1rho"] + both["val_residual_t2"]) / 2)
+
+
+def test_other_rates_need_a_shared_image_at_zero(cohort):
+    late = rx.Protocol((rx.Contrast("t1rho", (5, 15, 40)), rx.Contrast("t2", (5, 20, 50))), shared_first=True)
+    images = [subject.images[:, :5] for subject in cohort]
+    preset = dataclasses.replace(ONE_EPOCH, rate_shift=6.0)
+    with pytest.raises(ValueError, match=r"rate_shift=6.0 needs a shared image at 0 ms, not at 5"):
+        train(images, protocol=late, inputs=(0, 1, 3), loss="paper", preset=preset)
+
+
+class Reader(torch.nn.Module):
+    """A network that answers with its hint, which it turns into what the head takes."""
+
+    def forward(self, features):
+        low, high, start = (math.log(t) for t in (5, 400, 40))
+        offset = (start - low) / (high - low)
+        return torch.logit((features[:, 7:] + 1) / 2) - math.log(offset / (1 - offset))
+
+
+@pytest.mark.parametrize("rate_shift", [0.0, 6.0])
+def test_who_reads_rates_right_is_right_at_other_rates(rate_shift):
+    times = torch.tensor([0.0, 10, 30, 50, 18.2, 34.6, 51])
+    t = torch.tensor([[45.0] * 4 + [34.0] * 3, [70.0] * 4 + [25.0] * 3])
+    images = torch.exp(-times / t)[:, :, None, None].expand(2, 7, 8, 8)
+    backbone = rx.nets.as_backbone(Reader(), in_channels=9, out_channels=2)
+    net = rx.nets.RelaxationNet(PROTOCOL, range(7), hints=(0.0,), backbone=backbone)
+    preset = dataclasses.replace(ONE_EPOCH, rate_shift=rate_shift)
+    module = RelaxationModule(net, LOSSES["paper"], rx.losses.FixedWeights((1.0, 1.0)), preset, 0, fresh_noise=False)
+    module.log = lambda *_, **__: None
+    seen = []
+    net.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    loss = module.training_step({"images": images, "sigma": torch.zeros(2), "slice": torch.arange(2)}, 0)
+    assert float(loss) < 1e-4
+    assert torch.equal(seen[0], images) == (rate_shift == 0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -95,6 +177,8 @@ def test_labels_are_learnt_where_there_are_some(cohort):
         ({"kind": "pairwise", "pairs": "some"}, "pairs='some' is unknown"),
         ({"kind": "reconstruction", "distance": "l3"}, "distance='l3' is unknown"),
         ({"kind": "supervised", "labels": "guess"}, "labels='guess' is unknown"),
+        ({"kind": "supervised", "moved": ("t2",)}, "gains and moved concern images"),
+        ({"kind": "pairwise", "gains": {"t2": 0.0}}, r"gains\['t2'\]=0.0: a gain is a positive number"),
     ],
 )
 @pytest.mark.usefixtures("as_user")

@@ -1,0 +1,89 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import relaxnet as rx
+from relaxnet.nets._inputs import hint
+
+PROTOCOL = rx.protocols.LIVER_T1RHO_T2
+BOUNDS = (5.0, 400.0)
+
+
+def decays(t1rho, t2):
+    times = [contrast.times_ms for contrast in PROTOCOL.contrasts]
+    images = [math.exp(-t / t1rho) for t in times[0]] + [math.exp(-t / t2) for t in times[1][1:]]
+    return torch.tensor(images).reshape(1, 7, 1, 1).expand(1, 7, 6, 7)
+
+
+def times_of(hints):
+    low, high = BOUNDS
+    return low * torch.exp((hints + 1) / 2 * math.log(high / low))
+
+
+@given(
+    t=st.tuples(st.floats(6, 380), st.floats(6, 380)),
+    width=st.sampled_from([0.0, 1.5]),
+    name=st.sampled_from(["short", "middle", "long"]),
+)
+def test_without_noise_a_hint_is_the_truth(t, width, name):
+    channels = PROTOCOL.input_sets[name]
+    images = decays(*t)[:, list(channels)]
+    mask = torch.ones(1, 3, 1, 1, dtype=torch.bool)
+    found = times_of(hint(PROTOCOL, channels, images, mask, BOUNDS, width))[0, :, 3, 3]
+    torch.testing.assert_close(found, torch.tensor(t), rtol=1e-3, atol=0)
+
+
+def test_a_hint_is_a_weighted_line_through_logarithms():
+    images = decays(45, 34) * (1 + 0.1 * torch.randn(1, 7, 6, 7, generator=torch.Generator().manual_seed(0)))
+    mask = torch.ones(1, 7, 1, 1, dtype=torch.bool)
+    found = times_of(hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, 0.0))
+    for k, contrast in enumerate(PROTOCOL.contrasts):
+        signal = images[0, list(PROTOCOL.images_of(contrast.name)), 2, 3].numpy()
+        slope, _ = np.polyfit(contrast.times_ms, np.log(signal), deg=1, w=signal)  # it squares the weights
+        np.testing.assert_allclose(found[0, k, 2, 3], -1 / slope, rtol=1e-3)
+
+
+def test_a_wide_hint_has_less_noise():
+    noise = 0.05 * torch.randn(1, 7, 40, 40, generator=torch.Generator().manual_seed(0))
+    images = decays(45, 34)[..., :1, :1] + noise
+    mask = torch.ones(1, 7, 1, 1, dtype=torch.bool)
+    narrow, wide = (hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, width)[0] for width in (0.0, 2.0))
+    assert (wide.std((-1, -2)) < 0.3 * narrow.std((-1, -2))).all()
+
+
+def test_what_is_not_seen_gives_no_hint():
+    mask = torch.tensor([1, 0, 0, 1, 0, 0, 0], dtype=torch.bool).reshape(1, 7, 1, 1)
+    images = torch.where(mask, decays(45, 34), 0)
+    t1rho, t2 = hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, 1.0)[0]
+    assert (t2 == 0).all()
+    np.testing.assert_allclose(times_of(t1rho), 45, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("dims", "inputs"), [(2, "any"), (3, "any"), (2, "long"), (3, (0, 1, 2, 4))])
+def test_networks_with_hints(dims, inputs):
+    net = rx.nets.RelaxationNet(PROTOCOL, inputs, base=4, depth=1, dims=dims, hints=(0, 1.5)).eval()
+    images = torch.rand(2, len(net.input_channels), *(6, 7, 8)[:dims])
+    maps = net(images).maps_ms
+    assert torch.isfinite(maps).all()
+    torch.testing.assert_close(net(1e6 * images).maps_ms, maps, rtol=1e-3, atol=0)
+    again = rx.nets.RelaxationNet.from_config(net.config).eval()
+    again.load_state_dict(net.state_dict())
+    assert torch.equal(again(images).maps_ms, maps)
+    assert again.hints == (0.0, 1.5)
+
+
+def test_dark_images_give_finite_hints():
+    net = rx.nets.RelaxationNet(PROTOCOL, "any", base=4, depth=1, hints=(0, 2)).eval()
+    for images in (torch.zeros(1, 7, 8, 8), torch.full((1, 7, 8, 8), torch.nan), -torch.rand(1, 7, 8, 8)):
+        assert torch.isfinite(net(images).maps_ms).all()
+
+
+@pytest.mark.parametrize("width", [-1.0, math.inf, math.nan])
+@pytest.mark.usefixtures("as_user")
+def test_a_width_that_is_none(width):
+    with pytest.raises(ValueError, match=r"hints=.* a width is a number of voxels"):
+        rx.nets.RelaxationNet(PROTOCOL, "any", hints=(width,))
