@@ -9,7 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from relaxnet import fitting, information, io, losses, metrics, nets, phantom, plots, protocols, signals, training
+    from relaxnet import (
+        experiments,
+        fitting,
+        information,
+        io,
+        losses,
+        metrics,
+        nets,
+        phantom,
+        plots,
+        protocols,
+        signals,
+        training,
+    )
     from relaxnet.fitting import FitResult, FitStatus, fit, fit_joint
     from relaxnet.protocol import Contrast, Protocol
     from relaxnet.training import load
@@ -21,6 +34,7 @@ __all__ = [
     "FitResult",
     "FitStatus",
     "Protocol",
+    "experiments",
     "fit",
     "fit_joint",
     "fitting",

@@ -1,4 +1,4 @@
-"""The command line: ``relaxnet demo``, ``relaxnet fit``, ``relaxnet info``.
+"""The command line: ``relaxnet demo``, ``fit``, ``simulate``, ``train``, ``predict``, ``info``.
 
 :func:`main` is the entry point. It alone turns exceptions into messages and exit statuses; a command parses its
 options, hands them to a function that knows nothing of the command line, and prints what came out. Results go to

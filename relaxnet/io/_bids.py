@@ -1,6 +1,7 @@
 """What BIDS calls things: suffixes of maps, keys of times, files that belong together."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,16 +111,57 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
     ('out/scan_T2map.nii.gz', 'out/scan_desc-std_T2map.nii.gz')
     """
     name, suffix = stem(scan), names_of(contrast).suffix
-    taken = _is_of_another_contrast(folder / f"{name}_S0map.json", contrast)
+    taken = _is_of_others(folder / f"{name}_S0map.json", (contrast,))
     endings = {contrast: suffix, "m0": f"desc-{suffix}_S0map" if taken else "S0map"}
     endings |= {key: f"desc-{key}_{suffix}" for key in ("std", "r2", "rmse", "status")}
     return {key: folder / f"{name}_{ending}.nii.gz" for key, ending in endings.items()}
 
 
-def _is_of_another_contrast(sidecar: Path, contrast: str) -> bool:
-    """Tell whether a sidecar holds the times of another contrast than this one."""
+def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[str, Path]:
+    """Tell which files :func:`~relaxnet.io.write_joint_maps` makes of a scan; each has a JSON sidecar.
+
+    Parameters
+    ----------
+    scan
+        Path of the scan.
+    folder
+        Where the maps go.
+    contrasts
+        What it was fitted for: ``"t1rho"`` and ``"t2"``.
+
+    Returns
+    -------
+    dict
+        Paths of ``"m0"``, and for each contrast those that :func:`map_paths` tells, under ``"t2"``, ``"t2_std"``,
+        ``"t2_r2"`` and so on. ``"m0"`` is ``scan_S0map.nii.gz``; where that belongs to the fit of one contrast, it is
+        ``scan_desc-joint_S0map.nii.gz``.
+
+    Raises
+    ------
+    ValueError
+        If a contrast or the ending of the scan is unknown.
+
+    Examples
+    --------
+    >>> paths = rx.io.joint_map_paths(Path("scan.nii"), Path("out"), ("t1rho", "t2"))
+    >>> paths["m0"].as_posix(), paths["t2_std"].as_posix()
+    ('out/scan_S0map.nii.gz', 'out/scan_desc-std_T2map.nii.gz')
+    """
+    contrasts = tuple(contrasts)
+    taken = _is_of_others(folder / f"{stem(scan)}_S0map.json", contrasts)
+    paths = {"m0": folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"}
+    for contrast in contrasts:
+        for key, path in map_paths(scan, folder, contrast).items():
+            if key != "m0":
+                paths[key if key == contrast else f"{contrast}_{key}"] = path
+    return paths
+
+
+def _is_of_others(sidecar: Path, contrasts: tuple[str, ...]) -> bool:
+    """Tell whether a sidecar holds the times of other contrasts than these."""
     try:
         keys = set(json.loads(sidecar.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, TypeError):
         return False  # there is none, or it is not one of ours
-    return any(keys & set(names.time_keys) for other, names in _NAMES.items() if other != contrast)
+    held = {contrast for contrast, names in _NAMES.items() if keys & set(names.time_keys)}
+    return bool(held) and held != set(contrasts)

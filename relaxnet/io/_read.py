@@ -108,17 +108,31 @@ def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
         If it cannot be read (see :func:`read_nifti`), lies on another grid, or holds other values.
     """
     path = Path(path)
+    values = read_volume(path, like=like, name="mask")
+    if not ((values == 0) | (values == 1)).all():
+        raise ValueError(f"{path}: the mask holds values other than 0 and 1: pick one label, as labels == 5.")
+    return cast("NDArray[np.bool_]", values == 1)
+
+
+def read_volume(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
+    """Read a three-dimensional volume on the grid of a scan; ``name`` is what messages call it."""
     space = like.data.shape[:3]
     with _opened(path) as stream:
         header = read_header(stream, path)
         if header.shape[:3] != space or any(n != 1 for n in header.shape[3:]):
-            raise ValueError(f"{path}: the mask has shape {header.shape}, {like.path} has {space}.")
+            raise ValueError(f"{path}: the {name} has shape {header.shape}, {like.path} has {space}.")
         if not np.allclose(header.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-            raise ValueError(f"{path}: the mask has another affine than {like.path}: resample it to the scan's grid.")
-        values = _read_voxels(stream, header, path).reshape(space, order="F")
-    if not ((values == 0) | (values == 1)).all():
-        raise ValueError(f"{path}: the mask holds values other than 0 and 1: pick one label, as labels == 5.")
-    return cast("NDArray[np.bool_]", values == 1)
+            raise ValueError(f"{path}: the {name} has another affine than {like.path}: resample it to the scan's grid.")
+        return _read_voxels(stream, header, path).reshape(space, order="F")
+
+
+def read_single(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read a three-dimensional volume on a grid of its own, and the affine of that grid."""
+    with _opened(path) as stream:
+        header = read_header(stream, path)
+        if len(header.shape) < 3 or any(n != 1 for n in header.shape[3:]):
+            raise ValueError(f"{path}: shape {header.shape} is not (x, y, z).")
+        return _read_voxels(stream, header, path).reshape(header.shape[:3], order="F"), header.affine
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     named = " or ".join(keys)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file to take {named} from: give the times.")
-    found = {key: value for key, value in _read_object(path).items() if key in keys}
+    found = {key: value for key, value in read_object(path).items() if key in keys}
     arrays = {key: value for key, value in found.items() if isinstance(value, list)}
     if not found:
         raise ValueError(f"{path}: the key {named} is missing: give the times.")
@@ -58,7 +58,10 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     return parse_times(values, unit="s", name=f"{path}: {key}")
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds keys and values; ValueErrors name it."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows may leave a byte order mark
     except (ValueError, RecursionError) as error:

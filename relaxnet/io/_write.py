@@ -1,8 +1,6 @@
 """Writing the maps of a fit as NIfTI files, each with a sidecar that says what it is."""
 
-import json
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,15 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from relaxnet import __version__
-from relaxnet._errors import require
-from relaxnet._files import check_targets, prepare_folder, replacing
+from relaxnet._files import check_targets, prepare_folder
 from relaxnet.fitting import FitResult, FitStatus
 from relaxnet.io._bids import map_paths, names_of, sidecar_path
-from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._read import Scan
-
-_ALIGNED = 2  # NIfTI's number for a space that is agreed on, but not the scanner's
+from relaxnet.io._volumes import GENERATED_BY, Volume, write_volumes
 
 _STATUS_MEANINGS = {
     FitStatus.CONVERGED: "the optimum lies inside the bounds",
@@ -93,19 +87,42 @@ def write_maps(
     check_targets([*paths.values(), *map(sidecar_path, paths.values())], inputs=[scan.path], overwrite=overwrite)
     prepare_folder(Path(folder))
     common = _common(contrast, times_ms, algorithm, command)
-    with ExitStack() as stack:  # files move to their places only when the last one has been written
-        for key, (values, units, description) in _maps(result, contrast).items():
-            sidecar = {"Description": description, "Units": units, **common}
-            if key == "status":
-                sidecar["Levels"] = {str(int(s)): f"{s.name}: {meaning}" for s, meaning in _STATUS_MEANINGS.items()}
-            text = stack.enter_context(replacing(sidecar_path(paths[key])))
-            text.write_text(json.dumps(sidecar, indent=4) + "\n", encoding="utf-8")
-            _image(values, scan).to_filename(stack.enter_context(replacing(paths[key])))
+    volumes = volumes_of(result, contrast, common)
+    write_volumes({paths[key]: volume for key, volume in volumes.items()}, scan.affine, scan.space_code)
     return paths
 
 
-def _maps(result: FitResult[Any], contrast: str) -> dict[str, _Map]:
-    """Gather what is written, under the keys of :func:`map_paths`."""
+def volumes_of(
+    result: FitResult[Any], contrast: str, common: Mapping[str, Any], *, of: str | None = None
+) -> dict[str, Volume]:
+    """Gather what is written of a contrast, under the keys of :func:`map_paths`.
+
+    Parameters
+    ----------
+    result
+        The fit.
+    contrast
+        Name of the contrast.
+    common
+        What all sidecars say.
+    of
+        What was fitted, in words; by default, this contrast.
+
+    Returns
+    -------
+    dict
+        Voxels and sidecars.
+    """
+    volumes = {}
+    for key, (values, units, description) in _maps(result, contrast, of).items():
+        sidecar = {"Description": description, "Units": units, **common}
+        if key == "status":
+            sidecar["Levels"] = {str(int(s)): f"{s.name}: {meaning}" for s, meaning in _STATUS_MEANINGS.items()}
+        volumes[key] = Volume(values, sidecar)
+    return volumes
+
+
+def _maps(result: FitResult[Any], contrast: str, of: str | None) -> dict[str, _Map]:
 
     def array(values: Any) -> NDArray[Any]:
         return np.asarray(values.cpu() if isinstance(values, Tensor) else values)
@@ -114,13 +131,14 @@ def _maps(result: FitResult[Any], contrast: str) -> dict[str, _Map]:
         return array(values).astype(np.float32)
 
     name = names_of(contrast).suffix.removesuffix("map")
+    fit = f"{of or name} fit"
     return {
         contrast: _Map(floats(result.maps[contrast]) / 1000, "s", f"{name} relaxation time"),
-        "m0": _Map(floats(result.maps["m0"]), "arbitrary", f"Signal at time 0 of the {name} decay"),
+        "m0": _Map(floats(result.maps["m0"]), "arbitrary", f"Signal at time 0 of the {of or name} decay"),
         "std": _Map(floats(result.std[contrast]) / 1000, "s", f"Standard error of the {name} relaxation time"),
-        "r2": _Map(floats(result.r2), "1", f"Coefficient of determination of the {name} fit"),
-        "rmse": _Map(floats(result.rmse), "arbitrary", f"Root mean squared residual of the {name} fit"),
-        "status": _Map(array(result.status).astype(np.uint8), "1", f"How the {name} fit of a voxel ended: see Levels"),
+        "r2": _Map(floats(result.r2), "1", f"Coefficient of determination of the {fit}"),
+        "rmse": _Map(floats(result.rmse), "arbitrary", f"Root mean squared residual of the {fit}"),
+        "status": _Map(array(result.status).astype(np.uint8), "1", f"How the {fit} of a voxel ended: see Levels"),
     }
 
 
@@ -133,23 +151,6 @@ def _common(contrast: str, times_ms: Iterable[float], algorithm: str, command: s
         "EstimationAlgorithm": algorithm,
         key: times,
         "SkullStripped": False,
-        "GeneratedBy": [{"Name": "relaxnet", "Version": __version__}],
+        "GeneratedBy": GENERATED_BY,
         **({"CommandLine": command} if command else {}),
     }
-
-
-def _image(values: NDArray[Any], scan: Scan) -> Any:
-    """Put values on the grid of a scan, under a header that owes the scan's nothing else.
-
-    A header carried over from an integer scan would turn NaN into 0 and seconds into steps.
-    """
-    nibabel = require("nibabel", extra="io")
-    kind = nibabel.Nifti1Image if max(values.shape) < 2**15 else nibabel.Nifti2Image
-    image = kind(values, scan.affine)
-    code = scan.space_code or _ALIGNED
-    image.set_sform(scan.affine, code)
-    image.set_qform(scan.affine, code)
-    if not np.allclose(image.get_qform(), scan.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        image.set_qform(None, 0)  # a quaternion cannot hold this affine's shears
-    image.header.set_xyzt_units("mm", "sec")
-    return image

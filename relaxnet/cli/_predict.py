@@ -1,0 +1,30 @@
+"""``relaxnet predict``: its options, and what it prints."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relaxnet.cli._main import COMMAND_LINE, say
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a training, or a safetensors file.")],
+    scan: Annotated[Path, typer.Argument(help="NIfTI file of all images of the protocol, or of the network's inputs.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")
+    ] = None,
+    inputs: Annotated[str | None, typer.Option(help="What a network of any inputs sees: short, middle, long.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
+) -> None:
+    """Map a scan by a trained network.
+
+    Writes T1rho and T2 in seconds, their standard deviations (desc-std), each with a JSON file that says what it is,
+    and pictures in ms, which leave out voxels whose standard deviation is above T/2.
+    """
+    from relaxnet._predict_scan import predict_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
+
+    outcome = predict_scan(
+        run, scan, folder=out, inputs=inputs, overwrite=overwrite, command=COMMAND_LINE.get(), log=say
+    )
+    print("maps in s, pictures in ms\n" + "\n".join(f"  {path}" for path in outcome.files.values()))

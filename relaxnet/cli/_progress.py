@@ -1,0 +1,37 @@
+"""Progress of a command on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from relaxnet.cli._main import say
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something is: a bar on a terminal, now and then a line elsewhere.
+
+    Parameters
+    ----------
+    what
+        What is going on.
+
+    Yields
+    ------
+    Callable
+        To be told how much is done, and of how much.
+    """
+    from rich.console import Console  # noqa: PLC0415 (it is an extra)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    console = Console(file=sys.stderr)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if not console.is_terminal and done and (done % max(1, total // 10) == 0 or done == total):
+                say(f"{what}: {done} of {total}")
+
+        yield tell

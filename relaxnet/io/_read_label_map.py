@@ -1,0 +1,130 @@
+"""Reading segmentations, to make digital patients of."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxnet._errors import require
+from relaxnet.io._read import read_single
+from relaxnet.phantom import Tissue
+
+_HEADERS = (["label", "tissue"], ["index", "name"])
+
+
+def read_label_map(path: Path | str) -> tuple[NDArray[np.int32], tuple[float, float, float]]:
+    """Read a label map as axial slices, turned as radiologists look at them.
+
+    Parameters
+    ----------
+    path
+        A ``.nii`` or ``.nii.gz`` file of whole numbers, of shape (x, y, z), stored in any orientation. Where its axes
+        are oblique, the nearest ones are taken.
+
+    Returns
+    -------
+    labels : numpy.ndarray
+        Labels (slice, row, column): slices from the feet to the head, the front of the body up, the patient's right at
+        the left of the picture.
+    voxel_mm : tuple of float
+        Distance between slices, rows and columns in mm.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read (see :func:`read_nifti`), has not three axes, or holds something else than whole numbers.
+
+    See Also
+    --------
+    read_tissue_table : Reads which tissue each label is.
+    relaxnet.phantom.label_map_cohort : Makes digital patients of it.
+
+    Examples
+    --------
+    >>> import nibabel, tempfile
+    >>> path = Path(tempfile.mkdtemp(), "map.nii.gz")
+    >>> nibabel.save(nibabel.Nifti1Image(np.ones((4, 3, 2), np.uint8), np.diag((1.5, 2.0, 7.0, 1.0))), path)
+    >>> labels, voxel_mm = rx.io.read_label_map(path)
+    >>> labels.shape, voxel_mm
+    ((2, 3, 4), (7.0, 2.0, 1.5))
+    """
+    path = Path(path)
+    values, affine = read_single(path)
+    labels = values.astype(np.int32) if np.isfinite(values).all() and (abs(values) < 2**24).all() else None
+    if labels is None or not np.array_equal(labels, values):
+        raise ValueError(f"{path}: it holds something else than whole numbers: this is no label map.")
+    orientations = require("nibabel.orientations", extra="io")
+    stored, wanted = orientations.io_orientation(affine), orientations.axcodes2ornt("LPS")
+    turned = orientations.apply_orientation(labels, orientations.ornt_transform(stored, wanted))
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(stored[:, 0])]  # along L, P and S
+    between, row, column = (round(float(length), 6) for length in lengths[::-1])  # what single precision left
+    return np.ascontiguousarray(turned.transpose(2, 1, 0)), (between, row, column)
+
+
+def read_tissue_table(path: Path | str) -> dict[int, Tissue]:
+    r"""Read which tissue each label of a label map is.
+
+    Parameters
+    ----------
+    path
+        A text file with a tab between its two columns, ``label`` and ``tissue``, named so in the first line; as BIDS
+        has it, ``index`` and ``name``, as in the ``dseg.tsv`` of :func:`write_cohort`. Tissues are those of
+        :class:`relaxnet.phantom.Tissue`, in capitals or not; further columns are ignored.
+
+    Returns
+    -------
+    dict
+        Tissues by label.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a line is not what it should be. The message names file and line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "tissues.tsv")
+    >>> _ = path.write_text("label\ttissue\n0\tair\n5\tliver\n")
+    >>> rx.io.read_tissue_table(path)
+    {0: <Tissue.AIR: 0>, 5: <Tissue.LIVER: 6>}
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: this is not text: {error}.") from error
+    rows = [(number, _cells(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows or [cell.lower() for cell in rows[0][1][:2]] not in _HEADERS:
+        raise ValueError(f"{path}: its first line must name the columns label and tissue, with a tab between them.")
+    table: dict[int, Tissue] = {}
+    for number, cells in rows[1:]:
+        where = f"{path}, line {number}"
+        if len(cells) < 2:
+            raise ValueError(f"{where}: {cells[0]!r} is not a label, a tab and a tissue.")
+        try:
+            label = int(cells[0])
+        except ValueError as error:
+            raise ValueError(f"{where}: the label {cells[0]!r} is no whole number.") from error
+        if label in table:
+            raise ValueError(f"{where}: the label {label} is there twice.")
+        table[label] = _tissue(cells[1], where)
+    return table
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("\t")]
+
+
+def _tissue(name: str, where: str) -> Tissue:
+    try:
+        return Tissue[name.upper()]
+    except KeyError:
+        known = ", ".join(tissue.name.lower() for tissue in Tissue)
+        raise ValueError(f"{where}: {name!r} is no tissue of the phantom: use one of {known}.") from None
