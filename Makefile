@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format docs bench bench-peers bench-losses readme clean
+.PHONY: help setup demo test lint types format docs bench bench-peers experiments paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,7 +22,7 @@ demo: $(STAMP)  ## Simulate livers, fit them, train a network without labels, an
 	$(BIN)/relaxnet demo --overwrite
 
 test: $(STAMP)  ## Run the whole test suite, docstring examples included, and report coverage
-	$(BIN)/pytest --numprocesses=auto --cov --cov-report=term
+	$(BIN)/pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
 
 lint: $(STAMP)  ## Check style, docstrings and who imports whom
 	$(BIN)/ruff check .
@@ -51,12 +51,16 @@ bench-peers: $(STAMP)  ## The same beside qmrpy, which gets an environment of it
 	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
 	$(BIN)/python docs/refresh.py
 
-bench-losses: $(STAMP)  ## Measure which loss teaches a network best; an hour, can be interrupted
-	$(BIN)/python benchmarks/losses.py
+experiments: $(STAMP)  ## Repeat the paper's experiments on digital patients; hours on two cores, can be interrupted
+	$(BIN)/relaxnet experiment all --preset laptop
+	$(BIN)/python docs/refresh.py
+
+paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures
+	$(BIN)/python -c "import relaxnet.experiments as e; print(*e.render('results/laptop'), sep='\n')"
 	$(BIN)/python docs/refresh.py
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) benchmarks/.venv benchmarks/.cache build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv results/.cache build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

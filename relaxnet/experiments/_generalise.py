@@ -1,0 +1,86 @@
+"""Ours: networks on patients other than those that they have learnt from."""
+
+from typing import Any
+
+from relaxnet.experiments._anatomies import label_maps
+from relaxnet.experiments._experiment import Experiment, Outcomes, Result, Table
+from relaxnet.experiments._fits import fitting
+from relaxnet.experiments._format import NAMES, find, of_entry, with_interval
+from relaxnet.experiments._networks import trial
+from relaxnet.experiments._report import Plan, compare, entries
+from relaxnet.experiments._rows import ROWS, plan
+from relaxnet.experiments._score import CONTRASTS
+from relaxnet.experiments._setting import Setting
+from relaxnet.experiments._steps import Step
+
+_NETWORKS = ("sl", "sl-truth", "homou", "unseen-orthogonal", "unseen-fresh")
+_CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "same": ("as learnt from", {}),
+    "snr-10": ("SNR 10", {"snr": 10.0}),
+    "snr-40": ("SNR 40", {"snr": 40.0}),
+    "field-1.5": ("1.5 T", {"field_tesla": 1.5}),
+    "anatomy": ("the anatomy of a real abdomen", {"anatomy": "label map"}),
+}
+
+
+def _cases() -> dict[str, tuple[str, dict[str, Any]]]:
+    return {name: case for name, case in _CASES.items() if name != "anatomy" or label_maps() is not None}
+
+
+def _plan(setting: Setting, name: str, case: str) -> Plan:
+    changes = _CASES[case][1]
+    folds = range(setting.n_folds)
+    if name not in _NETWORKS:
+        return [[[fitting(setting, name, fold=fold, subjects=changes)] for fold in folds]]
+    learnt = plan(setting, name, 1)[0]
+    if not changes:
+        return [learnt]
+    return [[[trial(f"{name}, {case}", learnt[fold][0], fold=fold, subjects=changes)] for fold in folds]]
+
+
+def _steps(setting: Setting, seeds: int) -> list[Step]:
+    del seeds
+    return [step for name in (*_NETWORKS, "nlls-4") for case in _cases() for (step,) in _plan(setting, name, case)[0]]
+
+
+def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
+    del seeds
+    rows: dict[str, Any] = {name: {"label": ROWS[name].label, "entries": []} for name in (*_NETWORKS, "nlls-4")}
+    for case in _cases():
+        own = {name: {"entries": entries(outcomes, _plan(setting, name, case), by_set=False)} for name in rows}
+        compare(own, baseline="nlls-4", ratio=True)
+        for name, row in own.items():
+            rows[name]["entries"] += [{"case": case} | entry for entry in row["entries"]]
+    return {"rows": rows, "cases": {name: label for name, (label, _) in _cases().items()}}
+
+
+def _tables(result: Result) -> list[Table]:
+    found = []
+    for contrast in CONTRASTS:
+        rows = []
+        for row in result["rows"].values():
+            cells = []
+            for case in result["cases"]:
+                entry = find(row, case=case, contrast=contrast, against="truth")
+                cells.append(of_entry(entry))
+                ratio = (entry or {}).get("ratio")
+                cells.append(with_interval(ratio["mean"], ratio["ci95"]) if ratio else "1")
+            rows.append((row["label"], *cells))
+        header = (
+            "",
+            *(text.format(label) for label in result["cases"].values() for text in ("{} (ms)", "of the fit's")),
+        )
+        found.append(Table(f"Error of {NAMES[contrast]} against the truth on other patients", header, rows))
+    return found
+
+
+GENERALISE = Experiment(
+    title="Networks on other patients",
+    question=(
+        "Not in the paper: what is a network worth on another noise, field strength and anatomy than it has learnt? "
+        "A fit of four images, which learns nothing, is the yardstick."
+    ),
+    steps=_steps,
+    result=_result,
+    tables=_tables,
+)

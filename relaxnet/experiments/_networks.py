@@ -1,0 +1,281 @@
+"""Steps that train a network, and steps that try a trained one."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relaxnet.experiments._anatomies import patients
+from relaxnet.experiments._score import Scores, score
+from relaxnet.experiments._setting import SETTINGS, Setting
+from relaxnet.experiments._steps import Step
+from relaxnet.losses import FixedWeights
+from relaxnet.nets import RelaxationNet
+from relaxnet.phantom import Subject
+from relaxnet.protocol import Protocol
+from relaxnet.training import LOSSES, Loss, Preset, Trained, load, train
+
+_WATCH_EVERY = 10  # epochs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is taught."""
+
+    loss: Loss
+    """By what."""
+    weighting: str | tuple[float, ...] = "fixed"
+    """How its contrasts are balanced: by a named weighting or by fixed weights."""
+    contrast: str | None = None
+    """The only contrast that it sees and maps, where it does not map all of them."""
+    fresh_noise: bool = False
+    """Whether the noise is drawn anew in each step."""
+    subjects: dict[str, Any] = field(default_factory=dict)
+    """What is different of the patients that it learns from: arguments of :meth:`Setting.cohort`."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """What is different of the preset."""
+
+    @classmethod
+    def of(cls, loss: str, weighting: str | tuple[float, ...] = "fixed", **options: Any) -> "Recipe":
+        """Take one of the named losses.
+
+        Parameters
+        ----------
+        loss
+            A name of :data:`~relaxnet.training.LOSSES`.
+        weighting
+            How the contrasts are balanced.
+        **options
+            Other fields, and fields of the loss.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
+        """
+        known = {name: options.pop(name) for name in tuple(options) if name in Loss.__dataclass_fields__}
+        return cls(replace(LOSSES[loss], **known), weighting, **options)  # type: ignore[index]
+
+
+def learning(setting: Setting, title: str, recipe: Recipe, *, fold: int, seed: int = 0) -> Step:
+    """Plan to train one network that takes any input set, and to map the patients of its fold.
+
+    Parameters
+    ----------
+    setting
+        Size of the experiments.
+    title
+        What to call it.
+    recipe
+        How it is taught.
+    fold
+        Who is tested.
+    seed
+        Of the training.
+
+    Returns
+    -------
+    Step
+        Its outcome holds ``scores``, by input set.
+    """
+    arguments = {"setting": setting.name, "recipe": asdict(recipe), "fold": fold, "seed": seed}
+    # The preset is a part of what it is: a changed one is another step.
+    arguments["preset"] = asdict(replace(setting.preset, **recipe.training))
+    return Step(f"{title}, fold {fold + 1}, seed {seed}", learn, arguments)
+
+
+def learn(
+    path: Path, *, setting: str, recipe: dict[str, Any], fold: int, seed: int, preset: dict[str, Any]
+) -> dict[str, Any]:
+    """Train a network, keep it, and score its maps.
+
+    Parameters
+    ----------
+    path
+        Where to keep it, without a suffix.
+    setting, recipe, fold, seed, preset
+        What :func:`learning` planned.
+
+    Returns
+    -------
+    dict
+        ``scores`` by input set; ``watched``, pairs of the validation residual and the error against the truth of some
+        epochs; ``best_epoch``, ``epochs`` and ``seconds``.
+    """
+    where, how = SETTINGS[setting], _recipe(recipe)  # type: ignore[index]
+    start = time.perf_counter()
+    test = [alone(subject, how.contrast) for subject in where.test(fold)]
+    watched: list[tuple[float, float]] = []
+
+    def watch(epoch: int, net: RelaxationNet, entry: dict[str, float]) -> None:
+        if (epoch + 1) % min(_WATCH_EVERY, preset["epochs"]) == 0:
+            found = score_network(net, test)
+            errors = [scores[name]["truth_error"] for scores in found.values() for name in scores]
+            watched.append((entry["val_residual"], float(np.mean(errors))))
+
+    trained = _train(how, where.learn(fold, **how.subjects), Preset(**_tuples(preset)), seed, each_epoch=watch)
+    trained.save(path.with_suffix(".safetensors"))
+    residuals = [entry["val_residual"] for entry in trained.history]
+    return {
+        "scores": score_network(trained.net, test),
+        "watched": watched,
+        "best_epoch": residuals.index(min(residuals)),
+        "epochs": len(residuals),
+        "seconds": round(time.perf_counter() - start),
+    }
+
+
+def zero_shot(
+    path: Path, *, setting: str, recipe: dict[str, Any], fold: int, seed: int, preset: dict[str, Any]
+) -> dict[str, Any]:
+    """Train a network for each patient on nothing but that patient's images, and score its maps.
+
+    Parameters
+    ----------
+    path
+        Not used; nothing but scores are kept.
+    setting, recipe, fold, seed, preset
+        As for :func:`learn`.
+
+    Returns
+    -------
+    dict
+        ``scores`` by input set, and ``seconds``.
+    """
+    del path
+    where, how = SETTINGS[setting], _recipe(recipe)  # type: ignore[index]
+    start = time.perf_counter()
+    found: dict[str, list[Any]] = {}
+    for subject in where.test(fold):
+        trained = _train(how, [subject], Preset(**_tuples(preset)), seed, validation=0.0)
+        for inputs in subject.protocol.input_sets:
+            found.setdefault(inputs, []).append((subject, _maps(trained.net, subject, inputs)))
+    scores = {inputs: score(pairs) for inputs, pairs in found.items()}
+    return {"scores": scores, "seconds": round(time.perf_counter() - start)}
+
+
+def trial(title: str, learnt: Step, *, fold: int, subjects: dict[str, Any]) -> Step:
+    """Plan to try a trained network on other images of the patients of its fold.
+
+    Parameters
+    ----------
+    title
+        What to call it.
+    learnt
+        The step that trains it.
+    fold
+        Who is tested.
+    subjects
+        What is different of them, as for :func:`~relaxnet.experiments._anatomies.patients`.
+
+    Returns
+    -------
+    Step
+        Its outcome holds ``scores``, by input set.
+    """
+    arguments = {"setting": learnt.arguments["setting"], "fold": fold, "subjects": subjects}
+    return Step(f"{title}, fold {fold + 1}", try_out, arguments, needs=(learnt,))
+
+
+def try_out(path: Path, network: Path, *, setting: str, fold: int, subjects: dict[str, Any]) -> dict[str, Any]:
+    """Score a trained network on other images.
+
+    Parameters
+    ----------
+    path
+        Not used; nothing but scores are kept.
+    network
+        Where the network is, without a suffix.
+    setting, fold, subjects
+        What :func:`trial` planned.
+
+    Returns
+    -------
+    dict
+        ``scores`` by input set.
+    """
+    del path
+    trained = load(network.with_suffix(".safetensors"))
+    where = SETTINGS[setting]  # type: ignore[index]
+    return {"scores": score_network(trained.net, patients(where, fold, subjects))}
+
+
+def score_network(net: RelaxationNet, subjects: Iterable[Subject]) -> dict[str, Scores]:
+    """Map patients from each input set, and compare.
+
+    Parameters
+    ----------
+    net
+        A network that takes any input set.
+    subjects
+        The patients, with the contrasts that it maps.
+
+    Returns
+    -------
+    dict
+        Scores by input set.
+    """
+    everyone = list(subjects)  # simulated when asked for, so once for all sets
+    names = net.protocol.input_sets
+    return {inputs: score((subject, _maps(net, subject, inputs)) for subject in everyone) for inputs in names}
+
+
+def alone(subject: Subject, contrast: str | None) -> Subject:
+    """Take the images of one contrast of a patient, as if no other had been acquired.
+
+    Parameters
+    ----------
+    subject
+        The patient.
+    contrast
+        Name of the contrast; ``None`` for all.
+
+    Returns
+    -------
+    Subject
+        The patient.
+    """
+    if contrast is None:
+        return subject
+    channels = subject.protocol.images_of(contrast)
+    (chosen,) = (c for c in subject.protocol.contrasts if c.name == contrast)
+    return replace(
+        subject,
+        protocol=Protocol((chosen,), shared_first=True),
+        images=subject.images[:, channels],
+        clean=subject.clean[:, channels],
+        truth={name: subject.truth[name] for name in (contrast, "m0")},
+    )
+
+
+def _train(how: Recipe, subjects: list[Subject], preset: Preset, seed: int, **options: Any) -> Trained:
+    weighting: Any = how.weighting if isinstance(how.weighting, str) else FixedWeights(how.weighting)
+    return train(
+        [alone(subject, how.contrast) for subject in subjects],
+        loss=how.loss,
+        weighting=weighting,
+        preset=preset,
+        inputs="any",
+        seed=seed,
+        fresh_noise=how.fresh_noise,
+        progress=False,
+        **options,
+    )
+
+
+def _maps(net: RelaxationNet, subject: Subject, inputs: str) -> dict[str, Any]:
+    maps = net.predict(subject.images, seen=inputs)
+    return {name: maps[name] for name in subject.protocol.names}
+
+
+def _recipe(description: dict[str, Any]) -> Recipe:
+    description = _tuples(description)
+    return Recipe(**description | {"loss": Loss(**_tuples(description["loss"]))})
+
+
+def _tuples(description: dict[str, Any]) -> dict[str, Any]:
+    """Give back to sequences the type that JSON has taken from them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in description.items()}

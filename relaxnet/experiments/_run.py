@@ -1,0 +1,134 @@
+"""Running an experiment, and writing down what came out."""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from relaxnet._files import write_text
+from relaxnet.experiments._ablation import ABLATION
+from relaxnet.experiments._experiment import Experiment
+from relaxnet.experiments._fig2 import FIG2
+from relaxnet.experiments._fig3 import FIG3
+from relaxnet.experiments._generalise import GENERALISE
+from relaxnet.experiments._losses import LOSSES
+from relaxnet.experiments._setting import SETTINGS, SettingName
+from relaxnet.experiments._snr import SNR
+from relaxnet.experiments._steps import run_steps
+from relaxnet.experiments._table2 import TABLE2
+from relaxnet.experiments._table3 import TABLE3
+from relaxnet.experiments._table4 import TABLE4
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "table2": TABLE2,
+    "table3": TABLE3,
+    "table4": TABLE4,
+    "fig2": FIG2,
+    "fig3": FIG3,
+    "snr": SNR,
+    "generalise": GENERALISE,
+    "losses": LOSSES,
+    "ablation": ABLATION,
+}
+"""The experiments by name; the first five are the paper's."""
+
+
+def run(
+    names: str | Iterable[str],
+    *,
+    preset: SettingName = "laptop",
+    seeds: int = 3,
+    out: str | Path = "results",
+    jobs: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run experiments, and write their results.
+
+    What has been computed is kept in ``out/.cache``: a run that was interrupted goes on, experiments share the networks
+    that they have in common, and a changed row alone is computed again.
+
+    Parameters
+    ----------
+    names
+        One name of :data:`EXPERIMENTS`, or several.
+    preset
+        Size: ``"smoke"``, ``"laptop"`` or ``"paper"``.
+    seeds
+        How many seeds the most important rows are trained with; others with one.
+    out
+        Folder; results are ``out/<preset>/<name>.json``.
+    jobs
+        How many steps to compute at a time; by default one a core, or one where there is a GPU.
+    say
+        Is told what is going on, a line at a time.
+
+    Returns
+    -------
+    dict
+        Results by name.
+
+    Raises
+    ------
+    ValueError
+        If an experiment or the preset is unknown, or there is no seed.
+    MissingExtraError
+        If a library of the extra ``experiments`` is not installed.
+    """
+    chosen = [names] if isinstance(names, str) else list(names)
+    for name in chosen:
+        if name not in EXPERIMENTS:
+            raise ValueError(f"experiment {name!r} is unknown: there are {tuple(EXPERIMENTS)}.")
+    if preset not in SETTINGS:
+        raise ValueError(f"preset={preset!r} is unknown: use one of {tuple(SETTINGS)}.")
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds}: at least one is needed.")
+    setting, folder = SETTINGS[preset], Path(out) / preset
+    results = {}
+    for name in chosen:
+        experiment = EXPERIMENTS[name]
+        say(f"{name}: {experiment.title}")
+        steps = experiment.steps(setting, seeds)
+        outcomes = run_steps(steps, Path(out) / ".cache", jobs=jobs, say=say)
+        result = experiment.result(setting, seeds, outcomes)
+        description = {
+            "experiment": name,
+            "command": f"relaxnet experiment {name} --preset {preset} --seeds {seeds}",
+            "preset": preset,
+            "seeds": seeds,
+            "patients": {
+                "n": setting.n_subjects, "slices": setting.slices, "shape": setting.shape, "snr": setting.snr,
+                "seed": setting.seed, "folds": setting.n_folds,
+            },
+            "versions": {name: version(name) for name in ("relaxnet", "torch", "numpy")}
+            | {"python": platform.python_version()},
+            "machine": _machine(),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(sum(_seconds(outcomes[step.key]) for step in steps)),
+        }  # fmt: skip
+        results[name] = description | result
+        write_text(folder / f"{name}.json", json.dumps(_rounded(results[name]), indent=1) + "\n")
+    return results
+
+
+def _machine() -> str:
+    cores = f"{platform.machine()}, {os.cpu_count()} cores"
+    return f"{cores}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cores
+
+
+def _seconds(outcome: Any) -> float:
+    return outcome.get("seconds", 0.0) if isinstance(outcome, dict) else 0.0
+
+
+def _rounded(value: Any) -> Any:
+    """Keep as many digits as mean something."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,156 @@
+"""An experiment is a list of steps. Each is computed once, and kept: what is interrupted goes on where it stopped."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+
+from relaxnet._files import write_text
+
+_FORMAT = 1  # of what steps compute; a new one computes all of them again
+
+
+@dataclass(frozen=True)
+class Step:
+    """A function of plain values, whose outcome is plain values, too."""
+
+    title: str
+    """What it is, for those who wait."""
+    function: Callable[..., Any]
+    """Is called with a path for files of its own, those of the steps that it needs, and the arguments."""
+    arguments: dict[str, Any]
+    """Plain values, as JSON has them."""
+    needs: tuple["Step", ...] = ()
+    """Steps whose files it reads."""
+    alone: bool = False
+    """Whether it is computed when nothing else is, with all cores, because its time counts."""
+
+    @cached_property
+    def key(self) -> str:
+        """Name of its outcome, another one for other arguments."""
+        content = [_FORMAT, self.function.__name__, self.arguments, [step.key for step in self.needs]]
+        text = json.dumps(content, sort_keys=True)
+        return f"{self.function.__name__.strip('_')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def run_steps(
+    steps: Iterable[Step], cache: Path, *, jobs: int | None = None, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Compute those steps that have not been computed yet, several at a time.
+
+    Parameters
+    ----------
+    steps
+        The steps; what they need is added.
+    cache
+        Folder of the outcomes.
+    jobs
+        How many to compute at a time, in processes of their own; by default one a core, or one where there is a GPU.
+        One is computed in this process.
+    say
+        Is told of each step that is done, and of the time left.
+
+    Returns
+    -------
+    dict
+        Outcomes by :attr:`Step.key`.
+
+    Raises
+    ------
+    ValueError
+        If ``jobs`` is less than 1.
+    """
+    wanted = _ordered(steps)
+    if jobs is None:
+        jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs}: at least one step is computed at a time.")
+    cache.mkdir(parents=True, exist_ok=True)
+    outcomes = {key: json.loads(path.read_text()) for key in wanted if (path := _path(cache, key)).exists()}
+    missing = {key: step for key, step in wanted.items() if key not in outcomes}
+    if len(wanted) > len(missing) > 0:
+        say(f"{len(wanted) - len(missing)} of {len(wanted)} steps are there")
+    begin, total = time.perf_counter(), len(missing)
+
+    def note(step: Step, outcome: Any) -> None:
+        outcomes[step.key] = outcome
+        left = total - sum(key in outcomes for key in missing)
+        minutes = (time.perf_counter() - begin) / (total - left) * left / 60
+        say(f"{step.title}: done, {left} left, about {minutes:.0f} min")
+
+    together = [] if jobs == 1 else [step for step in missing.values() if not step.alone]
+    if together:
+        _compute_together(together, cache, outcomes, jobs, note)
+    for key, step in missing.items():
+        if key not in outcomes:
+            note(step, _compute(step, cache))
+    return outcomes
+
+
+def _compute_together(
+    steps: list[Step], cache: Path, outcomes: dict[str, Any], jobs: int, note: Callable[[Step, Any], None]
+) -> None:
+    """Compute steps in other processes, each as soon as what it needs is there."""
+    context = get_context("spawn")  # a fork of a process whose torch has threads may never return
+    waiting = list(steps)
+    running: dict[Future[Any], Step] = {}
+    with ProcessPoolExecutor(jobs, context, _prepare, (max((os.cpu_count() or 1) // jobs, 1),)) as pool:
+        try:
+            while waiting or running:
+                ready = [step for step in waiting if all(need.key in outcomes for need in step.needs)]
+                for step in ready:
+                    waiting.remove(step)
+                    running[pool.submit(_compute, step, cache)] = step
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    note(running.pop(future), future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _compute(step: Step, cache: Path) -> Any:
+    outcome = step.function(cache / step.key, *(cache / need.key for need in step.needs), **step.arguments)
+    # Through JSON, so that it is now what it will be when read again.
+    text = json.dumps(outcome)
+    write_text(_path(cache, step.key), text)
+    return json.loads(text)
+
+
+def _path(cache: Path, key: str) -> Path:
+    return cache / f"{key}.json"
+
+
+def _prepare(threads: int) -> None:
+    """Set up a process that computes steps; it ends with the one that started it, which may have been killed."""
+    torch.set_num_threads(threads)
+
+    def follow() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
+
+
+def _ordered(steps: Iterable[Step]) -> dict[str, Step]:
+    """Put each step behind those that it needs, once."""
+    found: dict[str, Step] = {}
+
+    def add(some: Sequence[Step]) -> None:
+        for step in some:
+            add(step.needs)
+            found.setdefault(step.key, step)
+
+    add(tuple(steps))
+    return found

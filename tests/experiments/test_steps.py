@@ -1,0 +1,114 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from relaxnet.experiments._steps import Step, run_steps
+
+
+def square(path, *, number):
+    with path.with_suffix(".calls").open("a") as stream:
+        stream.write(f"{os.getpid()}\n")
+    path.with_suffix(".txt").write_text(str(number**2))
+    return {"square": number**2}
+
+
+def add(path, *others, bonus):
+    del path
+    return sum(int(other.with_suffix(".txt").read_text()) for other in others) + bonus
+
+
+def fail(path, *, number):
+    raise RuntimeError(f"{path.name} {number}")
+
+
+def squares(*numbers):
+    return tuple(Step(f"square of {n}", square, {"number": n}) for n in numbers)
+
+
+def calls(folder):
+    return sum(len(path.read_text().splitlines()) for path in folder.glob("*.calls"))
+
+
+def test_what_is_needed_is_computed_first_and_once(tmp_path):
+    few = squares(2, 3)
+    total = Step("sum", add, {"bonus": 1}, needs=few)
+    other = Step("sum", add, {"bonus": 2}, needs=few)
+    outcomes = run_steps([total, other], tmp_path, jobs=2)
+    assert (outcomes[total.key], outcomes[other.key]) == (14, 15)
+    assert outcomes[few[0].key] == {"square": 4}
+    assert calls(tmp_path) == 2
+
+
+def test_what_is_there_is_not_computed_again(tmp_path):
+    steps, said = squares(2, 3, 4), []
+    run_steps(steps[:2], tmp_path, jobs=1)
+    outcomes = run_steps(steps, tmp_path, jobs=1, say=said.append)
+    assert [outcomes[step.key]["square"] for step in steps] == [4, 9, 16]
+    assert calls(tmp_path) == 3
+    assert said[0] == "2 of 3 steps are there"
+    assert said[1].startswith("square of 4: done, 0 left")
+    run_steps(steps, tmp_path, jobs=1)
+    assert calls(tmp_path) == 3
+
+
+def test_a_failure_is_raised_and_what_was_done_is_kept(tmp_path):
+    good, bad = squares(5)[0], Step("bad", fail, {"number": 1})
+    with pytest.raises(RuntimeError, match=r"fail-.* 1"):
+        run_steps([good, bad], tmp_path, jobs=1)
+    assert json.loads((tmp_path / f"{good.key}.json").read_text()) == {"square": 25}
+    assert not (tmp_path / f"{bad.key}.json").exists()
+
+
+def test_a_key_is_what_is_computed_not_what_it_is_called():
+    step = squares(2)[0]
+    assert replace(step, title="other").key == step.key
+    assert squares(3)[0].key != step.key
+    assert replace(step, function=add).key != step.key
+    assert replace(step, needs=squares(1)).key != step.key
+
+
+def test_what_is_timed_is_alone(tmp_path):
+    alone, other = replace(squares(2)[0], alone=True), squares(3)[0]
+    run_steps([alone, other], tmp_path, jobs=2)
+    here, there = (int((tmp_path / f"{step.key}.calls").read_text()) for step in (alone, other))
+    assert here == os.getpid() != there
+
+
+def sleep(path, *, number):
+    path.with_suffix(".pid").write_text(str(os.getpid()))
+    time.sleep(number)
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys, pathlib, importlib.util\n"
+        f"spec = importlib.util.spec_from_file_location('steps_of_test', {__file__!r})\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "sys.modules['steps_of_test'] = module\n"
+        "spec.loader.exec_module(module)\n"
+        "if __name__ == '__main__':\n"
+        f"    steps = [module.Step(str(n), module.sleep, {{'number': n}}) for n in (600, 601)]\n"
+        f"    module.run_steps(steps, pathlib.Path({str(tmp_path)!r}), jobs=2)\n"
+    )
+    started = subprocess.Popen([sys.executable, str(script)])
+    while len(pids := list(tmp_path.glob("*.pid"))) < 2 or not all(path.read_text() for path in pids):
+        assert started.poll() is None
+        time.sleep(0.1)
+    started.kill()
+    started.wait()
+    workers = [int(path.read_text()) for path in pids]
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("as_user")
+def test_no_jobs(tmp_path):
+    with pytest.raises(ValueError, match="jobs=0: at least one step"):
+        run_steps(squares(1), tmp_path, jobs=0)
