@@ -1,29 +1,37 @@
 """Put the tables of committed results into the README; with ``--demo``, run the demo for its figure and table first."""
 
+import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from relaxnet._demo import run
+from relaxnet.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-RESULTS = ROOT / "benchmarks" / "results"
-TABLES = {
-    "demo": ROOT / "docs" / "demo" / "table.md",
-    "speed": RESULTS / "fitting.md",
-    "losses": RESULTS / "losses.md",
-}
+DEMO = ROOT / "docs" / "demo"
+RESULTS = ROOT / "results" / "laptop"
+
+
+def tables() -> dict[str, str]:
+    """Read or write each table of the README."""
+    result = json.loads((RESULTS / "losses.json").read_text(encoding="utf-8"))
+    return {
+        "demo": (DEMO / "table.md").read_text(encoding="utf-8"),
+        "speed": (ROOT / "benchmarks" / "results" / "fitting.md").read_text(encoding="utf-8"),
+        "losses": EXPERIMENTS["losses"].tables(result)[0].markdown(),
+    }
 
 
 def with_tables(readme: str) -> str:
     """Put each table between its markers."""
-    for name, path in TABLES.items():
+    for name, table in tables().items():
         begin, end = f"<!-- {name} table -->\n", f"<!-- /{name} table -->"
         before, _, rest = readme.partition(begin)
         _, _, after = rest.partition(end)
-        readme = f"{before}{begin}\n{path.read_text(encoding='utf-8').strip()}\n\n{end}{after}"
+        readme = f"{before}{begin}\n{table.strip()}\n\n{end}{after}"
     return readme
 
 
@@ -32,5 +40,5 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             run(Path(folder), say=lambda line: print(line, file=sys.stderr))
             for name in ("maps.png", "results.json", "table.md"):
-                shutil.copy(Path(folder) / name, TABLES["demo"].with_name(name))
+                shutil.copy(Path(folder) / name, DEMO / name)
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
