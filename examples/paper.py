@@ -32,7 +32,7 @@ for name, experiment in rx.experiments.EXPERIMENTS.items():
 
 # %%
 out = Path(tempfile.mkdtemp())
-names = ("table2", "table3", "fig3")
+names = ("fig3", "snr")
 results = rx.experiments.run(names, preset="smoke", seeds=1, out=out, jobs=1)
 
 # %% [markdown]
@@ -41,13 +41,13 @@ results = rx.experiments.run(names, preset="smoke", seeds=1, out=out, jobs=1)
 # what studies of patients have to make do with, and much else:
 
 # %%
-for name, row in results["table2"]["rows"].items():
+for name, row in results["snr"]["rows"].items():
     entry = row["entries"][0]
     print(f"{name:22} {entry['mean']:6.2f} ms against the {entry['against']}")
 
 # %% [markdown]
 # `render` writes them as tables, in Markdown and LaTeX, and as figures. (So short a
-# training teaches nothing, which these show.) The command `relaxnet experiment table2
+# training teaches nothing, which these show.) The command `relaxnet experiment all
 # --preset laptop` does both.
 
 # %%

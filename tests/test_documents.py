@@ -104,7 +104,7 @@ def test_tables_of_the_experiments_are_those_of_their_numbers(name):
     assert f"{{include}} ../results/laptop/{name}.md" in (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
 
 
-def test_no_loss_was_measured_to_be_clearly_better_than_the_default_and_its_intervals_hold():
+def test_no_loss_was_measured_to_be_clearly_better_than_the_default():
     result = json.loads((RESULTS / "losses.json").read_text(encoding="utf-8"))
     error = {
         name: np.mean([e["mean"] for e in row["entries"] if e["against"] == "truth" and e["inputs"].startswith("mean")])
@@ -113,10 +113,14 @@ def test_no_loss_was_measured_to_be_clearly_better_than_the_default_and_its_inte
     }
     # Two losses of unseen images are as good as one another: their seeds differ by more than they do.
     assert error[signature(rx.training.train).parameters["loss"].default] < 1.02 * min(error.values())
-    for by_snr in result["coverage_90"]:
-        for snr, by_contrast in by_snr.items():
-            low, high = (0.87, 0.93) if snr == "20" else (0.85, 0.95)
-            assert all(low < covered < high for covered in by_contrast.values())
+
+
+@pytest.mark.skipif("generalise" not in COMMITTED, reason="results/laptop/generalise.json is not there yet")
+def test_intervals_were_measured_to_hold_what_they_promise():
+    covered = json.loads((RESULTS / "generalise.json").read_text(encoding="utf-8"))["coverage_90"]
+    for case, tolerance in (("same", 0.02), ("snr-10", 0.05), ("snr-40", 0.05)):
+        for name in ("t1rho", "t2"):
+            assert covered[case][name]["mean"] == pytest.approx(0.9, abs=tolerance)
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)

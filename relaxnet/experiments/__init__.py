@@ -11,8 +11,8 @@ experiments share the networks that they have in common.
 Results are small JSON files. :func:`render` writes them as tables, in Markdown and LaTeX, and as figures.
 
 How large it all is says a :class:`Setting` of :data:`SETTINGS`: ``smoke`` shows within minutes that it runs, ``laptop``
-takes hours on two cores, and ``paper``, of the size of Huang et al. (2023), is for a GPU. All use one cohort, by which
-no choice of this library was made. Each patient is tested by networks that have learnt from others.
+takes hours on two cores, and ``paper``, of the size of Huang et al. (2023), is for a GPU. All use one cohort, another
+than those on which defaults were chosen. Each patient is tested by networks that have learnt from others.
 """
 
 from relaxnet.experiments._experiment import Experiment, Table

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaxnet.experiments._setting import Setting
@@ -88,5 +89,5 @@ class Experiment:
     """Sums outcomes up: ``rows`` by name, which hold a ``label`` and ``entries``, and what else there is."""
     tables: Callable[[Result], list[Table]]
     """Writes a result as tables."""
-    figures: Callable[[Result], dict[str, Figure]] = lambda _: {}
-    """Draws a result, as figures by name."""
+    figures: Callable[[Result, Path], dict[str, Figure]] = lambda *_: {}
+    """Draws a result, as figures by name; what is too large for a result is in the folder of the outcomes."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet.experiments._experiment import Experiment, Outcomes, Result, Table
-from relaxnet.experiments._fits import two_point
+from relaxnet.experiments._fits import METHODS
 from relaxnet.experiments._format import NAMES
 from relaxnet.experiments._report import AGAINST
 from relaxnet.experiments._rows import plan
@@ -54,7 +54,7 @@ def draw(path: Path, *networks: Path, setting: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``scores`` by method and input set, and where the ``maps`` are.
+        ``scores`` by method and input set, and the name of the file of the ``maps``.
     """
     subject = SETTINGS[setting].test(0)[0]  # type: ignore[index]
     middle = subject.images.shape[0] // 2
@@ -62,14 +62,19 @@ def draw(path: Path, *networks: Path, setting: str) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     trained = dict(zip(_NETWORKS, (load(network.with_suffix(".safetensors")) for network in networks), strict=True))
     for inputs in subject.protocol.input_sets:
-        found = {"truth": subject.truth, "nlls-4": reference_maps(subject), "two-point": two_point(subject, inputs)}
+        found = {
+            "truth": subject.truth,
+            "nlls-4": reference_maps(subject),
+            "two-point": METHODS["two-point"][0](subject, inputs),
+        }
         found |= {name: one.net.predict(subject.images, seen=inputs) for name, one in trained.items()}
         for name, maps in found.items():
             own = {contrast: maps[contrast] for contrast in CONTRASTS}
             scores.setdefault(name, {})[inputs] = score([(subject, own)])
             kept |= {f"{name}/{inputs}/{contrast}": own[contrast][middle].numpy() for contrast in CONTRASTS}
-    np.savez_compressed(path.with_suffix(".npz"), **kept)  # type: ignore[arg-type]
-    return {"scores": scores, "subject": subject.name, "maps": str(path.with_suffix(".npz"))}
+    file = path.with_suffix(".npz")
+    np.savez_compressed(file, **kept)  # type: ignore[arg-type]
+    return {"scores": scores, "subject": subject.name, "maps": file.name}
 
 
 def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
@@ -86,7 +91,7 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
                         "contrast": contrast, "against": against, "inputs": inputs, "mean": error, "ci95": None,
                         "seeds": 1,
                     })  # fmt: skip
-    return {"rows": rows, "subject": outcome["subject"], "maps": outcome["maps"]}
+    return {"rows": rows, "subject": outcome["subject"], "maps": Path(outcome["maps"]).name}
 
 
 def _tables(result: Result) -> list[Table]:
@@ -103,8 +108,10 @@ def _keys(result: Result) -> list[tuple[str, str]]:
     return [(entry["contrast"], entry["inputs"]) for entry in entries if entry["against"] == "truth"]
 
 
-def _figures(result: Result) -> dict[str, Figure]:
-    with np.load(result["maps"]) as kept:
+def _figures(result: Result, cache: Path) -> dict[str, Figure]:
+    if not (cache / result["maps"]).exists():  # too large to be kept beside the results
+        return {}
+    with np.load(cache / result["maps"]) as kept:
         return {
             f"fig2-{inputs}": comparison_figure(
                 {

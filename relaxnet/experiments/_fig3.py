@@ -1,5 +1,6 @@
 """Fig. 3 of the paper: fixed weights against a learnt one."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaxnet._errors import require
@@ -58,7 +59,8 @@ def _tables(result: Result) -> list[Table]:
     return [Table("Fixed weights and learnt ones", header, rows)]
 
 
-def _figures(result: Result) -> dict[str, Figure]:
+def _figures(result: Result, cache: Path) -> dict[str, Figure]:
+    del cache
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
     fixed = [row for row in result["rows"].values() if "weight" in row]

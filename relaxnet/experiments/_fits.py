@@ -21,88 +21,14 @@ ALL = "all images"
 _STRENGTHS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
 
 
-def two_point(subject: Subject, inputs: str) -> Maps:
-    """Map each contrast from its first image and the one of the input set.
-
-    Parameters
-    ----------
-    subject
-        The patient.
-    inputs
-        Name of the input set.
-
-    Returns
-    -------
-    dict
-        Maps in ms.
-    """
-    return _pairs(subject, subject.images, inputs)
-
-
-def joint(subject: Subject, inputs: str) -> Maps:
-    """Fit one amplitude and all relaxation times to all images.
-
-    Parameters
-    ----------
-    subject
-        The patient.
-    inputs
-        Not used.
-
-    Returns
-    -------
-    dict
-        Maps in ms.
-    """
-    del inputs
-    return _times(subject, fit_joint(subject.images, subject.protocol).maps)
-
-
-def separate(subject: Subject, inputs: str) -> Maps:
-    """Fit each contrast to all of its images, as the reference of patients is.
-
-    Parameters
-    ----------
-    subject
-        The patient.
-    inputs
-        Not used.
-
-    Returns
-    -------
-    dict
-        Maps in ms.
-    """
-    del inputs
-    return reference_maps(subject)
-
-
-def perfect(subject: Subject, inputs: str) -> Maps:
-    """Take the truth, which shows what the noise of the reference alone contributes to an error.
-
-    Parameters
-    ----------
-    subject
-        The patient.
-    inputs
-        Not used.
-
-    Returns
-    -------
-    dict
-        Maps in ms.
-    """
-    del inputs
-    return _times(subject, subject.truth)
-
-
 METHODS: dict[str, tuple[Callable[[Subject, str], Maps], bool]] = {
-    "two-point": (two_point, True),
-    "nlls-4": (separate, False),
-    "joint-7": (joint, False),
-    "floor": (perfect, False),
+    "two-point": (lambda subject, inputs: _pairs(subject, subject.images, inputs), True),
+    "nlls-4": (lambda subject, _: reference_maps(subject), False),
+    "joint-7": (lambda subject, _: _times(subject, fit_joint(subject.images, subject.protocol).maps), False),
+    "floor": (lambda subject, _: _times(subject, subject.truth), False),
 }
-"""By name: the method, and whether it depends on the input set."""
+"""By name: how to map a patient from an input set, and whether the input set matters. The floor is the truth itself: it
+shows what the noise of the reference alone contributes to an error."""
 
 
 def fitting(setting: Setting, method: str, *, fold: int, subjects: dict[str, Any] | None = None) -> Step:

@@ -1,6 +1,5 @@
 """Ours: which loss teaches best, and whether intervals hold what they promise."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,18 +8,16 @@ from scipy.stats import spearmanr
 from relaxnet.experiments._experiment import Experiment, Outcomes, Result, Table
 from relaxnet.experiments._fits import fitting
 from relaxnet.experiments._format import NAMES, find, of_entry, with_interval
+from relaxnet.experiments._intervals import covering
 from relaxnet.experiments._networks import Recipe, learning
 from relaxnet.experiments._report import AGAINST, Plan, compare, entries
 from relaxnet.experiments._rows import ROWS
 from relaxnet.experiments._score import CONTRASTS
-from relaxnet.experiments._setting import SETTINGS, Setting
+from relaxnet.experiments._setting import Setting
 from relaxnet.experiments._steps import Step
-from relaxnet.metrics import coverage
-from relaxnet.training import load
 
 _FOLD = 0
 _SNRS = (20.0, 10.0, 40.0)
-_LEVEL = 0.9
 _OURS = "unseen-orthogonal"
 _ROWS: dict[str, tuple[str, Recipe]] = {
     "paper": ("all ordered pairs, all images (the paper)", Recipe.of("paper", "homoscedastic")),
@@ -34,52 +31,26 @@ _ROWS: dict[str, tuple[str, Recipe]] = {
 }
 
 
-def cover(path: Path, network: Path, *, setting: str, fold: int, snrs: list[float]) -> dict[str, dict[str, float]]:
-    """Tell which part of the voxels of unseen livers lies within the central 90 % interval.
-
-    Parameters
-    ----------
-    path
-        Not used; nothing but numbers are kept.
-    network
-        Where the network is, without a suffix.
-    setting, fold, snrs
-        Who is tested, at which noise.
-
-    Returns
-    -------
-    dict
-        By signal-to-noise ratio and contrast, the mean over patients and input sets.
-    """
-    del path
-    trained = load(network.with_suffix(".safetensors"))
-    found: dict[str, dict[str, list[float]]] = {}
-    for snr in snrs:
-        for subject in SETTINGS[setting].test(fold, snr=snr):  # type: ignore[index]
-            for inputs in subject.protocol.input_sets:
-                maps = trained.predict(subject.images, seen=inputs)
-                for name in trained.calibration:
-                    inside = coverage(
-                        maps[name], maps[f"{name}_std"], subject.truth[name], subject.roi, levels=(_LEVEL,),
-                        kind="gaussian",
-                    )  # fmt: skip
-                    found.setdefault(f"{snr:g}", {}).setdefault(name, []).append(inside[_LEVEL])
-    return {snr: {name: float(np.mean(values)) for name, values in own.items()} for snr, own in found.items()}
-
-
 def _plan(setting: Setting, name: str, seeds: int) -> Plan:
-    return [[[learning(setting, f"loss {name}", _ROWS[name][1], fold=_FOLD, seed=seed)]] for seed in range(seeds)]
+    return [
+        [[learning(setting, f"loss {name}", _ROWS[name][1], fold=_FOLD, seed=seed, watch=True)]]
+        for seed in range(seeds)
+    ]
 
 
-def _covering(setting: Setting, learnt: Step) -> Step:
-    arguments = {"setting": setting.name, "fold": _FOLD, "snrs": list(_SNRS)}
-    return Step(f"intervals of {learnt.title}", cover, arguments, needs=(learnt,))
+def _covering(setting: Setting, seeds: int) -> list[dict[str, Step]]:
+    """Plan the intervals, by seed and signal-to-noise ratio."""
+    learnt = [folds[0][0] for folds in _plan(setting, _OURS, seeds)]
+    return [
+        {f"{snr:g}": covering(f"{step.title}, SNR {snr:g}", step, fold=_FOLD, subjects={"snr": snr}) for snr in _SNRS}
+        for step in learnt
+    ]
 
 
 def _steps(setting: Setting, seeds: int) -> list[Step]:
     learnt = [folds[0][0] for name in _ROWS for folds in _plan(setting, name, seeds)]
-    ours = [_covering(setting, folds[0][0]) for folds in _plan(setting, _OURS, seeds)]
-    return [fitting(setting, "nlls-4", fold=_FOLD), *learnt, *ours]
+    covered = [step for by_snr in _covering(setting, seeds) for step in by_snr.values()]
+    return [fitting(setting, "nlls-4", fold=_FOLD), *learnt, *covered]
 
 
 def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
@@ -92,10 +63,16 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
     learnt = {name: [outcomes[folds[0][0].key] for folds in _plan(setting, name, seeds)] for name in _ROWS}
     for name, own in learnt.items():
         rows[name]["best_epoch"] = [outcome["best_epoch"] for outcome in own]
-    ours = [folds[0][0] for folds in _plan(setting, _OURS, seeds)]
+    covered = [
+        {
+            snr: {name: float(np.mean(values)) for name, values in outcomes[step.key].items()}
+            for snr, step in by_snr.items()
+        }
+        for by_snr in _covering(setting, seeds)
+    ]
     return {
         "rows": rows,
-        "coverage_90": [outcomes[_covering(setting, step).key] for step in ours],
+        "coverage_90": covered,
         "rank_correlation_of_watched_residual_and_error": _correlations([o for own in learnt.values() for o in own]),
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from relaxnet.experiments._anatomies import patients
-from relaxnet.experiments._score import Scores, score
+from relaxnet.experiments._score import Scores, reference_maps, score
 from relaxnet.experiments._setting import SETTINGS, Setting
 from relaxnet.experiments._steps import Step
 from relaxnet.losses import FixedWeights
@@ -60,7 +60,7 @@ class Recipe:
         return cls(replace(LOSSES[loss], **known), weighting, **options)  # type: ignore[index]
 
 
-def learning(setting: Setting, title: str, recipe: Recipe, *, fold: int, seed: int = 0) -> Step:
+def learning(setting: Setting, title: str, recipe: Recipe, *, fold: int, seed: int = 0, watch: bool = False) -> Step:
     """Plan to train one network that takes any input set, and to map the patients of its fold.
 
     Parameters
@@ -75,20 +75,36 @@ def learning(setting: Setting, title: str, recipe: Recipe, *, fold: int, seed: i
         Who is tested.
     seed
         Of the training.
+    watch
+        Whether to note how the error goes on during the training.
 
     Returns
     -------
     Step
         Its outcome holds ``scores``, by input set.
     """
-    arguments = {"setting": setting.name, "recipe": asdict(recipe), "fold": fold, "seed": seed}
-    # The preset is a part of what it is: a changed one is another step.
-    arguments["preset"] = asdict(replace(setting.preset, **recipe.training))
+    arguments = _arguments(setting, recipe) | {"fold": fold, "seed": seed, "watch": watch}
     return Step(f"{title}, fold {fold + 1}, seed {seed}", learn, arguments)
 
 
+def learning_alone(setting: Setting, title: str, recipe: Recipe, *, fold: int, seed: int = 0) -> Step:
+    """Plan to train a network for each patient of a fold.
+
+    Parameters
+    ----------
+    setting, title, recipe, fold, seed
+        As for :func:`learning`.
+
+    Returns
+    -------
+    Step
+        Its outcome holds ``scores``, by input set.
+    """
+    return Step(f"{title}, fold {fold + 1}", zero_shot, _arguments(setting, recipe) | {"fold": fold, "seed": seed})
+
+
 def learn(
-    path: Path, *, setting: str, recipe: dict[str, Any], fold: int, seed: int, preset: dict[str, Any]
+    path: Path, *, setting: str, recipe: dict[str, Any], fold: int, seed: int, watch: bool, preset: dict[str, Any]
 ) -> dict[str, Any]:
     """Train a network, keep it, and score its maps.
 
@@ -96,7 +112,7 @@ def learn(
     ----------
     path
         Where to keep it, without a suffix.
-    setting, recipe, fold, seed, preset
+    setting, recipe, fold, seed, watch, preset
         What :func:`learning` planned.
 
     Returns
@@ -110,13 +126,15 @@ def learn(
     test = [alone(subject, how.contrast) for subject in where.test(fold)]
     watched: list[tuple[float, float]] = []
 
-    def watch(epoch: int, net: RelaxationNet, entry: dict[str, float]) -> None:
+    def note(epoch: int, net: RelaxationNet, entry: dict[str, float]) -> None:
         if (epoch + 1) % min(_WATCH_EVERY, preset["epochs"]) == 0:
             found = score_network(net, test)
             errors = [scores[name]["truth_error"] for scores in found.values() for name in scores]
             watched.append((entry["val_residual"], float(np.mean(errors))))
 
-    trained = _train(how, where.learn(fold, **how.subjects), Preset(**_tuples(preset)), seed, each_epoch=watch)
+    trained = _train(
+        how, where.learn(fold, **how.subjects), Preset(**_tuples(preset)), seed, each_epoch=note if watch else None
+    )
     trained.save(path.with_suffix(".safetensors"))
     residuals = [entry["val_residual"] for entry in trained.history]
     return {
@@ -138,7 +156,7 @@ def zero_shot(
     path
         Not used; nothing but scores are kept.
     setting, recipe, fold, seed, preset
-        As for :func:`learn`.
+        What :func:`learning_alone` planned.
 
     Returns
     -------
@@ -219,8 +237,11 @@ def score_network(net: RelaxationNet, subjects: Iterable[Subject]) -> dict[str, 
         Scores by input set.
     """
     everyone = list(subjects)  # simulated when asked for, so once for all sets
-    names = net.protocol.input_sets
-    return {inputs: score((subject, _maps(net, subject, inputs)) for subject in everyone) for inputs in names}
+    references = [reference_maps(subject) for subject in everyone]
+    return {
+        inputs: score(((subject, _maps(net, subject, inputs)) for subject in everyone), references)
+        for inputs in net.protocol.input_sets
+    }
 
 
 def alone(subject: Subject, contrast: str | None) -> Subject:
@@ -249,6 +270,12 @@ def alone(subject: Subject, contrast: str | None) -> Subject:
         clean=subject.clean[:, channels],
         truth={name: subject.truth[name] for name in (contrast, "m0")},
     )
+
+
+def _arguments(setting: Setting, recipe: Recipe) -> dict[str, Any]:
+    # The preset is a part of what it is: a changed one is another step.
+    preset = replace(setting.preset, **recipe.training)
+    return {"setting": setting.name, "recipe": asdict(recipe), "preset": asdict(preset)}
 
 
 def _train(how: Recipe, subjects: list[Subject], preset: Preset, seed: int, **options: Any) -> Trained:

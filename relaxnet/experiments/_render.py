@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from relaxnet._files import replacing, write_text
-from relaxnet.experiments._run import EXPERIMENTS
+from relaxnet.experiments._run import CACHE, EXPERIMENTS
 
 
 def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]:
@@ -22,7 +22,8 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
     Returns
     -------
     list of Path
-        Files written, beside the results: ``<name>.md``, ``<name>.tex`` and ``<figure>.png``.
+        Files written, beside the results: ``<name>.md``, ``<name>.tex`` and ``<figure>.png``. A figure of maps needs
+        what :func:`run` has left in its cache; without, it is not drawn again.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
         for suffix, write in ((".md", markdown), (".tex", latex)):
             files.append(folder / f"{name}{suffix}")
             write_text(files[-1], write(name, result))
-        for title, figure in EXPERIMENTS[name].figures(result).items():
+        for title, figure in EXPERIMENTS[name].figures(result, folder.parent / CACHE).items():
             files.append(folder / f"{title}.png")
             with replacing(files[-1]) as temporary:
                 figure.savefig(temporary, dpi=110, format="png")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relaxnet.experiments._fits import fitting
-from relaxnet.experiments._networks import Recipe, learning, zero_shot
+from relaxnet.experiments._networks import Recipe, learning, learning_alone
 from relaxnet.experiments._score import CONTRASTS
 from relaxnet.experiments._setting import Setting
 from relaxnet.experiments._steps import Step
@@ -88,8 +88,7 @@ def plan(setting: Setting, name: str, seeds: int) -> list[list[list[Step]]]:
         return [[[fitting(setting, name, fold=fold)] for fold in range(setting.n_folds)]]
     if row.zero_shot:
         recipe = replace(row.recipes[0], training={"epochs": setting.zero_shot_epochs})
-        steps = [learning(setting, name, recipe, fold=fold) for fold in range(setting.n_folds)]
-        return [[[Step(step.title, zero_shot, step.arguments)] for step in steps]]
+        return [[[learning_alone(setting, name, recipe, fold=fold)] for fold in range(setting.n_folds)]]
     return [
         [[learning(setting, name, r, fold=fold, seed=seed) for r in row.recipes] for fold in range(setting.n_folds)]
         for seed in range(seeds if row.seeded else 1)

@@ -38,6 +38,9 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 """The experiments by name; the first five are the paper's."""
 
+CACHE = ".cache"
+"""Folder of what steps have computed, beside those of the results."""
+
 
 def run(
     names: str | Iterable[str],
@@ -94,7 +97,7 @@ def run(
         experiment = EXPERIMENTS[name]
         say(f"{name}: {experiment.title}")
         steps = experiment.steps(setting, seeds)
-        outcomes = run_steps(steps, Path(out) / ".cache", jobs=jobs, say=say)
+        outcomes = run_steps(steps, Path(out) / CACHE, jobs=jobs, say=say)
         result = experiment.result(setting, seeds, outcomes)
         description = {
             "experiment": name,

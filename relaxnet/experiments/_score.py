@@ -1,6 +1,7 @@
 """What is kept of maps: a few numbers for each patient."""
 
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -34,13 +35,15 @@ def reference_maps(subject: Subject) -> Maps:
     return {c.name: fit(subject.images[:, protocol.images_of(c.name)], c).maps[c.name] for c in protocol.contrasts}
 
 
-def score(pairs: Iterable[tuple[Subject, Maps]]) -> Scores:
+def score(pairs: Iterable[tuple[Subject, Maps]], references: Iterable[Maps] | None = None) -> Scores:
     """Compare maps with truth and reference in the liver.
 
     Parameters
     ----------
     pairs
         Patients, and maps of one contrast or more.
+    references
+        What :func:`reference_maps` returned for each patient; by default it is called.
 
     Returns
     -------
@@ -51,8 +54,8 @@ def score(pairs: Iterable[tuple[Subject, Maps]]) -> Scores:
         without a value in the map or in the reference are left out.
     """
     scores: Scores = {}
-    for subject, maps in pairs:
-        reference = reference_maps(subject)
+    for (subject, maps), known in zip(pairs, repeat(None) if references is None else references, strict=False):
+        reference = reference_maps(subject) if known is None else known
         for name, values in maps.items():
             own, truth, fitted = (v[subject.roi].double() for v in (values, subject.truth[name], reference[name]))
             good = torch.isfinite(own) & torch.isfinite(fitted)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:
     Figure = Any  # of an extra
 
-_NETWORKS = ("homou", "unseen-orthogonal", "unseen-fresh")
+_NETWORKS = ("homou", "unseen-orthogonal")
 _CHANNELS = {3: (0, 2, 5), 5: (0, 1, 3, 4, 6), 7: (0, 1, 2, 3, 4, 5, 6)}
 """Which images a joint fit of so many uses."""
 _MEAN_ABS = math.sqrt(2 / math.pi)
@@ -154,7 +154,8 @@ def _tables(result: Result) -> list[Table]:
     ]
 
 
-def _figures(result: Result) -> dict[str, Figure]:
+def _figures(result: Result, cache: Path) -> dict[str, Figure]:
+    del cache
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(10, 4.4), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for ax, contrast in zip(axes, CONTRASTS, strict=True):

@@ -11,7 +11,7 @@ import torch
 import relaxnet as rx
 from relaxnet.cli._experiment import Name
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
-from relaxnet.experiments._fits import METHODS, non_local_means, two_point
+from relaxnet.experiments._fits import METHODS, non_local_means
 from relaxnet.experiments._networks import alone
 from relaxnet.experiments._rows import ROWS
 from relaxnet.experiments._score import score
@@ -192,7 +192,7 @@ def test_a_contrast_alone():
 def test_two_points_of_an_input_set():
     subject = SETTINGS["smoke"].test(0, snr=math.inf)[0]
     for inputs in subject.protocol.input_sets:
-        for name, values in two_point(subject, inputs).items():
+        for name, values in METHODS["two-point"][0](subject, inputs).items():
             torch.testing.assert_close(values[subject.roi], subject.truth[name][subject.roi], rtol=0.02, atol=0)
 
 
