@@ -65,8 +65,26 @@ def of_difference(entry: Mapping[str, Any] | None, digits: int = 2) -> str:
         return ""
     difference = entry["difference"]
     p = "p < 0.001" if difference["p"] < 0.001 else f"p {difference['p']:.3f}"
+    return f"{difference_with_interval(difference, digits)}, {p}"
+
+
+def difference_with_interval(difference: Mapping[str, Any], digits: int = 2) -> str:
+    """Write a difference, with signs.
+
+    Parameters
+    ----------
+    difference
+        Its ``mean`` and ``ci95``.
+    digits
+        Digits behind the point.
+
+    Returns
+    -------
+    str
+        ``"-0.17 [-0.25, -0.09]"``.
+    """
     low, high = difference["ci95"]
-    return f"{difference['mean']:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}], {p}"
+    return f"{difference['mean']:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
 def find(row: Mapping[str, Any], **wanted: Any) -> dict[str, Any] | None:

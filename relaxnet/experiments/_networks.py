@@ -1,12 +1,13 @@
 """Steps that train a network, and steps that try a trained one."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from relaxnet.experiments._anatomies import patients
 from relaxnet.experiments._score import Scores, reference_maps, score
@@ -16,9 +17,10 @@ from relaxnet.losses import FixedWeights
 from relaxnet.nets import RelaxationNet
 from relaxnet.phantom import Subject
 from relaxnet.protocol import Protocol
-from relaxnet.training import LOSSES, Loss, Preset, Trained, load, train
+from relaxnet.training import LOSSES, Ensemble, Loss, Preset, Trained, load, train
 
 _WATCH_EVERY = 10  # epochs
+Predict = Callable[..., dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def learn(
 
     def note(epoch: int, net: RelaxationNet, entry: dict[str, float]) -> None:
         if (epoch + 1) % min(_WATCH_EVERY, preset["epochs"]) == 0:
-            found = score_network(net, test)
+            found = score_network(net.predict, test)
             errors = [scores[name]["truth_error"] for scores in found.values() for name in scores]
             watched.append((entry["val_residual"], float(np.mean(errors))))
 
@@ -138,7 +140,7 @@ def learn(
     trained.save(path.with_suffix(".safetensors"))
     residuals = [entry["val_residual"] for entry in trained.history]
     return {
-        "scores": score_network(trained.net, test),
+        "scores": score_network(trained.net.predict, test),
         "watched": watched,
         "best_epoch": residuals.index(min(residuals)),
         "epochs": len(residuals),
@@ -170,20 +172,20 @@ def zero_shot(
     for subject in where.test(fold):
         trained = _train(how, [subject], Preset(**_tuples(preset)), seed, validation=0.0)
         for inputs in subject.protocol.input_sets:
-            found.setdefault(inputs, []).append((subject, _maps(trained.net, subject, inputs)))
+            found.setdefault(inputs, []).append((subject, _maps(trained.net.predict, subject, inputs)))
     scores = {inputs: score(pairs) for inputs, pairs in found.items()}
     return {"scores": scores, "seconds": round(time.perf_counter() - start)}
 
 
-def trial(title: str, learnt: Step, *, fold: int, subjects: dict[str, Any]) -> Step:
-    """Plan to try a trained network on other images of the patients of its fold.
+def trial(title: str, *learnt: Step, fold: int, subjects: dict[str, Any]) -> Step:
+    """Plan to try a trained network, or several as an ensemble, on other images of the patients of its fold.
 
     Parameters
     ----------
     title
         What to call it.
-    learnt
-        The step that trains it.
+    *learnt
+        The steps that train them.
     fold
         Who is tested.
     subjects
@@ -194,19 +196,19 @@ def trial(title: str, learnt: Step, *, fold: int, subjects: dict[str, Any]) -> S
     Step
         Its outcome holds ``scores``, by input set.
     """
-    arguments = {"setting": learnt.arguments["setting"], "fold": fold, "subjects": subjects}
-    return Step(f"{title}, fold {fold + 1}", try_out, arguments, needs=(learnt,))
+    arguments = {"setting": learnt[0].arguments["setting"], "fold": fold, "subjects": subjects}
+    return Step(f"{title}, fold {fold + 1}", try_out, arguments, needs=learnt)
 
 
-def try_out(path: Path, network: Path, *, setting: str, fold: int, subjects: dict[str, Any]) -> dict[str, Any]:
-    """Score a trained network on other images.
+def try_out(path: Path, *networks: Path, setting: str, fold: int, subjects: dict[str, Any]) -> dict[str, Any]:
+    """Score a trained network, or an ensemble, on other images.
 
     Parameters
     ----------
     path
         Not used; nothing but scores are kept.
-    network
-        Where the network is, without a suffix.
+    *networks
+        Where the networks are, without a suffix.
     setting, fold, subjects
         What :func:`trial` planned.
 
@@ -216,18 +218,18 @@ def try_out(path: Path, network: Path, *, setting: str, fold: int, subjects: dic
         ``scores`` by input set.
     """
     del path
-    trained = load(network.with_suffix(".safetensors"))
-    where = SETTINGS[setting]  # type: ignore[index]
-    return {"scores": score_network(trained.net, patients(where, fold, subjects))}
+    trained = [load(network.with_suffix(".safetensors")) for network in networks]
+    predict = trained[0].net.predict if len(trained) == 1 else Ensemble(trained).predict
+    return {"scores": score_network(predict, patients(SETTINGS[setting], fold, subjects))}  # type: ignore[index]
 
 
-def score_network(net: RelaxationNet, subjects: Iterable[Subject]) -> dict[str, Scores]:
+def score_network(predict: Predict, subjects: Iterable[Subject]) -> dict[str, Scores]:
     """Map patients from each input set, and compare.
 
     Parameters
     ----------
-    net
-        A network that takes any input set.
+    predict
+        Maps images, of a network that takes any input set.
     subjects
         The patients, with the contrasts that it maps.
 
@@ -239,8 +241,8 @@ def score_network(net: RelaxationNet, subjects: Iterable[Subject]) -> dict[str, 
     everyone = list(subjects)  # simulated when asked for, so once for all sets
     references = [reference_maps(subject) for subject in everyone]
     return {
-        inputs: score(((subject, _maps(net, subject, inputs)) for subject in everyone), references)
-        for inputs in net.protocol.input_sets
+        inputs: score(((subject, _maps(predict, subject, inputs)) for subject in everyone), references)
+        for inputs in everyone[0].protocol.input_sets
     }
 
 
@@ -293,8 +295,8 @@ def _train(how: Recipe, subjects: list[Subject], preset: Preset, seed: int, **op
     )
 
 
-def _maps(net: RelaxationNet, subject: Subject, inputs: str) -> dict[str, Any]:
-    maps = net.predict(subject.images, seen=inputs)
+def _maps(predict: Predict, subject: Subject, inputs: str) -> dict[str, Any]:
+    maps = predict(subject.images, seen=inputs)
     return {name: maps[name] for name in subject.protocol.names}
 
 

@@ -137,6 +137,28 @@ def compare(rows: Mapping[str, Row], *, baseline: str, ratio: bool = False) -> N
             }  # fmt: skip
 
 
+def of_all_sets(row: Row, contrast: str, against: str) -> list[float]:
+    """Take the errors of all patients, over all input sets.
+
+    Parameters
+    ----------
+    row
+        A row.
+    contrast
+        Name of the contrast.
+    against
+        What it is compared with.
+
+    Returns
+    -------
+    list of float
+        Errors in ms.
+    """
+    (entry,) = (e for e in filter(_whole, row["entries"]) if (e["contrast"], e["against"]) == (contrast, against))
+    errors: list[float] = entry["patients"]
+    return errors
+
+
 def _whole(entry: Row) -> bool:
     """Tell whether an entry is about all input sets, not one of them."""
     return entry["inputs"] in (MEAN_OF_SETS, ALL)

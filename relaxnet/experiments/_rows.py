@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relaxnet.experiments._fits import fitting
-from relaxnet.experiments._networks import Recipe, learning, learning_alone
+from relaxnet.experiments._networks import Recipe, learning, learning_alone, trial
 from relaxnet.experiments._score import CONTRASTS
 from relaxnet.experiments._setting import Setting
 from relaxnet.experiments._steps import Step
@@ -22,6 +22,8 @@ class Row:
     """Whether it is trained with all seeds; others with the first alone."""
     zero_shot: bool = False
     """Whether each patient has a network of its own."""
+    ensemble: bool = False
+    """Whether the networks of all seeds are one, two at least."""
 
 
 AS_PAPER = {"hints": (), "rate_shift": 0.0, "flips": False}
@@ -49,6 +51,9 @@ ROWS: dict[str, Row] = {
     ),
     "unseen-orthogonal": Row(
         "Unseen images, orthogonal pairs", (Recipe.of("unseen-orthogonal", "homoscedastic"),), seeded=True
+    ),
+    "ensemble": Row(
+        "The same, ensemble of the seeds", (Recipe.of("unseen-orthogonal", "homoscedastic"),), ensemble=True
     ),
     "unseen-fresh": Row(
         "The same, fresh noise in each step", (Recipe.of("unseen-orthogonal", "homoscedastic", fresh_noise=True),)
@@ -89,6 +94,12 @@ def plan(setting: Setting, name: str, seeds: int) -> list[list[list[Step]]]:
     if row.zero_shot:
         recipe = replace(row.recipes[0], training={"epochs": setting.zero_shot_epochs})
         return [[[learning_alone(setting, name, recipe, fold=fold)] for fold in range(setting.n_folds)]]
+    if row.ensemble:
+        together = []
+        for fold in range(setting.n_folds):
+            learnt = (learning(setting, name, row.recipes[0], fold=fold, seed=seed) for seed in range(max(seeds, 2)))
+            together.append([trial(name, *learnt, fold=fold, subjects={})])
+        return [together]
     return [
         [[learning(setting, name, r, fold=fold, seed=seed) for r in row.recipes] for fold in range(setting.n_folds)]
         for seed in range(seeds if row.seeded else 1)

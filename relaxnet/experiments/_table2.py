@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from relaxnet.experiments._claims import claims_table, judge
 from relaxnet.experiments._experiment import Experiment, Outcomes, Result, Table
 from relaxnet.experiments._format import NAMES, find, of_difference, of_entry, with_interval
 from relaxnet.experiments._report import AGAINST, MEAN_OF_SETS, compare, entries
@@ -22,11 +23,12 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
     }
     compare(rows, baseline="nlls-4", ratio=True)
     compare(rows, baseline="baseline")
-    return {"rows": rows}
+    return {"rows": rows, "claims": judge(rows)}
 
 
 def _tables(result: Result) -> list[Table]:
-    return [*(_errors(result, against) for against in AGAINST), _agreement(result), _by_set(result)]
+    errors = [_errors(result, against) for against in AGAINST]
+    return [*errors, claims_table(result["claims"]), _agreement(result), _by_set(result)]
 
 
 def _errors(result: Result, against: str) -> Table:

@@ -4,12 +4,15 @@
 loaded again with :func:`load`. What it is taught by stands in a :class:`Loss`, how large the network is and how long it
 trains in a :class:`Preset`.
 
+An :class:`Ensemble` of such networks maps better than each of them.
+
 Lightning runs the training and is imported by :func:`train` alone (extra ``train``).
 """
 
+from relaxnet.training._ensemble import Ensemble
 from relaxnet.training._objectives import LOSSES, Loss, LossName
 from relaxnet.training._presets import PRESETS, Preset, PresetName
 from relaxnet.training._train import train
 from relaxnet.training._trained import Trained, load
 
-__all__ = ["LOSSES", "PRESETS", "Loss", "LossName", "Preset", "PresetName", "Trained", "load", "train"]
+__all__ = ["LOSSES", "PRESETS", "Ensemble", "Loss", "LossName", "Preset", "PresetName", "Trained", "load", "train"]

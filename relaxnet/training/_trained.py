@@ -86,18 +86,7 @@ class Trained:
         MissingExtraError
             If safetensors is not installed.
         """
-        safetensors = require("safetensors.torch", extra="train")
-        description = {
-            "format": FORMAT,
-            "relaxnet": relaxnet.__version__,
-            "net": self.net.config,
-            "history": self.history,
-            "calibration": self.calibration,
-            "usual_noise": self.usual_noise,
-        }
-        weights = {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
-        with replacing(Path(path)) as temporary:
-            temporary.write_bytes(safetensors.save(weights, metadata={"relaxnet": json.dumps(description)}))
+        write(path, *pack(self))
 
     def save_pretrained(self, folder: str | Path, **card: str) -> None:
         """Write the network to a folder as the Hugging Face Hub wants it, with a model card.
@@ -205,6 +194,108 @@ def load(path: str | Path) -> Trained:
     MissingExtraError
         If safetensors is not installed.
     """
+    description, weights = read(path)
+    if "members" in description:
+        raise ValueError(f"{path} holds an ensemble: load it by relaxnet.training.Ensemble.load.")
+    return unpack(description, weights, path)
+
+
+def pack(trained: Trained) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Take a trained network apart.
+
+    Parameters
+    ----------
+    trained
+        The network.
+
+    Returns
+    -------
+    tuple
+        A description of plain values, and the weights by name.
+    """
+    description = {
+        "net": trained.net.config,
+        "history": trained.history,
+        "calibration": trained.calibration,
+        "usual_noise": trained.usual_noise,
+    }
+    return description, {name: tensor.contiguous() for name, tensor in trained.net.state_dict().items()}
+
+
+def unpack(description: dict[str, Any], weights: dict[str, Tensor], path: str | Path) -> Trained:
+    """Put together what :func:`pack` took apart.
+
+    Parameters
+    ----------
+    description, weights
+        What :func:`pack` returned.
+    path
+        Where it came from, for the message.
+
+    Returns
+    -------
+    Trained
+        The network.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of the network.
+    """
+    net = RelaxationNet.from_config(description["net"])
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
+    net.eval()
+    return Trained(net, description["history"], description["calibration"], description["usual_noise"])
+
+
+def write(path: str | Path, description: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Write weights and their description to a safetensors file, in one step.
+
+    Parameters
+    ----------
+    path
+        The file.
+    description
+        Plain values.
+    weights
+        Tensors by name.
+
+    Raises
+    ------
+    MissingExtraError
+        If safetensors is not installed.
+    """
+    safetensors = require("safetensors.torch", extra="train")
+    metadata = {"relaxnet": json.dumps({"format": FORMAT, "relaxnet": relaxnet.__version__, **description})}
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(safetensors.save(weights, metadata=metadata))
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what :func:`write` wrote. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tuple
+        Description and weights.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, is not one of relaxnet's, or was written by a later version.
+    MissingExtraError
+        If safetensors is not installed.
+    """
     safetensors = require("safetensors", extra="train")
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is not a file.")
@@ -221,10 +312,4 @@ def load(path: str | Path) -> Trained:
         raise ValueError(
             f"{path} was written by relaxnet {description['relaxnet']}, later than this {relaxnet.__version__}."
         )
-    net = RelaxationNet.from_config(description["net"])
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
-    net.eval()
-    return Trained(net, description["history"], description["calibration"], description["usual_noise"])
+    return description, weights

@@ -1,6 +1,7 @@
 """How wrong a predicted map may be, in ms."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -146,38 +147,72 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> tuple[dict[str, float], 
     UserWarning
         If a contrast cannot be calibrated.
     """
-    protocol = net.protocol
     if not scans:
         return {}, 0.0
-    sets: list[Any] = list(protocol.input_sets) if net.any_subset else [None]
-    usual = _usual_noise(net, scans, sets)
+    usual = _usual_noise(net, scans)
+
+    def both(images: Tensor, seen: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        maps = net.predict(images, seen=seen, scales=True)
+        return maps, spread(net, images, maps, seen, usual_noise=usual)
+
+    return factors(both, net, scans), usual
+
+
+def factors(
+    both: Callable[[Tensor, Any], tuple[dict[str, Tensor], dict[str, Tensor]]], net: RelaxationNet, scans: list[Scan]
+) -> dict[str, float]:
+    """Find the factors of standard deviations, however these are made.
+
+    Parameters
+    ----------
+    both
+        Makes maps and their standard deviations in ms, of images and what is seen of them.
+    net
+        Says what was acquired, and which images are seen.
+    scans
+        As for :func:`calibrate`.
+
+    Returns
+    -------
+    dict
+        Factors by the name of the contrast; of a contrast without a reference, none.
+
+    Warns
+    -----
+    UserWarning
+        If a contrast cannot be calibrated.
+    """
+    protocol = net.protocol
     found: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in protocol.names}
     for scan in scans:
-        for seen in sets:
-            maps = net.predict(scan.images, seen=seen, scales=True)
-            spreads = spread(net, scan.images, maps, seen, usual_noise=usual)
+        for seen in _sets(net):
+            maps, spreads = both(scan.images, seen)
             hidden = protocol.channels(seen) if seen else net.input_channels
             for name, references in _references(scan, net, hidden).items():
                 found[name].append(tuple(v[references[2]] for v in (maps[name], spreads[name], *references[:2])))
-    factors = {}
+    known = {}
     for name, parts in found.items():
         if not parts:
-            warnings.warn(f"no standard deviations for {name}: fewer than two images are unseen.", stacklevel=3)
+            warnings.warn(f"no standard deviations for {name}: fewer than two images are unseen.", stacklevel=4)
             continue
         t, std, reference, its_std = (torch.cat(column) for column in zip(*parts, strict=True))
         try:
-            factors[name] = calibration_factor(
+            known[name] = calibration_factor(
                 t, std, reference, level=LEVEL, kind="gaussian", reference_std_ms=its_std if its_std.any() else None
             )
         except ValueError as error:
-            warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=3)
-    return factors, usual
+            warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=4)
+    return known
 
 
-def _usual_noise(net: RelaxationNet, scans: list[Scan], sets: list[Any]) -> float:
+def _sets(net: RelaxationNet) -> list[Any]:
+    return list(net.protocol.input_sets) if net.any_subset else [None]
+
+
+def _usual_noise(net: RelaxationNet, scans: list[Scan]) -> float:
     fractions = []
     for scan in scans:
-        for seen in sets:
+        for seen in _sets(net):
             shown, mask = _shown(net, scan.images, seen)
             fractions.append(_noise(shown, mask) / shown.square().flatten(1).mean(1).sqrt())
     return float(torch.cat(fractions).median())

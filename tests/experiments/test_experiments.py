@@ -23,7 +23,7 @@ PROMISED = {
     "table2": {
         "two-point", "stsm", "st", "sl", "baseline", "heteu", "homou", "profiled", "correlated",
         "unseen-reconstruction", "unseen-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3", "denoise-then-fit-7",
-        "zero-shot", "sl-truth", "floor",
+        "zero-shot", "sl-truth", "ensemble", "floor",
     },
     "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
@@ -80,6 +80,26 @@ def test_table2_adds_up(smoke, contrast, against):
     baseline = entry_of(rows["baseline"], contrast=contrast, against=against, inputs="mean of input sets")
     assert mean["difference"]["mean"] == pytest.approx(mean["mean"] - baseline["mean"])
     assert "difference" not in baseline
+
+
+def test_claims_are_those_of_the_rows(smoke):
+    result = smoke[1]["table2"]
+    assert len(result["claims"]) > 5
+    for claim in result["claims"]:
+        for entry in claim["entries"]:
+            wanted = {name: entry[name] for name in ("contrast", "against")}
+            first, second = (
+                next(e for e in result["rows"][claim[k]]["entries"] if wanted.items() <= e.items())
+                for k in ("first", "second")
+            )
+            assert entry["mean"] == pytest.approx(first["mean"] - second["mean"], abs=1e-9)
+            low, high = entry["ci95"]
+            assert low <= entry["mean"] <= high
+            if entry["holds"] != "open":
+                assert entry["p"] < 0.05
+                assert entry["holds"] == ("yes" if entry["mean"] < 0 else "no")
+    against = {entry["against"] for entry in next(c for c in result["claims"] if c["second"] == "nlls-4")["entries"]}
+    assert against == {"truth"}
 
 
 @pytest.mark.parametrize("contrast", ["t1rho", "t2"])

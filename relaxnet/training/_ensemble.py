@@ -1,0 +1,187 @@
+"""Several networks that differ in their seed: where they differ, they are unsure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relaxnet.protocol import Protocol
+from relaxnet.training._data import gather
+from relaxnet.training._trained import Trained, pack, read, unpack, write
+from relaxnet.training._uncertainty import factors
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    r"""Networks that have learnt the same with different seeds, a deep ensemble.
+
+    Its map is the mean of theirs, :math:`\bar T`. Its variance is the mean of theirs, and what they differ by:
+
+    .. math:: \sigma^2 = c^2 \left(\frac{1}{n} \sum_k \sigma_k^2 + \frac{1}{n-1} \sum_k (T_k - \bar T)^2\right),
+
+    where the factor *c* is 1 until :meth:`calibrated` finds it.
+
+    Parameters
+    ----------
+    members
+        Two trained networks or more, for the same protocol and input.
+    calibration
+        For each contrast the factor *c*.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or they were made for different images.
+
+    References
+    ----------
+    Lakshminarayanan et al., *Simple and scalable predictive uncertainty estimation using deep ensembles*, NeurIPS
+    (2017).
+
+    Examples
+    --------
+    >>> cohort = rx.phantom.liver_cohort(n_subjects=3, slices=1, shape=(32, 32), snr=20, seed=0)
+    >>> members = [rx.training.train(cohort, preset="smoke", seed=k, progress=False) for k in range(2)]
+    >>> ensemble = rx.training.Ensemble(members).calibrated(cohort)
+    >>> sorted(ensemble.predict(cohort[0].images))
+    ['t1rho', 't1rho_std', 't2', 't2_std']
+    """
+
+    members: Sequence[Trained]
+    calibration: dict[str, float] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", tuple(self.members))
+        if len(self.members) < 2:
+            raise ValueError(f"members has {len(self.members)} network(s): two or more are needed.")
+        first, *others = (member.net for member in self.members)
+        for k, net in enumerate(others, 1):
+            if (net.protocol, net.input_channels) != (first.protocol, first.input_channels):
+                raise ValueError(
+                    f"members[{k}] sees the images {net.input_channels} of {net.protocol}, members[0] "
+                    f"{first.input_channels} of {first.protocol}: they must be the same."
+                )
+
+    def predict(
+        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, seen: Any = None
+    ) -> dict[str, Tensor]:
+        """Map the relaxation times of a volume by all networks.
+
+        Parameters
+        ----------
+        images, protocol, seen
+            As for :meth:`Trained.predict`.
+
+        Returns
+        -------
+        dict
+            Maps in ms, and their standard deviations in ms as ``"<name>_std"`` where all members have them.
+
+        Raises
+        ------
+        ValueError
+            As by :meth:`Trained.predict`.
+        """
+        answers = [member.predict(images, protocol=protocol, seen=seen) for member in self.members]
+        maps = {}
+        for name in self.members[0].net.protocol.names:
+            times = torch.stack([answer[name] for answer in answers])
+            maps[name] = times.mean(0)
+            if all(f"{name}_std" in answer for answer in answers):
+                own = torch.stack([answer[f"{name}_std"] for answer in answers]).square().mean(0)
+                maps[f"{name}_std"] = self.calibration.get(name, 1.0) * torch.sqrt(own + times.var(0))
+        return maps
+
+    def calibrated(self, data: Any, *, protocol: Protocol | None = None) -> "Ensemble":
+        """Find the factors with which nine of ten voxels lie within the central 90 % interval.
+
+        Parameters
+        ----------
+        data
+            Subjects, as for :func:`train`: a phantom's, unless the networks have learnt from their truth, or others
+            that none of the networks has learnt from.
+        protocol
+            What was acquired, where ``data`` does not tell.
+
+        Returns
+        -------
+        Ensemble
+            The same networks with other factors.
+
+        Raises
+        ------
+        ValueError
+            If ``data`` is not what is needed, or a network has no standard deviations.
+
+        Warns
+        -----
+        UserWarning
+            If a contrast cannot be calibrated.
+        """
+        net = self.members[0].net
+        for k, member in enumerate(self.members):
+            if set(member.calibration) != set(net.protocol.names):
+                raise ValueError(f"members[{k}] has standard deviations of {tuple(member.calibration)} alone.")
+        _, scans = gather(data, net.protocol if protocol is None else protocol)
+        plain = replace(self, calibration={})
+
+        def both(images: Tensor, seen: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+            maps = plain.predict(images, seen=seen)
+            return maps, {name: maps[f"{name}_std"] for name in net.protocol.names}
+
+        return replace(self, calibration=factors(both, net, scans))
+
+    def save(self, path: str | Path) -> None:
+        """Write all networks to one safetensors file.
+
+        Parameters
+        ----------
+        path
+            The file. It is replaced in one step if it exists.
+
+        Raises
+        ------
+        MissingExtraError
+            If safetensors is not installed.
+        """
+        packed = [pack(member) for member in self.members]
+        weights = {f"{k}/{name}": tensor for k, (_, own) in enumerate(packed) for name, tensor in own.items()}
+        write(path, {"members": [description for description, _ in packed], "calibration": self.calibration}, weights)
+
+    @staticmethod
+    def load(path: str | Path) -> "Ensemble":
+        """Load networks that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Ensemble
+            The networks, on the processor.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, is not an ensemble of relaxnet's, or was written by a later version.
+        MissingExtraError
+            If safetensors is not installed.
+        """
+        description, weights = read(path)
+        if "members" not in description:
+            raise ValueError(f"{path} holds a single network, not an ensemble: load it by relaxnet.load.")
+        members = [
+            unpack(
+                own, {name.removeprefix(f"{k}/"): w for name, w in weights.items() if name.startswith(f"{k}/")}, path
+            )
+            for k, own in enumerate(description["members"])
+        ]
+        return Ensemble(members, description["calibration"])
