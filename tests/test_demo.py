@@ -40,7 +40,7 @@ def test_the_table_compares_all_methods_with_truth_and_reference(out):
     rows = {(row["method"], row["contrast"]): row for row in results["rows"]}
     assert set(rows) == {(m, c) for m in (_demo.TWO_POINT, _demo.NETWORK, _demo.REFERENCE) for c in ("t1rho", "t2")}
     for (method, _), row in rows.items():
-        assert row["roi_voxels"] > 50
+        assert row["roi_voxels"] > 30
         assert all(0 < error < 60 for error in row["rmae_ms_against_truth"])
         assert ("rmae_ms_against_reference" in row) == (method != _demo.REFERENCE)
     for contrast in ("t1rho", "t2"):

@@ -108,8 +108,8 @@ def nlls(
     --------
     >>> signal = rx.signals.MonoExponential()(torch.tensor([100.0]), torch.tensor([45.0]), (0, 10, 30, 50))
     >>> result = rx.fitting.nlls(signal, (0, 10, 30, 50))
-    >>> result.maps["t"], result.maps["m0"]
-    (tensor([45.000...]), tensor([100.000...]))
+    >>> result.maps["t"].round(decimals=2), result.maps["m0"].round(decimals=2)
+    (tensor([45.]), tensor([100.]))
     """
     voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
     chosen = MonoExponential() if model is None else model
