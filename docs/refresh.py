@@ -5,9 +5,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from relaxnet._demo import run
 from relaxnet.experiments import EXPERIMENTS
+from relaxnet.experiments._claims import claims_table
+from relaxnet.experiments._format import find, of_entry
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -17,12 +20,28 @@ RESULTS = ROOT / "results" / "laptop"
 
 def tables() -> dict[str, str]:
     """Read or write each table of the README."""
-    result = json.loads((RESULTS / "losses.json").read_text(encoding="utf-8"))
+    table2, losses = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("table2", "losses")
+    )
     return {
         "demo": (DEMO / "table.md").read_text(encoding="utf-8"),
         "speed": (ROOT / "benchmarks" / "results" / "fitting.md").read_text(encoding="utf-8"),
-        "losses": EXPERIMENTS["losses"].tables(result)[0].markdown(),
+        "losses": EXPERIMENTS["losses"].tables(losses)[0].markdown(),
+        "table2": brief(table2),
+        "claims": claims_table(table2["claims"]).markdown(),
     }
+
+
+def brief(table2: dict[str, Any]) -> str:
+    """Write the errors of Table II alone, against truth and fit."""
+    lines = [
+        "| error in the liver (ms) | T1rho, truth | T2, truth | T1rho, fit | T2, fit |",
+        "| :--- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in table2["rows"].values():
+        cells = [of_entry(find(row, contrast=c, against=a)) for a in ("truth", "reference") for c in ("t1rho", "t2")]
+        lines.append(f"| {' | '.join([row['label'], *cells])} |")
+    return "\n".join(lines)
 
 
 def with_tables(readme: str) -> str:
