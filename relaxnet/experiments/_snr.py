@@ -31,6 +31,7 @@ else:
 _NETWORKS = ("homou", "unseen-orthogonal")
 _CHANNELS = {3: (0, 2, 5), 5: (0, 1, 3, 4, 6), 7: (0, 1, 2, 3, 4, 5, 6)}
 """Which images a joint fit of so many uses."""
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 _MEAN_ABS = math.sqrt(2 / math.pi)
 """Mean absolute value of a normal deviate, in standard deviations."""
 
@@ -170,6 +171,9 @@ def _figures(result: Result, cache: Path) -> dict[str, Figure]:
                 ax.fill_between(result["snrs"], *ends, color=colour, alpha=0.15, linewidth=0)
         ax.set(xscale="log", yscale="log", title=NAMES[contrast], xlabel="signal-to-noise ratio of the first image")
         ax.set_xticks(result["snrs"], [f"{snr:g}" for snr in result["snrs"]])
+        low, high = ax.get_ylim()
+        ticks = [tick for tick in _TICKS if low < tick < high]
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
     axes[0].set(ylabel="mean absolute error in the liver (ms)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize="small")

@@ -13,14 +13,16 @@ from relaxnet.experiments._setting import SETTINGS, Setting
 from relaxnet.experiments._steps import Step
 from relaxnet.fitting import fit, fit_joint
 from relaxnet.nets import RelaxationNet
-from relaxnet.phantom import liver_cohort
+from relaxnet.phantom import Tissue, liver_cohort
 from relaxnet.training import Trained
 
 _LABELS = {
     "two-point": "Two-point fit, 3 images",
     "nlls-4": "Least squares, 4 images each",
     "nlls-4-std": "Least squares, 4 images each, with error maps and status",
+    "nlls-4-body": "Least squares, 4 images each, the body alone",
     "joint-7": "Joint least squares, 7 images",
+    "joint-7-body": "Joint least squares, 7 images, the body alone",
     "network": "Network, 3 images",
     "network-std": "Network, 3 images, with error maps",
 }
@@ -55,8 +57,10 @@ def measure(path: Path, *, setting: str, shape: list[int], device: str) -> dict[
     images, protocol = subject.images.to(device), subject.protocol
     preset = where.preset
     # How long a network takes does not depend on what it has learnt.
-    net = RelaxationNet(protocol, "middle", base=preset.base, depth=preset.depth).to(device).eval()
+    net = RelaxationNet(protocol, "middle", base=preset.base, depth=preset.depth, hints=preset.hints)
+    net = net.to(device).eval()
     trained = Trained(net, calibration=dict.fromkeys(protocol.names, 1.0), usual_noise=0.05)
+    body = (subject.labels != Tissue.AIR).to(device)  # in air a fit searches longest, and finds nothing
     stacks = [(c, images[:, protocol.images_of(c.name)].contiguous()) for c in protocol.contrasts]
     methods: dict[str, Callable[[], Any]] = {
         "two-point": lambda: [
@@ -64,7 +68,9 @@ def measure(path: Path, *, setting: str, shape: list[int], device: str) -> dict[
         ],
         "nlls-4": lambda: [fit(own, c, maps_only=True) for c, own in stacks],
         "nlls-4-std": lambda: [fit(own, c) for c, own in stacks],
+        "nlls-4-body": lambda: [fit(own, c, mask=body, maps_only=True) for c, own in stacks],
         "joint-7": lambda: fit_joint(images, protocol),
+        "joint-7-body": lambda: fit_joint(images, protocol, mask=body),
         "network": lambda: net.predict(images),
         "network-std": lambda: trained.predict(images),
     }
