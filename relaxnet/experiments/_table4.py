@@ -21,6 +21,7 @@ _LABELS = {
     "nlls-4": "Least squares, 4 images each",
     "nlls-4-std": "Least squares, 4 images each, with error maps and status",
     "nlls-4-body": "Least squares, 4 images each, the body alone",
+    "nlls-4-liver": "Least squares, 4 images each, the liver alone",
     "joint-7": "Joint least squares, 7 images",
     "joint-7-body": "Joint least squares, 7 images, the body alone",
     "network": "Network, 3 images",
@@ -60,6 +61,7 @@ def measure(path: Path, *, setting: str, shape: list[int], device: str) -> dict[
     net = RelaxationNet(protocol, "middle", base=preset.base, depth=preset.depth, hints=preset.hints)
     net = net.to(device).eval()
     trained = Trained(net, calibration=dict.fromkeys(protocol.names, 1.0), usual_noise=0.05)
+    liver = subject.roi.to(device)
     body = (subject.labels != Tissue.AIR).to(device)  # in air a fit searches longest, and finds nothing
     stacks = [(c, images[:, protocol.images_of(c.name)].contiguous()) for c in protocol.contrasts]
     methods: dict[str, Callable[[], Any]] = {
@@ -69,6 +71,7 @@ def measure(path: Path, *, setting: str, shape: list[int], device: str) -> dict[
         "nlls-4": lambda: [fit(own, c, maps_only=True) for c, own in stacks],
         "nlls-4-std": lambda: [fit(own, c) for c, own in stacks],
         "nlls-4-body": lambda: [fit(own, c, mask=body, maps_only=True) for c, own in stacks],
+        "nlls-4-liver": lambda: [fit(own, c, mask=liver, maps_only=True) for c, own in stacks],
         "joint-7": lambda: fit_joint(images, protocol),
         "joint-7-body": lambda: fit_joint(images, protocol, mask=body),
         "network": lambda: net.predict(images),
