@@ -18,9 +18,9 @@ from relaxnet.experiments._fig2 import FIG2
 from relaxnet.experiments._fig3 import FIG3
 from relaxnet.experiments._generalise import GENERALISE
 from relaxnet.experiments._losses import LOSSES
-from relaxnet.experiments._setting import SETTINGS, SettingName
+from relaxnet.experiments._setting import SETTINGS, Setting, SettingName
 from relaxnet.experiments._snr import SNR
-from relaxnet.experiments._steps import run_steps
+from relaxnet.experiments._steps import run_steps, workers
 from relaxnet.experiments._table2 import TABLE2
 from relaxnet.experiments._table3 import TABLE3
 from relaxnet.experiments._table4 import TABLE4
@@ -91,32 +91,35 @@ def run(
         raise ValueError(f"preset={preset!r} is unknown: use one of {tuple(SETTINGS)}.")
     if seeds < 1:
         raise ValueError(f"seeds={seeds}: at least one is needed.")
-    setting, folder = SETTINGS[preset], Path(out) / preset
-    results = {}
-    for name in chosen:
-        experiment = EXPERIMENTS[name]
-        say(f"{name}: {experiment.title}")
-        steps = experiment.steps(setting, seeds)
-        outcomes = run_steps(steps, Path(out) / CACHE, jobs=jobs, say=say)
-        result = experiment.result(setting, seeds, outcomes)
-        description = {
-            "experiment": name,
-            "command": f"relaxnet experiment {name} --preset {preset} --seeds {seeds}",
-            "preset": preset,
-            "seeds": seeds,
-            "patients": {
-                "n": setting.n_subjects, "slices": setting.slices, "shape": setting.shape, "snr": setting.snr,
-                "seed": setting.seed, "folds": setting.n_folds,
-            },
-            "versions": {name: version(name) for name in ("relaxnet", "torch", "numpy")}
-            | {"python": platform.python_version()},
-            "machine": _machine(),
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(sum(_seconds(outcomes[step.key]) for step in steps)),
-        }  # fmt: skip
-        results[name] = description | result
-        write_text(folder / f"{name}.json", json.dumps(_rounded(results[name]), indent=1) + "\n")
+    setting, folder, results = SETTINGS[preset], Path(out), {}
+    with workers(jobs) as pool:
+        for name in chosen:
+            experiment = EXPERIMENTS[name]
+            say(f"{name}: {experiment.title}")
+            steps = experiment.steps(setting, seeds)
+            outcomes = run_steps(steps, folder / CACHE, pool, say=say)
+            seconds = sum(_seconds(outcomes[step.key]) for step in steps)
+            results[name] = _description(name, setting, seeds, seconds) | experiment.result(setting, seeds, outcomes)
+            write_text(folder / preset / f"{name}.json", json.dumps(_rounded(results[name]), indent=1) + "\n")
     return results
+
+
+def _description(name: str, setting: Setting, seeds: int, seconds: float) -> dict[str, Any]:
+    return {
+        "experiment": name,
+        "command": f"relaxnet experiment {name} --preset {setting.name} --seeds {seeds}",
+        "preset": setting.name,
+        "seeds": seeds,
+        "patients": {
+            "n": setting.n_subjects, "slices": setting.slices, "shape": setting.shape, "snr": setting.snr,
+            "seed": setting.seed, "folds": setting.n_folds,
+        },
+        "versions": {name: version(name) for name in ("relaxnet", "torch", "numpy")}
+        | {"python": platform.python_version()},
+        "machine": _machine(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds),
+    }  # fmt: skip
 
 
 def _machine() -> str:

@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context, parent_process
@@ -43,10 +44,45 @@ class Step:
         return f"{self.function.__name__.strip('_')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+@contextmanager
+def workers(jobs: int | None = None) -> Iterator[Executor | None]:
+    """Start processes that compute steps; none before there is something to compute.
+
+    Parameters
+    ----------
+    jobs
+        How many steps are computed at a time; by default one a core, or one where there is a GPU.
+
+    Yields
+    ------
+    Executor or None
+        The processes; ``None`` if it is one step at a time, which this process computes.
+
+    Raises
+    ------
+    ValueError
+        If ``jobs`` is less than 1.
+    """
+    if jobs is None:
+        jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs}: at least one step is computed at a time.")
+    if jobs == 1:
+        yield None
+        return
+    context = get_context("spawn")  # a fork of a process whose torch has threads may never return
+    with ProcessPoolExecutor(jobs, context, _prepare, (max((os.cpu_count() or 1) // jobs, 1),)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def run_steps(
-    steps: Iterable[Step], cache: Path, *, jobs: int | None = None, say: Callable[[str], None] = lambda _: None
+    steps: Iterable[Step], cache: Path, pool: Executor | None = None, *, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
-    """Compute those steps that have not been computed yet, several at a time.
+    """Compute those steps that have not been computed yet.
 
     Parameters
     ----------
@@ -54,9 +90,8 @@ def run_steps(
         The steps; what they need is added.
     cache
         Folder of the outcomes.
-    jobs
-        How many to compute at a time, in processes of their own; by default one a core, or one where there is a GPU.
-        One is computed in this process.
+    pool
+        Processes of :func:`workers`, which compute several at a time; ``None`` for this one.
     say
         Is told of each step that is done, and of the time left.
 
@@ -64,17 +99,8 @@ def run_steps(
     -------
     dict
         Outcomes by :attr:`Step.key`.
-
-    Raises
-    ------
-    ValueError
-        If ``jobs`` is less than 1.
     """
     wanted = _ordered(steps)
-    if jobs is None:
-        jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
-    if jobs < 1:
-        raise ValueError(f"jobs={jobs}: at least one step is computed at a time.")
     cache.mkdir(parents=True, exist_ok=True)
     outcomes = {key: json.loads(path.read_text()) for key in wanted if (path := _path(cache, key)).exists()}
     missing = {key: step for key, step in wanted.items() if key not in outcomes}
@@ -88,9 +114,8 @@ def run_steps(
         minutes = (time.perf_counter() - begin) / (total - left) * left / 60
         say(f"{step.title}: done, {left} left, about {minutes:.0f} min")
 
-    together = [] if jobs == 1 else [step for step in missing.values() if not step.alone]
-    if together:
-        _compute_together(together, cache, outcomes, jobs, note)
+    if pool is not None:
+        _compute_together([step for step in missing.values() if not step.alone], cache, outcomes, pool, note)
     for key, step in missing.items():
         if key not in outcomes:
             note(step, _compute(step, cache))
@@ -98,24 +123,18 @@ def run_steps(
 
 
 def _compute_together(
-    steps: list[Step], cache: Path, outcomes: dict[str, Any], jobs: int, note: Callable[[Step, Any], None]
+    steps: list[Step], cache: Path, outcomes: dict[str, Any], pool: Executor, note: Callable[[Step, Any], None]
 ) -> None:
     """Compute steps in other processes, each as soon as what it needs is there."""
-    context = get_context("spawn")  # a fork of a process whose torch has threads may never return
     waiting = list(steps)
     running: dict[Future[Any], Step] = {}
-    with ProcessPoolExecutor(jobs, context, _prepare, (max((os.cpu_count() or 1) // jobs, 1),)) as pool:
-        try:
-            while waiting or running:
-                ready = [step for step in waiting if all(need.key in outcomes for need in step.needs)]
-                for step in ready:
-                    waiting.remove(step)
-                    running[pool.submit(_compute, step, cache)] = step
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    note(running.pop(future), future.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    while waiting or running:
+        ready = [step for step in waiting if all(need.key in outcomes for need in step.needs)]
+        for step in ready:
+            waiting.remove(step)
+            running[pool.submit(_compute, step, cache)] = step
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            note(running.pop(future), future.result())
 
 
 def _compute(step: Step, cache: Path) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relaxnet.experiments._steps import Step, run_steps
+from relaxnet.experiments._steps import Step, run_steps, workers
 
 
 def square(path, *, number):
@@ -39,7 +39,8 @@ def test_what_is_needed_is_computed_first_and_once(tmp_path):
     few = squares(2, 3)
     total = Step("sum", add, {"bonus": 1}, needs=few)
     other = Step("sum", add, {"bonus": 2}, needs=few)
-    outcomes = run_steps([total, other], tmp_path, jobs=2)
+    with workers(2) as pool:
+        outcomes = run_steps([total, other], tmp_path, pool)
     assert (outcomes[total.key], outcomes[other.key]) == (14, 15)
     assert outcomes[few[0].key] == {"square": 4}
     assert calls(tmp_path) == 2
@@ -47,20 +48,20 @@ def test_what_is_needed_is_computed_first_and_once(tmp_path):
 
 def test_what_is_there_is_not_computed_again(tmp_path):
     steps, said = squares(2, 3, 4), []
-    run_steps(steps[:2], tmp_path, jobs=1)
-    outcomes = run_steps(steps, tmp_path, jobs=1, say=said.append)
+    run_steps(steps[:2], tmp_path)
+    outcomes = run_steps(steps, tmp_path, say=said.append)
     assert [outcomes[step.key]["square"] for step in steps] == [4, 9, 16]
     assert calls(tmp_path) == 3
     assert said[0] == "2 of 3 steps are there"
     assert said[1].startswith("square of 4: done, 0 left")
-    run_steps(steps, tmp_path, jobs=1)
+    run_steps(steps, tmp_path)
     assert calls(tmp_path) == 3
 
 
 def test_a_failure_is_raised_and_what_was_done_is_kept(tmp_path):
     good, bad = squares(5)[0], Step("bad", fail, {"number": 1})
     with pytest.raises(RuntimeError, match=r"fail-.* 1"):
-        run_steps([good, bad], tmp_path, jobs=1)
+        run_steps([good, bad], tmp_path)
     assert json.loads((tmp_path / f"{good.key}.json").read_text()) == {"square": 25}
     assert not (tmp_path / f"{bad.key}.json").exists()
 
@@ -75,7 +76,8 @@ def test_a_key_is_what_is_computed_not_what_it_is_called():
 
 def test_what_is_timed_is_alone(tmp_path):
     alone, other = replace(squares(2)[0], alone=True), squares(3)[0]
-    run_steps([alone, other], tmp_path, jobs=2)
+    with workers(2) as pool:
+        run_steps([alone, other], tmp_path, pool)
     here, there = (int((tmp_path / f"{step.key}.calls").read_text()) for step in (alone, other))
     assert here == os.getpid() != there
 
@@ -95,7 +97,8 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         "spec.loader.exec_module(module)\n"
         "if __name__ == '__main__':\n"
         f"    steps = [module.Step(str(n), module.sleep, {{'number': n}}) for n in (600, 601)]\n"
-        f"    module.run_steps(steps, pathlib.Path({str(tmp_path)!r}), jobs=2)\n"
+        "    with module.workers(2) as pool:\n"
+        f"        module.run_steps(steps, pathlib.Path({str(tmp_path)!r}), pool)\n"
     )
     started = subprocess.Popen([sys.executable, str(script)])
     while len(pids := list(tmp_path.glob("*.pid"))) < 2 or not all(path.read_text() for path in pids):
@@ -108,7 +111,27 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         time.sleep(0.1)
 
 
+def test_workers_go_on_to_other_steps(tmp_path):
+    with workers(2) as pool:
+        for numbers in ((2, 3, 4), (5, 6)):
+            run_steps(squares(*numbers), tmp_path, pool)
+    pids = {path.read_text() for path in tmp_path.glob("*.calls")}
+    assert calls(tmp_path) == 5
+    assert len(pids) <= 2
+
+
+def test_a_failure_of_a_worker_is_raised(tmp_path):
+    with pytest.raises(RuntimeError, match=r"fail-.* 1"), workers(2) as pool:
+        run_steps([Step("bad", fail, {"number": 1})], tmp_path, pool)
+
+
+def test_one_at_a_time_is_computed_here(tmp_path):
+    with workers(1) as pool:
+        run_steps(squares(2), tmp_path, pool)
+    assert [int(path.read_text()) for path in tmp_path.glob("*.calls")] == [os.getpid()]
+
+
 @pytest.mark.usefixtures("as_user")
-def test_no_jobs(tmp_path):
-    with pytest.raises(ValueError, match="jobs=0: at least one step"):
-        run_steps(squares(1), tmp_path, jobs=0)
+def test_no_jobs():
+    with pytest.raises(ValueError, match="jobs=0: at least one step"), workers(0):
+        raise AssertionError
