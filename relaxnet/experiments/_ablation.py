@@ -14,43 +14,55 @@ from relaxnet.experiments._setting import Setting
 from relaxnet.experiments._steps import Step
 
 _OURS = ROWS["unseen-orthogonal"].recipes[0]
+_FOLD = 0
 
 
 def _with(**training: Any) -> Recipe:
     return replace(_OURS, training=training)
 
 
-_ROWS: dict[str, tuple[str, Recipe]] = {
-    "ours": ("The default", _OURS),
-    "no-rate-shift": ("without other relaxation rates", _with(rate_shift=0.0)),
-    "no-hints": ("without hints", _with(hints=())),
-    "one-hint": ("hints of single voxels alone", _with(hints=(0.0,))),
-    "no-flips": ("without flips", _with(flips=False)),
-    "no-motion": ("without rotation and translation", _with(max_degrees=0.0, max_shift=0.0)),
-    "no-averaging": ("without averaged weights", _with(averaging=0.0)),
-    "slow": ("at a learning rate of 5e-4", _with(learning_rate=5e-4)),
-    "constant": ("at a constant learning rate", _with(schedule="constant")),
-    "short": ("half as many epochs", _with(epochs=20)),
-    "long": ("twice as many epochs", _with(epochs=80)),
-    "narrow": ("with 8 channels", _with(base=8)),
-    "wide": ("with 32 channels", _with(base=32)),
-    "shallow": ("with 2 levels below the first", _with(depth=2)),
-    "fresh": ("with fresh noise in each step", replace(_OURS, fresh_noise=True)),
-    "all-images": ("orthogonal pairs of all images", Recipe.of("orthogonal", "homoscedastic")),
-    "paper-loss": ("the paper's loss", Recipe.of("paper", "homoscedastic")),
-    "paper-training": ("the paper's inputs and augmentation", _with(**AS_PAPER)),
-    "paper": ("both of the paper", Recipe.of("paper", "homoscedastic", training=AS_PAPER)),
-}
-_FOLD = 0
+def _recipes(setting: Setting) -> dict[str, tuple[str, Recipe]]:
+    """By name: what is changed, and how the network is then taught."""
+    usual = setting.preset
+    many = {"n_subjects": 3 * setting.n_subjects}  # those of the fold that are tested are not among them
+    fresh_and_long = replace(_OURS, fresh_noise=True, training={"epochs": 3 * usual.epochs})
+    return {
+        "ours": ("The default", _OURS),
+        "no-rate-shift": ("without other relaxation rates", _with(rate_shift=0.0)),
+        "no-hints": ("without hints", _with(hints=())),
+        "one-hint": ("hints of single voxels alone", _with(hints=(0.0,))),
+        "no-flips": ("without flips", _with(flips=False)),
+        "no-motion": ("without rotation and translation", _with(max_degrees=0.0, max_shift=0.0)),
+        "no-averaging": ("without averaged weights", _with(averaging=0.0)),
+        "slow": ("an eighth of the learning rate", _with(learning_rate=usual.learning_rate / 8)),
+        "constant": ("at a constant learning rate", _with(schedule="constant")),
+        "short": ("half as many epochs", _with(epochs=usual.epochs // 2)),
+        "long": ("twice as many epochs", _with(epochs=2 * usual.epochs)),
+        "narrow": ("half as many channels", _with(base=usual.base // 2)),
+        "wide": ("twice as many channels", _with(base=2 * usual.base)),
+        "shallow": ("half as many levels", _with(depth=usual.depth // 2)),
+        "fresh": ("fresh noise in each step", replace(_OURS, fresh_noise=True)),
+        "fresh-long": ("fresh noise, and three times as many epochs", fresh_and_long),
+        "many": ("three times as many patients", replace(_OURS, subjects=many)),
+        "many-fresh": (
+            "fresh noise, and three times as many patients",
+            replace(_OURS, subjects=many, fresh_noise=True),
+        ),
+        "all-images": ("orthogonal pairs of all images", Recipe.of("orthogonal", "homoscedastic")),
+        "paper-loss": ("the paper's loss", Recipe.of("paper", "homoscedastic")),
+        "paper-training": ("the paper's inputs and augmentation", _with(**AS_PAPER)),
+        "paper": ("both of the paper", Recipe.of("paper", "homoscedastic", training=AS_PAPER)),
+    }
 
 
-def _plan(setting: Setting, name: str) -> Plan:
-    return [[[learning(setting, name, _ROWS[name][1], fold=_FOLD)]]]
+def _plan(setting: Setting, name: str, recipe: Recipe) -> Plan:
+    return [[[learning(setting, name, recipe, fold=_FOLD)]]]
 
 
 def _steps(setting: Setting, seeds: int) -> list[Step]:
     del seeds
-    return [fitting(setting, "nlls-4", fold=_FOLD), *(_plan(setting, name)[0][0][0] for name in _ROWS)]
+    learnt = (_plan(setting, name, recipe)[0][0][0] for name, (_, recipe) in _recipes(setting).items())
+    return [fitting(setting, "nlls-4", fold=_FOLD), *learnt]
 
 
 def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
@@ -61,8 +73,8 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
             "entries": entries(outcomes, [[[fitting(setting, "nlls-4", fold=_FOLD)]]]),
         }
     }
-    for name, (label, _) in _ROWS.items():
-        rows[name] = {"label": label, "entries": entries(outcomes, _plan(setting, name))}
+    for name, (label, recipe) in _recipes(setting).items():
+        rows[name] = {"label": label, "entries": entries(outcomes, _plan(setting, name, recipe))}
     compare(rows, baseline="nlls-4", ratio=True)
     compare(rows, baseline="ours")
     return {"rows": rows}

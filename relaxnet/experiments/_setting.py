@@ -50,12 +50,13 @@ class Setting:
             All of them.
         """
         options: dict[str, Any] = {
+            "n_subjects": self.n_subjects,
             "slices": self.slices,
             "shape": self.shape,
             "snr": self.snr,
             "seed": self.seed,
         } | changes
-        return liver_cohort(self.n_subjects, **options)
+        return liver_cohort(**options)
 
     def test(self, fold: int, **changes: Any) -> Cohort:
         """Take the patients that a fold tests.
