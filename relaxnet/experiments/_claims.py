@@ -18,6 +18,11 @@ _CLAIMS = (
     ("Learnt weights are better than none (HOMOU)", "homou", "baseline"),
     ("Ours: correlated scales are better than independent ones", "correlated", "homou"),
     ("Ours: unseen images and our augmentation are better than the paper's (HOMOU)", "unseen-orthogonal", "homou"),
+    (
+        "Ours: reconstruction of unseen images is better than orthogonal pairs",
+        "unseen-reconstruction",
+        "unseen-orthogonal",
+    ),
     ("Ours: an ensemble is better than its members", "ensemble", "unseen-orthogonal"),
     ("Ours: a network of three images is better than the four-image fit", "unseen-orthogonal", "nlls-4"),
     ("Ours: an ensemble is better than denoising and fitting the same images", "ensemble", "denoise-then-fit-3"),

@@ -9,10 +9,14 @@ from torch.nn import functional
 
 START_MS = 40.0
 MAX_LOG_SCALE = 10.0
+_MARGIN = 0.05
+_FAINTEST = 0.05
 
 
 def bounded_time(
-    z: Float[Tensor, "batch task *space"], bounds_ms: tuple[float, float]
+    z: Float[Tensor, "batch task *space"],
+    start: Float[Tensor, "batch task *space"] | None,
+    bounds_ms: tuple[float, float],
 ) -> Float[Tensor, "batch task *space"]:
     r"""Bound a relaxation time.
 
@@ -22,41 +26,53 @@ def bounded_time(
     ----------
     z
         Any number.
+    start
+        The relaxation time for z = 0, on a logarithmic scale, -1 for a and 1 for b; None for 40 ms.
     bounds_ms
         The bounds a and b.
 
     Returns
     -------
     Tensor
-        Relaxation times in ms; 40 ms for z = 0, or near it where the bounds leave no room.
+        Relaxation times in ms; that of the start for z = 0, or near it where the start is close to a bound.
     """
     low, high = bounds_ms
-    # Where 40 ms lies outside the bounds or close to one, start away from them: the sigmoid is flat there.
-    start = min(max(math.log(START_MS / low) / math.log(high / low), 0.1), 0.9)
-    return low * torch.exp(torch.sigmoid(z + math.log(start / (1 - start))) * math.log(high / low))
+    if start is None:
+        start = z.new_tensor(2 * math.log(START_MS / low) / math.log(high / low) - 1)
+    # At the bounds the sigmoid is flat: start away from them.
+    return low * torch.exp(torch.sigmoid(z + torch.logit((start + 1) / 2, eps=_MARGIN)) * math.log(high / low))
 
 
 def positive_amplitude(
-    z: Float[Tensor, "batch 1 *space"], scale: Float[Tensor, "batch 1 *_"]
+    z: Float[Tensor, "batch 1 *space"],
+    start: Float[Tensor, "batch 1 *space"] | None,
+    scale: Float[Tensor, "batch 1 *_"],
 ) -> Float[Tensor, "batch 1 *space"]:
     r"""Make an amplitude positive, in the units of the images.
 
-    .. math:: M_0 = s \operatorname{softplus}(z + \log(e - 1))
+    .. math:: M_0 = s \operatorname{softplus}(z + \log(e^a - 1))
 
     Parameters
     ----------
     z
         Any number.
+    start
+        The amplitude a for z = 0, in units of s; None for 1.
     scale
         The number s that the images were divided by.
 
     Returns
     -------
     Tensor
-        Amplitudes; s for z = 0.
+        Amplitudes.
     """
+    if start is None:
+        start = z.new_tensor(1.0)
+    # Near zero the softplus is flat: start away from it.
+    start = start.clamp(min=_FAINTEST)
+    inverse = start + torch.log(-torch.expm1(-start))
     # In floating point, the softplus of a very negative number is zero.
-    return scale * (functional.softplus(z + math.log(math.e - 1)) + torch.finfo(z.dtype).eps)
+    return scale * (functional.softplus(z + inverse) + torch.finfo(z.dtype).eps)
 
 
 def laplace_log_scale(

@@ -1,11 +1,11 @@
 """What a network is shown of the images."""
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 from relaxnet.protocol import Protocol
 
@@ -56,8 +56,8 @@ def hint(
     mask: Bool[Tensor, "batch image *ones"],
     bounds_ms: tuple[float, float],
     width: float,
-) -> Float[Tensor, "batch task *space"]:
-    r"""Read relaxation times off the images: noisy ones, from which a network has a shorter way than from images.
+) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch 1 *space"]]:
+    r"""Read relaxation times and amplitude off the images: noisy ones, but nearer to the answer than images are.
 
     It is the log-linear fit, weighted by squared signals, of each voxel of smoothed images.
 
@@ -78,15 +78,15 @@ def hint(
 
     Returns
     -------
-    Tensor
+    tuple
         Logarithms of relaxation times, -1 for the shortest and 1 for the longest; 0 where fewer than two images of a
-        contrast are seen.
+        contrast are seen. And the amplitude at time zero, the mean over the other contrasts; 1 where there is none.
     """
     low, high = bounds_ms
     if width > 0:
         images = _smoothed(images, width)
     ones = (1,) * (images.ndim - 2)
-    found = []
+    logs, amplitudes, knowns = [], [], []
     for contrast in protocol.contrasts:
         times = dict(zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True))
         own = [k for k, channel in enumerate(channels) if channel in times]
@@ -95,22 +95,34 @@ def hint(
         weight = signal.square() * mask[:, own]
         total = weight.sum(1, keepdim=True).clamp(min=_DARKEST**2)
         log = torch.log(signal)
-        t = t - (weight * t).sum(1, keepdim=True) / total
-        square = (weight * t.square()).sum(1)
-        rate = -(weight * t * log).sum(1) / square.clamp(min=_DARKEST**2)
-        log_t = -torch.log(rate.clamp(1 / high, 1 / low))
-        known = mask[:, own].sum(1) > 1
-        found.append(torch.where(known, 2 * (log_t - math.log(low)) / math.log(high / low) - 1, 0))
-    return torch.stack(found, dim=1)
+        mean_t, mean_log = ((weight * x).sum(1, keepdim=True) / total for x in (t, log))
+        t = t - mean_t
+        square = (weight * t.square()).sum(1, keepdim=True)
+        rate = -(weight * t * log).sum(1, keepdim=True) / square.clamp(min=_DARKEST**2)
+        rate = rate.clamp(1 / high, 1 / low)
+        known = mask[:, own].sum(1, keepdim=True) > 1
+        logs.append(torch.where(known, 2 * (-torch.log(rate) - math.log(low)) / math.log(high / low) - 1, 0))
+        amplitudes.append(torch.where(known, torch.exp(mean_log + rate * mean_t), 0))
+        knowns.append(known)
+    n = torch.stack(knowns).sum(0)
+    amplitude = torch.where(n > 0, torch.stack(amplitudes).sum(0) / n.clamp(min=1), 1)
+    return torch.cat(logs, dim=1), amplitude
 
 
 def _smoothed(images: Tensor, width: float) -> Tensor:
     """Smooth along each axis of space, edges repeated."""
-    reach = math.ceil(_WIDEST * width)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=images.device) / width) ** 2)
-    kernel = (kernel / kernel.sum()).to(images.dtype).reshape(1, 1, -1)
     for axis in range(2, images.ndim):
-        lines = images.movedim(axis, -1)
-        padded = functional.pad(lines.reshape(-1, 1, lines.shape[-1]), (reach, reach), mode="replicate")
-        images = functional.conv1d(padded, kernel).reshape(lines.shape).movedim(-1, axis)
+        # A product of matrices: several times faster than a convolution, whose only channel leaves it nothing to do.
+        smoothing = _gaussian(images.shape[axis], width).to(images)
+        images = (images.movedim(axis, -1) @ smoothing.T).movedim(-1, axis)
     return images
+
+
+@lru_cache(maxsize=64)
+def _gaussian(size: int, width: float) -> Tensor:
+    """Make the matrix that smooths a line of so many voxels."""
+    reach = math.ceil(_WIDEST * width)
+    offsets = torch.arange(-reach, reach + 1)
+    kernel = torch.exp(-0.5 * (offsets / width) ** 2)
+    targets = (torch.arange(size)[:, None] + offsets).clamp(0, size - 1)
+    return torch.zeros(size, size).scatter_add_(1, targets, (kernel / kernel.sum()).expand(size, -1))

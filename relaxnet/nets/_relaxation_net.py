@@ -56,8 +56,16 @@ class RelaxationNet(nn.Module):
     of the later ones that it may see, and their mean time. What it may not see has no influence, and may be NaN.
 
     **Hints.** To read a relaxation time off images, a network has to learn to divide and to take logarithms. A hint
-    does it for it: the log-linear fit of the images that it sees, smoothed by a Gaussian, as further channels. Narrow
-    ones tell of the voxel, wide ones, which have less noise, of the organ.
+    does it for it: the log-linear fit of the images that it sees, smoothed by a Gaussian. Narrow ones tell of the
+    voxel, wide ones, which have less noise, of the organ. Hints are further channels, and what the answer starts from:
+    the network weighs them in each voxel, and corrects what they say. With hints :math:`h_k` and further outputs
+    :math:`z_k`, the number :math:`z_0` above becomes
+
+    .. math:: z_0 = \operatorname{logit} \sum_k w_k \frac{\log h_k - \log a}{\log b - \log a}, \qquad
+        w = \operatorname{softmax}(z_1, z_2, \dots),
+
+    and likewise that of the amplitude, from the amplitudes of the same fits. Before it has learnt anything, a network
+    with hints answers with their mean.
 
     Parameters
     ----------
@@ -143,13 +151,17 @@ class RelaxationNet(nn.Module):
         n_firsts = len({protocol.images_of(name)[0] for name in protocol.names})
         n_inputs = n_firsts + 2 * n_tasks if self.any_subset else len(self.input_channels)
         n_inputs += n_tasks * len(self.hints)
-        self._answers = (n_tasks, int(amplitude), n_tasks if uncertainty else 0)
+        each = 1 + len(self.hints)  # a number, and the weights of what it corrects
+        self._answers = (n_tasks * each, each * amplitude, n_tasks if uncertainty else 0)
         if backbone is None:
-            decoders = (n_tasks + amplitude, n_tasks) if uncertainty else n_tasks + amplitude
+            means = self._answers[0] + self._answers[1]
+            decoders = (means, n_tasks) if uncertainty else means
             detached = (1,) if uncertainty == "faithful" else ()
             self.backbone: nn.Module = UNet(
                 n_inputs, decoders, base=base, depth=depth, dims=dims, norm=norm, up=up, detached=detached
             )
+            if self.hints:  # which are a better start than chance
+                self.backbone.zero_head(0)
         else:
             self.backbone = _checked(backbone, n_inputs, self._answers)
 
@@ -195,23 +207,25 @@ class RelaxationNet(nn.Module):
         mask = self._mask(images, seen)
         shown, counted = _look(images, mask)
         scale = subject_scale(shown, counted)
-        answers = self.backbone(self._features(shown / scale, mask))
+        complete = (counted | ~mask).all(dim=1)
+        # A voxel of which an image is lost gives no hint, nor does it pull at the times of its neighbours.
+        times, amplitudes = self._hints(torch.where(complete.unsqueeze(1), shown / scale, 0), mask)
+        own = slots(self.protocol, shown / scale, mask) if self.any_subset else shown / scale
+        answers = self.backbone(torch.cat([own, *times], dim=1))
         if not isinstance(answers, Tensor):
             answers = torch.cat(answers, dim=1)
         # Back from the lower precision that autocast may have used.
         z_times, z_amplitude, z_scale = torch.split(answers.to(scale.dtype), list(self._answers), dim=1)
         return RelaxationOutput(
-            maps_ms=bounded_time(z_times, self.bounds_ms),
-            valid=(counted | ~mask).all(dim=1) & (shown != 0).any(dim=1),
+            maps_ms=bounded_time(*_weighed(z_times, times), self.bounds_ms),
+            valid=complete & (shown != 0).any(dim=1),
             log_scale=laplace_log_scale(z_scale, scale) if self.uncertainty else None,
-            m0=positive_amplitude(z_amplitude, scale) if self.amplitude else None,
+            m0=positive_amplitude(*_weighed(z_amplitude, amplitudes), scale) if self.amplitude else None,
         )
 
-    def _features(self, images: Tensor, mask: Tensor) -> Tensor:
-        """Lay out what the backbone sees."""
-        own = slots(self.protocol, images, mask) if self.any_subset else images
-        hints = [hint(self.protocol, self.input_channels, images, mask, self.bounds_ms, width) for width in self.hints]
-        return torch.cat([own, *hints], dim=1)
+    def _hints(self, images: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        found = [hint(self.protocol, self.input_channels, images, mask, self.bounds_ms, width) for width in self.hints]
+        return [times for times, _ in found], [amplitude for _, amplitude in found]
 
     def predict(
         self,
@@ -359,6 +373,14 @@ def _look(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(counted, images, 0), counted
 
 
+def _weighed(z: Tensor, hints: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Part corrections from the weights of hints; and tell the mean of the hints, which is what is corrected."""
+    if not hints:
+        return z, None
+    z, *weights = torch.split(z, hints[0].shape[1], dim=1)
+    return z, (torch.softmax(torch.stack(weights), dim=0) * torch.stack(hints)).sum(0)
+
+
 @contextmanager
 def _evaluating(net: nn.Module) -> Iterator[None]:
     """Let a network map rather than learn for a while; then each part of it goes back to what it did."""
@@ -377,8 +399,8 @@ def _checked(backbone: nn.Module, n_inputs: int, answers: tuple[int, int, int]) 
     if (backbone.in_channels, backbone.out_channels) != (n_inputs, sum(answers)):
         raise ValueError(
             f"backbone {backbone.name} takes {backbone.in_channels} channels and returns {backbone.out_channels}: "
-            f"{n_inputs} and {sum(answers)} are needed ({answers[0]} relaxation times, {answers[1]} amplitudes, "
-            f"{answers[2]} scales)."
+            f"{n_inputs} and {sum(answers)} are needed ({answers[0]} for relaxation times and the weights of hints, "
+            f"{answers[1]} for amplitudes, {answers[2]} for scales)."
         )
     return backbone
 

@@ -124,6 +124,17 @@ class UNet(nn.Module):
         )
         return outputs[0] if isinstance(self.out_channels, int) else outputs
 
+    def zero_head(self, decoder: int) -> None:
+        """Let a decoder answer with zero until it has learnt something.
+
+        Parameters
+        ----------
+        decoder
+            Its number.
+        """
+        for parameter in self.get_submodule(f"decoders.{decoder}.head").parameters():
+            nn.init.zeros_(parameter)
+
 
 class _Decoder(nn.Module):
     """The way up, from the features of all levels."""

@@ -101,7 +101,7 @@ PRESETS: dict[str, Preset] = {
         max_shift=0.05,
         flips=True,
         rate_shift=6.0,
-        hints=(0.0, 1.5, 4.0),
+        hints=(0.0, 1.5, 3.0, 6.0),
         averaging=0.99,
     ),
     "paper": Preset(

@@ -82,7 +82,7 @@ def test_a_network_of_monai(make_net, dims):
         (lambda make: make(backbone=UNet(3, 2)), "backbone is a UNet: wrap it by relaxnet.nets.as_backbone"),
         (
             lambda make: make("any", amplitude=True, backbone=as_backbone(nn.Identity(), 7, 2)),
-            r"Identity takes 7 channels and returns 2: 5 and 3 are needed \(2 relaxation times, 1 amplitudes",
+            r"Identity takes 7 channels and returns 2: 5 and 3 are needed \(2 for relaxation times and",
         ),
     ],
 )

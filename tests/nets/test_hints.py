@@ -33,14 +33,15 @@ def test_without_noise_a_hint_is_the_truth(t, width, name):
     channels = PROTOCOL.input_sets[name]
     images = decays(*t)[:, list(channels)]
     mask = torch.ones(1, 3, 1, 1, dtype=torch.bool)
-    found = times_of(hint(PROTOCOL, channels, images, mask, BOUNDS, width))[0, :, 3, 3]
-    torch.testing.assert_close(found, torch.tensor(t), rtol=1e-3, atol=0)
+    times, amplitude = hint(PROTOCOL, channels, 3 * images, mask, BOUNDS, width)
+    torch.testing.assert_close(times_of(times)[0, :, 3, 3], torch.tensor(t), rtol=1e-3, atol=0)
+    torch.testing.assert_close(amplitude, torch.full((1, 1, 6, 7), 3.0), rtol=1e-3, atol=0)
 
 
 def test_a_hint_is_a_weighted_line_through_logarithms():
     images = decays(45, 34) * (1 + 0.1 * torch.randn(1, 7, 6, 7, generator=torch.Generator().manual_seed(0)))
     mask = torch.ones(1, 7, 1, 1, dtype=torch.bool)
-    found = times_of(hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, 0.0))
+    found = times_of(hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, 0.0)[0])
     for k, contrast in enumerate(PROTOCOL.contrasts):
         signal = images[0, list(PROTOCOL.images_of(contrast.name)), 2, 3].numpy()
         slope, _ = np.polyfit(contrast.times_ms, np.log(signal), deg=1, w=signal)  # it squares the weights
@@ -51,15 +52,18 @@ def test_a_wide_hint_has_less_noise():
     noise = 0.05 * torch.randn(1, 7, 40, 40, generator=torch.Generator().manual_seed(0))
     images = decays(45, 34)[..., :1, :1] + noise
     mask = torch.ones(1, 7, 1, 1, dtype=torch.bool)
-    narrow, wide = (hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, width)[0] for width in (0.0, 2.0))
+    narrow, wide = (hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, width)[0][0] for width in (0.0, 2.0))
     assert (wide.std((-1, -2)) < 0.3 * narrow.std((-1, -2))).all()
 
 
 def test_what_is_not_seen_gives_no_hint():
     mask = torch.tensor([1, 0, 0, 1, 0, 0, 0], dtype=torch.bool).reshape(1, 7, 1, 1)
     images = torch.where(mask, decays(45, 34), 0)
-    t1rho, t2 = hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, 1.0)[0]
+    (t1rho, t2), amplitude = (of[0] for of in hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, 1.0))
     assert (t2 == 0).all()
+    np.testing.assert_allclose(amplitude, 1, rtol=1e-3)
+    nothing = torch.zeros_like(mask)
+    assert (hint(PROTOCOL, tuple(range(7)), 0 * images, nothing, BOUNDS, 1.0)[1] == 1).all()
     np.testing.assert_allclose(times_of(t1rho), 45, rtol=1e-3)
 
 
@@ -74,6 +78,48 @@ def test_networks_with_hints(dims, inputs):
     again.load_state_dict(net.state_dict())
     assert torch.equal(again(images).maps_ms, maps)
     assert again.hints == (0.0, 1.5)
+
+
+@given(t=st.tuples(st.floats(7, 300), st.floats(7, 300)), name=st.sampled_from(["short", "middle", "long"]))
+def test_who_has_not_learnt_answers_with_the_hints(t, name):
+    net = rx.nets.RelaxationNet(PROTOCOL, name, base=4, depth=1, amplitude=True, hints=(0, 1.5)).eval()
+    output = net(300 * decays(*t)[:, net.input_channels])
+    torch.testing.assert_close(output.maps_ms[0, :, 3, 3], torch.tensor(t), rtol=1e-3, atol=0)
+    torch.testing.assert_close(output.m0, torch.full((1, 1, 6, 7), 300.0), rtol=1e-3, atol=0)
+
+
+def test_a_lost_voxel_does_not_pull_at_the_hints_of_its_neighbours():
+    net = rx.nets.RelaxationNet(PROTOCOL, "any", base=4, depth=1, hints=(0, 1.5)).eval()
+    images = decays(45, 34).clone()
+    images[0, 3, 2, 2] = torch.nan
+    t1rho, t2 = net(images).maps_ms[0]
+    others = torch.ones(6, 7, dtype=torch.bool)
+    others[2, 2] = False
+    np.testing.assert_allclose(t1rho[others].detach(), 45, rtol=1e-3)
+    np.testing.assert_allclose(t2[others].detach(), 34, rtol=1e-3)
+
+
+def test_weights_choose_between_hints_and_corrections_correct_them():
+    answers = torch.zeros(1, 6, 8, 8)  # corrections of both contrasts, then weights of the narrow and the wide hint
+
+    class Fixed(torch.nn.Module):
+        def forward(self, features):
+            return answers.expand(len(features), -1, -1, -1)
+
+    backbone = rx.nets.as_backbone(Fixed(), in_channels=11, out_channels=6)
+    net = rx.nets.RelaxationNet(PROTOCOL, range(7), hints=(0, 2), bounds_ms=BOUNDS, backbone=backbone)
+    images = decays(45, 34)[..., :1, :1] * (
+        1 + 0.1 * torch.randn(1, 7, 8, 8, generator=torch.Generator().manual_seed(0))
+    )
+    mask = torch.ones(1, 7, 1, 1, dtype=torch.bool)
+    narrow, wide = (times_of(hint(PROTOCOL, tuple(range(7)), images, mask, BOUNDS, width)[0]) for width in (0.0, 2.0))
+    torch.testing.assert_close(net(images).maps_ms, (narrow * wide).sqrt(), rtol=1e-4, atol=0)
+    answers[:, 2:4] = 50.0
+    torch.testing.assert_close(net(images).maps_ms, narrow, rtol=1e-4, atol=0)
+    answers[:, 4:6] = 100.0
+    torch.testing.assert_close(net(images).maps_ms, wide, rtol=1e-4, atol=0)
+    answers[:, :2] = 0.1
+    assert (net(images).maps_ms > wide).all()
 
 
 def test_dark_images_give_finite_hints():
