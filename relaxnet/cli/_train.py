@@ -34,6 +34,7 @@ class Weighting(StrEnum):
 
     FIXED = "fixed"
     HOMOSCEDASTIC = "homoscedastic"
+    HOMOSCEDASTIC_FROM_ONE = "homoscedastic-from-one"
     HETEROSCEDASTIC = "heteroscedastic"
     FAITHFUL = "faithful"
     PROFILED = "profiled"

@@ -73,6 +73,7 @@ def _figures(result: Result, cache: Path) -> dict[str, Figure]:
             ax.fill_between(weights, *ends, color=colour, alpha=0.15, linewidth=0)
             learnt = find(result["rows"]["homou"], contrast=contrast, against=against) or {}
             ax.axhline(learnt["mean"], color=colour, linestyle="--", label=f"learnt, against {against}")
+            ax.axhspan(*learnt["ci95"], color=colour, alpha=0.07, linewidth=0)
         ax.set(title=NAMES[contrast], xlabel="weight of T1rho; T2 has the rest of 1", ylabel="mean absolute error (ms)")
     axes[0].legend(fontsize="small")
     return {"fig3": figure}

@@ -18,7 +18,7 @@ import torch
 
 from relaxnet._files import write_text
 
-_FORMAT = 1  # of what steps compute; a new one computes all of them again
+_FORMAT = 2  # of what steps compute; a new one computes all of them again
 
 
 @dataclass(frozen=True)

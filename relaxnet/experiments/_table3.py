@@ -18,6 +18,10 @@ _ROWS = {
     "by-hand": ("Fixed weights chosen by hand", Recipe.of("paper", _BY_HAND, training=AS_PAPER)),
     "heteu": ("Baseline + HETEU", Recipe.of("paper", "heteroscedastic", training=AS_PAPER)),
     "homou": ("Baseline + HOMOU", Recipe.of("paper", "homoscedastic", training=AS_PAPER)),
+    "homou-from-one": (
+        "Baseline + HOMOU, scales from 1",
+        Recipe.of("paper", "homoscedastic-from-one", training=AS_PAPER),
+    ),
     "profiled": ("Baseline, profiled", Recipe.of("paper", "profiled", training=AS_PAPER)),
     "correlated": ("Baseline, correlated", Recipe.of("paper", "correlated", training=AS_PAPER)),
 }

@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from relaxnet.losses._weighting import Weighting, softly_bounded
+from relaxnet.losses._learnt_scales import LearntScales, Start
+from relaxnet.losses._weighting import softly_bounded
 
 Distribution = Literal["laplace", "gaussian"]
 
 
-class CorrelatedLaplace(Weighting):
+class CorrelatedLaplace(LearntScales):
     r"""Weigh tasks by a full scale matrix, which also learns how their residuals go together.
 
     With the signed residuals x of all K tasks in a voxel, and the scale matrix :math:`\Sigma = L L^T`,
@@ -29,11 +30,13 @@ class CorrelatedLaplace(Weighting):
     distribution
         ``"laplace"``, or ``"gaussian"``:
         :math:`\frac12 \lVert L^{-1} x \rVert^2 + \log \det L + \frac{K}{2} \log 2\pi`.
+    init
+        Scale of each task at the beginning, as for :class:`HomoscedasticLaplace`.
 
     Raises
     ------
     ValueError
-        If the distribution is unknown.
+        If the distribution is unknown, or ``init`` is not positive, or not one scale a task.
 
     Notes
     -----
@@ -56,12 +59,11 @@ class CorrelatedLaplace(Weighting):
             [0., 1.]])
     """
 
-    def __init__(self, n_tasks: int, *, distribution: Distribution = "laplace") -> None:
-        super().__init__(n_tasks)
+    def __init__(self, n_tasks: int, *, distribution: Distribution = "laplace", init: Start = 1.0) -> None:
+        super().__init__(n_tasks, init)
         if distribution not in get_args(Distribution):
             raise ValueError(f"distribution={distribution!r} is unknown: use one of {get_args(Distribution)}.")
         self.distribution = distribution
-        self.log_scale = nn.Parameter(torch.zeros(n_tasks))
         self.coupling = nn.Parameter(torch.zeros(n_tasks * (n_tasks - 1) // 2))
 
     @property
@@ -88,8 +90,8 @@ class CorrelatedLaplace(Weighting):
         return 1 / self.scales
 
     def reset(self) -> None:
-        """Go back to scales of 1 without correlation."""
-        nn.init.zeros_(self.log_scale)
+        """Go back to the scales of the beginning, without correlation."""
+        super().reset()
         nn.init.zeros_(self.coupling)
 
     def forward(
@@ -131,6 +133,8 @@ class CorrelatedLaplace(Weighting):
         used = self._used(signed, mask)
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
+        if log_scale is None and self._waits_for_data:
+            self._begin(self._mean(signed.detach().abs(), mask)[0])
         ones = (1,) * (signed.ndim - 2)
         scale = softly_bounded(self.log_scale.reshape(1, -1, *ones) if log_scale is None else log_scale)
         couple = self.coupling.reshape(1, -1, *ones) if coupling is None else coupling

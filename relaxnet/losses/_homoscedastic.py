@@ -1,17 +1,16 @@
 """One learnt Laplace scale for each task."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from relaxnet.losses._learnt_scales import LearntScales, Start
 from relaxnet.losses._weighting import TaskWeighting, softly_bounded
 
 
-class HomoscedasticLaplace(TaskWeighting):
+class HomoscedasticLaplace(LearntScales, TaskWeighting):
     r"""Weigh tasks by one learnt Laplace scale each, :math:`\sum_k r_k/\sigma_k + \log 2\sigma_k`.
 
     A task with large residuals learns a large scale and weighs less. What is learnt is :math:`s_k = \log \sigma_k`, so
@@ -24,7 +23,7 @@ class HomoscedasticLaplace(TaskWeighting):
         Number of tasks.
     init
         Scale of each task at the beginning: a number for all, one for each, or ``"data"`` for the mean residuals of the
-        first batch, which spares a slow optimiser the way there.
+        first batch, which spares a slow optimiser the way there, however large or small the residuals are.
 
     Raises
     ------
@@ -51,30 +50,13 @@ class HomoscedasticLaplace(TaskWeighting):
     >>> optimizer.add_param_group(*weighting.parameter_groups(lr=5e-2))
     """
 
-    def __init__(self, n_tasks: int, *, init: float | Sequence[float] | Literal["data"] = 1.0) -> None:
-        super().__init__(n_tasks)
-        if isinstance(init, str) and str(init) != "data":
-            raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
-        start = torch.tensor(1.0 if isinstance(init, str) else init).expand(n_tasks).float()
-        if not (torch.isfinite(start) & (start > 0)).all():
-            raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
-        self.log_scale = nn.Parameter(torch.log(start))
-        self.register_buffer("_start", torch.log(start))
-        self.register_buffer("_waits_for_data", torch.tensor(init == "data"))
-        self._start: Tensor
-        self._waits_for_data: Tensor
-        self._init = init
+    def __init__(self, n_tasks: int, *, init: Start = 1.0) -> None:
+        super().__init__(n_tasks, init)
 
     @property
     def weights(self) -> Float[Tensor, " task"]:
         """Inverse of the scale of each task at present, without gradient."""
         return torch.exp(-softly_bounded(self.log_scale.detach()))
-
-    def reset(self) -> None:
-        """Set all scales back to where they began."""
-        with torch.no_grad():
-            self.log_scale.copy_(self._start)
-            self._waits_for_data.fill_(self._init == "data")
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
         """Take the Laplace negative log-likelihood.
@@ -89,9 +71,6 @@ class HomoscedasticLaplace(TaskWeighting):
         Tensor
             Negative log-likelihood of each task.
         """
-        if self._waits_for_data and (means > 0).all():
-            with torch.no_grad():
-                self.log_scale.copy_(torch.log(means))
-                self._waits_for_data.fill_(False)
+        self._begin(means)
         log_scale = softly_bounded(self.log_scale)
         return means * torch.exp(-log_scale) + log_scale + math.log(2)

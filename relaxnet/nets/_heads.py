@@ -76,11 +76,11 @@ def positive_amplitude(
 
 
 def laplace_log_scale(
-    z: Float[Tensor, "batch task *space"], scale: Float[Tensor, "batch 1 *_"]
+    z: Float[Tensor, "batch task *space"], scale: Float[Tensor, "batch 1 *_"], first: Float[Tensor, " task"]
 ) -> Float[Tensor, "batch task *space"]:
     r"""Bound the logarithm of a Laplace scale, in the units of the images.
 
-    .. math:: \log \sigma = 10 \tanh(z / 10) + \log s
+    .. math:: \log \sigma = 10 \tanh(z / 10) + \log s + c
 
     The bounds are soft, because a head that a hard clamp has caught gets no gradient and never comes back.
 
@@ -90,10 +90,13 @@ def laplace_log_scale(
         Any number.
     scale
         The number s that the images were divided by.
+    first
+        The constant c of each contrast.
 
     Returns
     -------
     Tensor
-        Natural logarithm of the scales; that of s for z = 0.
+        Natural logarithm of the scales.
     """
-    return MAX_LOG_SCALE * torch.tanh(z / MAX_LOG_SCALE) + scale.log()
+    bounded = MAX_LOG_SCALE * torch.tanh(z / MAX_LOG_SCALE)
+    return bounded + scale.log() + first.reshape(-1, *(1,) * (z.ndim - 2))

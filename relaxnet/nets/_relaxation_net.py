@@ -46,10 +46,11 @@ class RelaxationNet(nn.Module):
     .. math::
         \log T &= \log a + \operatorname{sigmoid}(z_T + z_0) \log(b / a), \\
         M_0 &= s \operatorname{softplus}(z_M + \log(e - 1)), \\
-        \log \sigma &= 10 \tanh(z_\sigma / 10) + \log s,
+        \log \sigma &= 10 \tanh(z_\sigma / 10) + \log s + c,
 
     where :math:`z_0` makes z = 0 a T of 40 ms, a plausible value to start from. Every T lies within the
-    bounds, whatever the weights. The other two start near s, and carry the units of the images.
+    bounds, whatever the weights. The other two start near s, and carry the units of the images; a training lets the
+    scales of each contrast start at what its residuals are at first, by the constant c.
 
     **Any subset.** With ``inputs="any"``, one network serves every input set. It takes all images of the protocol, and
     is told with each call which of them it may see. Its channels are the first images, and for each contrast the mean
@@ -153,6 +154,9 @@ class RelaxationNet(nn.Module):
         n_inputs += n_tasks * len(self.hints)
         each = 1 + len(self.hints)  # a number, and the weights of what it corrects
         self._answers = (n_tasks * each, each * amplitude, n_tasks if uncertainty else 0)
+        if uncertainty:
+            self.register_buffer("first_log_scale", torch.zeros(n_tasks))
+            self.first_log_scale: Tensor
         if backbone is None:
             means = self._answers[0] + self._answers[1]
             decoders = (means, n_tasks) if uncertainty else means
@@ -219,7 +223,7 @@ class RelaxationNet(nn.Module):
         return RelaxationOutput(
             maps_ms=bounded_time(*_weighed(z_times, times), self.bounds_ms),
             valid=complete & (shown != 0).any(dim=1),
-            log_scale=laplace_log_scale(z_scale, scale) if self.uncertainty else None,
+            log_scale=laplace_log_scale(z_scale, scale, self.first_log_scale) if self.uncertainty else None,
             m0=positive_amplitude(*_weighed(z_amplitude, amplitudes), scale) if self.amplitude else None,
         )
 

@@ -130,7 +130,8 @@ class RelaxationModule(lightning.LightningModule):
         finite = bool(torch.isfinite(residual).all())
         if finite:
             if isinstance(self.weighting, HeteroscedasticLaplace):
-                loss: Tensor = self.weighting(residual, output.log_scale - torch.log(scale), mask=mask)
+                log_scale = output.log_scale - torch.log(scale) + self._begin_scales(residual.detach(), mask)
+                loss: Tensor = self.weighting(residual, log_scale, mask=mask)
             else:
                 loss = self.weighting(residual, mask=mask)
             finite = bool(torch.isfinite(loss))
@@ -141,6 +142,17 @@ class RelaxationModule(lightning.LightningModule):
             )
         self.log("residual", residual.detach().abs().mean(), on_step=False, on_epoch=True, batch_size=len(images))
         return loss
+
+    def _begin_scales(self, residual: Tensor, mask: Tensor) -> Tensor:
+        """Let the scales that a new network predicts begin at the mean residuals of the first batch that has any.
+
+        However strong the receiver of a contrast, the network then has the same way to go.
+        """
+        means = residual.transpose(0, 1)[:, mask].mean(1)
+        if self.net.first_log_scale.any() or not (means > 0).all():
+            return torch.zeros(())
+        self.net.first_log_scale.copy_(torch.log(means))
+        return self.net.first_log_scale.reshape(-1, *(1,) * (residual.ndim - 2))
 
     def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Rotate, shift and flip the slices, all that belongs to one alike; add noise last, which must stay white."""

@@ -35,15 +35,24 @@ from relaxnet.training._trained import Trained
 from relaxnet.training._uncertainty import calibrate
 
 WeightingName = Literal[
-    "fixed", "homoscedastic", "heteroscedastic", "faithful", "profiled", "correlated", "random", "dynamic"
+    "fixed",
+    "homoscedastic",
+    "homoscedastic-from-one",
+    "heteroscedastic",
+    "faithful",
+    "profiled",
+    "correlated",
+    "random",
+    "dynamic",
 ]
 WEIGHTINGS: dict[WeightingName, Callable[[int], Weighting]] = {
     "fixed": lambda n: FixedWeights((1.0,) * n),
-    "homoscedastic": HomoscedasticLaplace,
+    "homoscedastic": lambda n: HomoscedasticLaplace(n, init="data"),
+    "homoscedastic-from-one": HomoscedasticLaplace,
     "heteroscedastic": lambda n: HeteroscedasticLaplace(n_tasks=n),
     "faithful": lambda n: HeteroscedasticLaplace(n_tasks=n, faithful=True),
     "profiled": lambda n: ProfiledLaplace(n_tasks=n),
-    "correlated": CorrelatedLaplace,
+    "correlated": lambda n: CorrelatedLaplace(n, init="data"),
     "random": RandomWeighting,
     "dynamic": DynamicWeightAverage,
 }
@@ -94,7 +103,8 @@ def train(
     weighting
         How the contrasts are balanced: ``"fixed"`` (weights of 1), ``"homoscedastic"`` (learnt scales),
         ``"heteroscedastic"`` or ``"faithful"`` (a scale for each voxel), ``"profiled"``, ``"correlated"``,
-        ``"random"``, ``"dynamic"``, or a weighting of :mod:`relaxnet.losses`.
+        ``"random"``, ``"dynamic"``, or a weighting of :mod:`relaxnet.losses`. Scales begin at the mean residuals of
+        the first batch; at 1, as in Huang et al., with ``"homoscedastic-from-one"``.
     preset
         Size of the network and length of the training: ``"smoke"``, ``"laptop"``, ``"paper"`` or a :class:`Preset`.
     inputs

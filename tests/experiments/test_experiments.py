@@ -25,7 +25,7 @@ PROMISED = {
         "unseen-reconstruction", "unseen-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3", "denoise-then-fit-7",
         "zero-shot", "sl-truth", "ensemble", "floor",
     },
-    "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand"},
+    "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
     "fig2": {"truth", "nlls-4", "two-point", "sl", "homou"},
     "fig3": {"fixed-0.25", "fixed-0.75", "homou"},

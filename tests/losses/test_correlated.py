@@ -21,6 +21,25 @@ def test_one_task_is_the_homoscedastic_laplace_loss():
     torch.testing.assert_close(correlated.scales, homoscedastic.scales)
 
 
+def test_started_from_the_data_it_does_not_depend_on_units():
+    x, units = signed(2, 2, 3, 5).float(), torch.tensor([1e-3, 1e4])
+    mask = torch.rand(2, 5, generator=torch.Generator().manual_seed(2)) < 0.7
+    found = []
+    for factors in (torch.ones(2), units):
+        weighting = rx.losses.CorrelatedLaplace(n_tasks=2, init="data")
+        optimizer = torch.optim.Adam(*[weighting.parameter_groups(lr=5e-2)])
+        weighting(torch.zeros(1, 2, 3), mask=torch.zeros(1, 3))  # an empty batch tells nothing
+        assert torch.equal(weighting.scales, torch.ones(2))
+        for _ in range(20):
+            optimizer.zero_grad()
+            weighting(x * factors.reshape(1, 2, 1, 1), mask=mask).backward()
+            optimizer.step()
+        found.append((weighting.scales / factors, weighting.correlation))
+        weighting.reset()
+        assert torch.equal(weighting.covariance, torch.eye(2))
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("distribution", ["laplace", "gaussian"])
 def test_it_is_a_density(distribution):
     """Its exponential has an integral of 1 over both tasks."""

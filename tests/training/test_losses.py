@@ -37,6 +37,19 @@ def test_every_weighting_trains(cohort, weighting):
     assert math.isfinite(trained.history[0]["scale_t2"])
 
 
+@pytest.mark.parametrize("weighting", ["homoscedastic", "heteroscedastic", "profiled", "correlated"])
+@pytest.mark.parametrize("gain", [1e-3, 1e4])
+def test_learnt_weights_take_any_gain_of_a_contrast(cohort, weighting, gain):
+    maps = [
+        train(cohort, weighting=weighting, loss=dataclasses.replace(LOSSES["paper"], gains={"t2": g})).predict(
+            cohort[0].images
+        )
+        for g in (1.0, gain)
+    ]
+    for name in ("t1rho", "t2"):
+        torch.testing.assert_close(maps[0][name], maps[1][name], rtol=1e-2, atol=0)
+
+
 @pytest.mark.parametrize("loss", ["unseen-orthogonal", "paper", "unseen-reconstruction"])
 def test_one_network_for_every_input_set(cohort, loss):
     trained = train(cohort, loss=loss, inputs="any")
