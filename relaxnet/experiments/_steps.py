@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,24 +106,32 @@ def run_steps(
     missing = {key: step for key, step in wanted.items() if key not in outcomes}
     if len(wanted) > len(missing) > 0:
         say(f"{len(wanted) - len(missing)} of {len(wanted)} steps are there")
-    begin, total = time.perf_counter(), len(missing)
+    begin, took = time.perf_counter(), dict[str, list[float]]()
 
-    def note(step: Step, outcome: Any) -> None:
+    def note(step: Step, outcome: Any, seconds: float) -> None:
         outcomes[step.key] = outcome
-        left = total - sum(key in outcomes for key in missing)
-        minutes = (time.perf_counter() - begin) / (total - left) * left / 60
-        say(f"{step.title}: done, {left} left, about {minutes:.0f} min")
+        took.setdefault(step.function.__name__, []).append(seconds)
+        left = [other for key, other in missing.items() if key not in outcomes]
+        say(f"{step.title}: done, {len(left)} left, about {_minutes(left, took, time.perf_counter() - begin):.0f} min")
 
     if pool is not None:
         _compute_together([step for step in missing.values() if not step.alone], cache, outcomes, pool, note)
     for key, step in missing.items():
         if key not in outcomes:
-            note(step, _compute(step, cache))
+            note(step, *_compute(step, cache))
     return outcomes
 
 
+def _minutes(left: Sequence[Step], took: Mapping[str, list[float]], elapsed: float) -> float:
+    """Estimate how long it will be, where a step takes as long as others of its kind did, or as the slowest kind."""
+    means = {kind: sum(seconds) / len(seconds) for kind, seconds in took.items()}
+    work = sum(means.get(step.function.__name__, max(means.values())) for step in left)
+    done = sum(map(sum, took.values()))  # more than has elapsed where several are computed at a time
+    return work * elapsed / max(done, 1e-9) / 60
+
+
 def _compute_together(
-    steps: list[Step], cache: Path, outcomes: dict[str, Any], pool: Executor, note: Callable[[Step, Any], None]
+    steps: list[Step], cache: Path, outcomes: dict[str, Any], pool: Executor, note: Callable[[Step, Any, float], None]
 ) -> None:
     """Compute steps in other processes, each as soon as what it needs is there."""
     waiting = list(steps)
@@ -134,15 +142,17 @@ def _compute_together(
             waiting.remove(step)
             running[pool.submit(_compute, step, cache)] = step
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            note(running.pop(future), future.result())
+            note(running.pop(future), *future.result())
 
 
-def _compute(step: Step, cache: Path) -> Any:
+def _compute(step: Step, cache: Path) -> tuple[Any, float]:
+    """Compute a step and keep its outcome; tell how long it took."""
+    begin = time.perf_counter()
     outcome = step.function(cache / step.key, *(cache / need.key for need in step.needs), **step.arguments)
     # Through JSON, so that it is now what it will be when read again.
     text = json.dumps(outcome)
     write_text(_path(cache, step.key), text)
-    return json.loads(text)
+    return json.loads(text), time.perf_counter() - begin
 
 
 def _path(cache: Path, key: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relaxnet.experiments._steps import Step, run_steps, workers
+from relaxnet.experiments._steps import Step, _minutes, run_steps, workers
 
 
 def square(path, *, number):
@@ -56,6 +56,15 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     assert said[1].startswith("square of 4: done, 0 left")
     run_steps(steps, tmp_path)
     assert calls(tmp_path) == 3
+
+
+def test_time_left_is_that_of_steps_of_the_same_kind():
+    quick, slow = squares(1, 2, 3), tuple(Step("slow", sleep, {"number": n}) for n in range(4))
+    took = {"square": [1.0, 3.0], "sleep": [60.0]}
+    assert _minutes([*quick, *slow], took, elapsed=64) == pytest.approx((3 * 2 + 4 * 60) / 60)
+    assert _minutes([*quick, *slow], took, elapsed=32) == pytest.approx((3 * 2 + 4 * 60) / 60 / 2)  # two at a time
+    assert _minutes([*slow], {"square": [2.0]}, elapsed=2) == pytest.approx(4 * 2 / 60)
+    assert _minutes([], took, elapsed=64) == 0
 
 
 def test_a_failure_is_raised_and_what_was_done_is_kept(tmp_path):
