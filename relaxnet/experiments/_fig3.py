@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     Figure = Any  # of an extra
 
-_LEARNT = ("homou", "profiled")
+_BESIDE = ("homou", "profiled", "floor")
 
 
 def _fixed(setting: Setting, weight: float) -> Plan:
@@ -31,7 +31,7 @@ def _plans(setting: Setting) -> dict[str, tuple[str, Plan]]:
         f"fixed-{weight:g}": (f"{weight:g} T1rho + {1 - weight:g} T2", _fixed(setting, weight))
         for weight in setting.weights
     }
-    return fixed | {name: (ROWS[name].label, plan(setting, name, 1)) for name in _LEARNT}
+    return fixed | {name: (ROWS[name].label, plan(setting, name, 1)) for name in _BESIDE}
 
 
 def _steps(setting: Setting, seeds: int) -> list[Step]:
@@ -74,6 +74,8 @@ def _figures(result: Result, cache: Path) -> dict[str, Figure]:
             learnt = find(result["rows"]["homou"], contrast=contrast, against=against) or {}
             ax.axhline(learnt["mean"], color=colour, linestyle="--", label=f"learnt, against {against}")
             ax.axhspan(*learnt["ci95"], color=colour, alpha=0.07, linewidth=0)
+        floor = find(result["rows"]["floor"], contrast=contrast, against="reference") or {}
+        ax.axhline(floor["mean"], color="0.4", linestyle=":", label="the truth, against reference")
         ax.set(title=NAMES[contrast], xlabel="weight of T1rho; T2 has the rest of 1", ylabel="mean absolute error (ms)")
     axes[0].legend(fontsize="small")
     return {"fig3": figure}

@@ -19,6 +19,7 @@ from relaxnet.experiments._steps import Step
 _FOLD = 0
 _SNRS = (20.0, 10.0, 40.0)
 _OURS = "unseen-orthogonal"
+_FITS = ("nlls-4", "floor")
 _ROWS: dict[str, tuple[str, Recipe]] = {
     "paper": ("all ordered pairs, all images (the paper)", Recipe.of("paper", "homoscedastic")),
     "supervised-nlls": ("supervised on fits", Recipe.of("supervised-nlls", "homoscedastic")),
@@ -50,12 +51,15 @@ def _covering(setting: Setting, seeds: int) -> list[dict[str, Step]]:
 def _steps(setting: Setting, seeds: int) -> list[Step]:
     learnt = [folds[0][0] for name in _ROWS for folds in _plan(setting, name, seeds)]
     covered = [step for by_snr in _covering(setting, seeds) for step in by_snr.values()]
-    return [fitting(setting, "nlls-4", fold=_FOLD), *learnt, *covered]
+    return [*(fitting(setting, name, fold=_FOLD) for name in _FITS), *learnt, *covered]
 
 
 def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    fits = [[[fitting(setting, "nlls-4", fold=_FOLD)]]]
-    rows: dict[str, Any] = {"nlls-4": {"label": ROWS["nlls-4"].label, "entries": entries(outcomes, fits)}}
+    fits = {
+        name: {"label": ROWS[name].label, "entries": entries(outcomes, [[[fitting(setting, name, fold=_FOLD)]]])}
+        for name in _FITS
+    }
+    rows: dict[str, Any] = {"nlls-4": fits["nlls-4"]}
     for name, (label, _) in _ROWS.items():
         rows[name] = {"label": label, "entries": entries(outcomes, _plan(setting, name, seeds))}
     compare(rows, baseline="nlls-4", ratio=True)
@@ -63,6 +67,7 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
     learnt = {name: [outcomes[folds[0][0].key] for folds in _plan(setting, name, seeds)] for name in _ROWS}
     for name, own in learnt.items():
         rows[name]["best_epoch"] = [outcome["best_epoch"] for outcome in own]
+    rows["floor"] = fits["floor"]
     covered = [
         {
             snr: {name: float(np.mean(values)) for name, values in outcomes[step.key].items()}

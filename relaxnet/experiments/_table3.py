@@ -7,7 +7,7 @@ from relaxnet.experiments._experiment import Experiment, Outcomes, Result, Table
 from relaxnet.experiments._format import NAMES, find, of_difference, of_entry
 from relaxnet.experiments._networks import Recipe, learning
 from relaxnet.experiments._report import AGAINST, Plan, compare, entries
-from relaxnet.experiments._rows import AS_PAPER
+from relaxnet.experiments._rows import AS_PAPER, ROWS, plan
 from relaxnet.experiments._score import CONTRASTS
 from relaxnet.experiments._setting import Setting
 from relaxnet.experiments._steps import Step
@@ -42,7 +42,8 @@ def _plan(setting: Setting, row: str, case: str) -> Plan:
 
 def _steps(setting: Setting, seeds: int) -> list[Step]:
     del seeds
-    return [step for row in _ROWS for case in _CASES for (step,) in _plan(setting, row, case)[0]]
+    plans = [_plan(setting, row, case) for row in _ROWS for case in _CASES]
+    return [step for planned in [*plans, plan(setting, "floor", 1)] for (step,) in planned[0]]
 
 
 def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
@@ -53,6 +54,8 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
         compare(own, baseline="baseline")
         for name, row in own.items():
             rows[name]["entries"] += [{"case": case} | entry for entry in row["entries"]]
+    floor = [{"case": "none"} | entry for entry in entries(outcomes, plan(setting, "floor", 1))]
+    rows["floor"] = {"label": ROWS["floor"].label, "entries": floor}
     for row in rows.values():  # and each with itself, undisturbed
         for entry in row["entries"]:
             clean = find(row, case="none", contrast=entry["contrast"], against=entry["against"])
@@ -70,13 +73,15 @@ def _tables(result: Result) -> list[Table]:
                 cells = []
                 for contrast in CONTRASTS:
                     entry = find(row, case=case, contrast=contrast, against=against)
-                    change = "" if entry is None else f"{100 * (entry['of_undisturbed'] - 1):+.0f} %"
+                    relative = (entry or {}).get("of_undisturbed")
+                    change = "" if relative is None else f"{100 * (relative - 1):+.0f} %"
                     cells += [of_entry(entry), change, of_difference(entry)]
-                rows.append((label, row["label"], *cells))
+                if any(cells):
+                    rows.append((label, row["label"], *cells))
         columns = ("{} (ms)", "{} change", "{} less baseline")
         header = ("in the loss", "", *(text.format(NAMES[c]) for c in CONTRASTS for text in columns))
         what = "the truth" if against == "truth" else "the four-image fit"
-        note = "The change is that of the same row without the disturbance."
+        note = "The change is that from the same row without the disturbance."
         found.append(Table(f"Error against {what} when one contrast is disturbed in the loss", header, rows, note))
     return found
 
