@@ -115,6 +115,34 @@ def test_no_loss_was_measured_to_be_clearly_better_than_the_default():
     assert error[signature(rx.training.train).parameters["loss"].default] < 1.02 * min(error.values())
 
 
+def mean_error(row, **wanted):
+    (entry,) = (e for e in row["entries"] if all(e[key] == value for key, value in wanted.items()))
+    return entry["mean"]
+
+
+@pytest.mark.parametrize("inputs", ["middle", "long"])
+def test_networks_of_three_images_were_measured_to_be_far_better_than_the_fit_of_four(inputs):
+    rows = json.loads((RESULTS / "table2.json").read_text(encoding="utf-8"))["rows"]
+    for contrast, part in (("t1rho", 0.36), ("t2", 0.53)):
+        network = mean_error(rows["unseen-orthogonal"], contrast=contrast, against="truth", inputs=inputs)
+        fit = mean_error(rows["nlls-4"], contrast=contrast, against="truth")
+        assert network < part * fit
+
+
+@pytest.mark.skipif("table3" not in COMMITTED, reason="results/laptop/table3.json is not there yet")
+def test_learnt_weights_were_measured_to_withstand_wrong_scales():
+    rows = json.loads((RESULTS / "table3.json").read_text(encoding="utf-8"))["rows"]
+    for contrast in ("t1rho", "t2"):
+        for name in ("homou", "heteu", "profiled", "correlated"):
+            right, wrong = (
+                mean_error(rows[name], contrast=contrast, against="truth", case=case) for case in ("none", "t2-x10000")
+            )
+            assert wrong == pytest.approx(right, rel=0.05)
+    fixed = rows["baseline"]
+    right, wrong = (mean_error(fixed, contrast="t1rho", against="truth", case=case) for case in ("none", "t2-x10000"))
+    assert wrong > 1.5 * right
+
+
 @pytest.mark.skipif("generalise" not in COMMITTED, reason="results/laptop/generalise.json is not there yet")
 def test_intervals_were_measured_to_hold_what_they_promise():
     covered = json.loads((RESULTS / "generalise.json").read_text(encoding="utf-8"))["coverage_90"]
