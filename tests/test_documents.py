@@ -137,7 +137,7 @@ def test_learnt_weights_were_measured_to_withstand_wrong_scales():
             right, wrong = (
                 mean_error(rows[name], contrast=contrast, against="truth", case=case) for case in ("none", "t2-x10000")
             )
-            assert wrong == pytest.approx(right, rel=0.05)
+            assert wrong < 1.05 * right
     fixed = rows["baseline"]
     right, wrong = (mean_error(fixed, contrast="t1rho", against="truth", case=case) for case in ("none", "t2-x10000"))
     assert wrong > 1.5 * right
