@@ -88,8 +88,8 @@ def _tables(result: Result) -> list[Table]:
         header = ("in the loss", "", *(text.format(NAMES[c]) for c in CONTRASTS for text in columns))
         what = "the truth" if against == "truth" else "the four-image fit"
         note = (
-            "The change is that from the same row without the disturbance. HETEU and HOMOU, as it is and at x10000, are "
-            f"means of {result['seeds']} seeds; else it is one seed, and another changes an error by some percent, too."
+            "The change is that from the same row without the disturbance. HETEU and HOMOU, as it is and at x10000, are"
+            f" means of {result['seeds']} seeds; others are of one, and another changes an error by some percent, too."
         )
         found.append(Table(f"Error against {what} when one contrast is disturbed in the loss", header, rows, note))
     return found
