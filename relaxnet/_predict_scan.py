@@ -75,7 +75,11 @@ def predict_scan(
     folder = scan_path.parent if folder is None else folder
     trained = load(run / NETWORK if run.is_dir() else run)
     protocol = trained.net.protocol
-    names = (*protocol.names, *(("m0",) if trained.net.amplitude else ()), *(f"{n}_std" for n in trained.calibration))
+    names = (
+        *protocol.names,
+        *(("m0",) if trained.net.amplitude else ()),
+        *(f"{n}_std" for n in trained.calibration.factors),
+    )
     maps = predicted_paths(names, scan_path, folder)
     pictures = {f"{name}_picture": sidecar_path(maps[name]).with_suffix(".png") for name in protocol.names}
     targets = [*maps.values(), *map(sidecar_path, maps.values()), *pictures.values()]

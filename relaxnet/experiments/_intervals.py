@@ -57,7 +57,7 @@ def cover(path: Path, network: Path, *, setting: str, fold: int, subjects: dict[
     """
     del path
     trained = load(network.with_suffix(".safetensors"))
-    found: dict[str, list[float]] = {name: [] for name in trained.calibration}
+    found: dict[str, list[float]] = {name: [] for name in trained.calibration.factors}
     for subject in patients(SETTINGS[setting], fold, subjects):  # type: ignore[index]
         sets = [trained.predict(subject.images, seen=inputs) for inputs in subject.protocol.input_sets]
         for name, parts in found.items():

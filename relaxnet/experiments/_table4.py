@@ -14,7 +14,7 @@ from relaxnet.experiments._steps import Step
 from relaxnet.fitting import fit, fit_joint
 from relaxnet.nets import RelaxationNet
 from relaxnet.phantom import Tissue, liver_cohort
-from relaxnet.training import Trained
+from relaxnet.training import Spread, Trained
 
 _LABELS = {
     "two-point": "Two-point fit, 3 images",
@@ -60,7 +60,8 @@ def measure(path: Path, *, setting: str, shape: list[int], device: str) -> dict[
     # How long a network takes does not depend on what it has learnt.
     net = RelaxationNet(protocol, "middle", base=preset.base, depth=preset.depth, hints=preset.hints)
     net = net.to(device).eval()
-    trained = Trained(net, calibration=dict.fromkeys(protocol.names, 1.0), usual_noise=0.05)
+    ones = {name: {"any": 1.0} for name in protocol.names}
+    trained = Trained(net, calibration=Spread(usual_noise=0.05, factors=ones, growth=ones))
     liver = subject.roi.to(device)
     body = (subject.labels != Tissue.AIR).to(device)  # in air a fit searches longest, and finds nothing
     stacks = [(c, images[:, protocol.images_of(c.name)].contiguous()) for c in protocol.contrasts]

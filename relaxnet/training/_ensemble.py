@@ -124,8 +124,8 @@ class Ensemble:
         """
         net = self.members[0].net
         for k, member in enumerate(self.members):
-            if set(member.calibration) != set(net.protocol.names):
-                raise ValueError(f"members[{k}] has standard deviations of {tuple(member.calibration)} alone.")
+            if set(member.calibration.factors) != set(net.protocol.names):
+                raise ValueError(f"members[{k}] has standard deviations of {tuple(member.calibration.factors)} alone.")
         _, scans = gather(data, net.protocol if protocol is None else protocol)
         plain = replace(self, calibration={})
 
@@ -171,7 +171,7 @@ class Ensemble:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is damaged, is not an ensemble of relaxnet's, or was written by a later version.
+            If the file is damaged, is not an ensemble of relaxnet's, or was written by another version.
         MissingExtraError
             If safetensors is not installed.
         """

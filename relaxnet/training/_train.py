@@ -218,7 +218,7 @@ def train(
     # A memory format changes the rounding; this is the one that a saved network is loaded in.
     own = own.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     own.load_state_dict(best.weights)
-    return Trained(own, best.history, *calibrate(own, _to_calibrate_with(learnt, watched, taught)))
+    return Trained(own, best.history, calibrate(own, _to_calibrate_with(learnt, watched, taught)))
 
 
 def _named(what: str, chosen: str | NamedT, known: dict[Any, NamedT], kind: type[NamedT]) -> NamedT:

@@ -1,7 +1,7 @@
 """A trained network: it maps, it is saved, it is loaded again."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from relaxnet._errors import require
 from relaxnet._files import replacing
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
-from relaxnet.training._uncertainty import spread
+from relaxnet.training._uncertainty import Spread
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,8 @@ class Trained:
     """The network, with the weights of its best epoch."""
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
     """For each epoch the validation residual, in all and by contrast, and the scales of the weighting."""
-    calibration: dict[str, float] = field(default_factory=dict, repr=False)
-    """For each contrast the factor of its standard deviations."""
-    usual_noise: float = field(default=0.0, repr=False)
-    """Noise of the images that these were found with, as a fraction of their root mean square."""
+    calibration: Spread = field(default_factory=Spread, repr=False)
+    """How standard deviations follow from the noise of the images."""
 
     def predict(
         self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, seen: Any = None
@@ -62,15 +60,16 @@ class Trained:
         Notes
         -----
         A standard deviation is the scale of the signal's errors, which the network predicts or the noise of the images
-        tells, carried to ms through the derivative of the decay, times one factor a contrast, with which nine of ten
-        voxels lay within 1.645 standard deviations. Of patients, these are voxels of held-out subjects; of a phantom,
-        voxels of the liver of all subjects whose truth was not learnt from. They say little of other tissues.
+        tells, carried to ms through the derivative of the decay, times one factor a contrast and input set, with which
+        nine of ten voxels lay within 1.645 standard deviations; with more noise than the network knows, the factor
+        grows as it did when noise was added. Of patients, these are voxels of held-out subjects; of a phantom, voxels
+        of the liver of all subjects whose truth was not learnt from. They say little of other tissues.
         """
         maps = self.net.predict(images, protocol=protocol, seen=seen, scales=True)
         answer = {name: maps[name] for name in maps if not name.endswith("_scale")}
-        if self.calibration:
-            spreads = spread(self.net, images, maps, seen, usual_noise=self.usual_noise)
-            answer |= {f"{name}_std": factor * spreads[name] for name, factor in self.calibration.items()}
+        if self.calibration.factors:
+            stds = self.calibration.std_ms(self.net, images, maps, seen)
+            answer |= {f"{name}_std": std for name, std in stds.items()}
         return answer
 
     def save(self, path: str | Path) -> None:
@@ -190,7 +189,7 @@ def load(path: str | Path) -> Trained:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, is not one of relaxnet's, or was written by a later version.
+        If the file is damaged, is not one of relaxnet's, or was written by another version.
     MissingExtraError
         If safetensors is not installed.
     """
@@ -216,8 +215,7 @@ def pack(trained: Trained) -> tuple[dict[str, Any], dict[str, Tensor]]:
     description = {
         "net": trained.net.config,
         "history": trained.history,
-        "calibration": trained.calibration,
-        "usual_noise": trained.usual_noise,
+        "calibration": asdict(trained.calibration),
     }
     return description, {name: tensor.contiguous() for name, tensor in trained.net.state_dict().items()}
 
@@ -248,7 +246,7 @@ def unpack(description: dict[str, Any], weights: dict[str, Tensor], path: str | 
     except RuntimeError as error:
         raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
     net.eval()
-    return Trained(net, description["history"], description["calibration"], description["usual_noise"])
+    return Trained(net, description["history"], Spread(**description["calibration"]))
 
 
 def write(path: str | Path, description: dict[str, Any], weights: dict[str, Tensor]) -> None:
@@ -292,7 +290,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, is not one of relaxnet's, or was written by a later version.
+        If the file is damaged, is not one of relaxnet's, or was written by another version.
     MissingExtraError
         If safetensors is not installed.
     """
@@ -308,8 +306,11 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if "relaxnet" not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not one that relaxnet wrote.")
     description: dict[str, Any] = json.loads(metadata["relaxnet"])
+    writer, reader = description["relaxnet"], relaxnet.__version__
     if description["format"] > FORMAT:
+        raise ValueError(f"{path} was written by relaxnet {writer}, later than this {reader}.")
+    if description["format"] < FORMAT:
         raise ValueError(
-            f"{path} was written by relaxnet {description['relaxnet']}, later than this {relaxnet.__version__}."
+            f"{path} was written by relaxnet {writer}, and this {reader} does not read it: train it again."
         )
     return description, weights

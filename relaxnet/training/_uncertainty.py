@@ -1,7 +1,9 @@
 """How wrong a predicted map may be, in ms."""
 
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,13 +14,19 @@ from relaxnet.fitting import FitStatus, fit
 from relaxnet.information import crlb
 from relaxnet.metrics import calibration_factor
 from relaxnet.nets import RelaxationNet, seen_mask
-from relaxnet.signals import MonoExponential
+from relaxnet.signals import MonoExponential, add_noise
 from relaxnet.training._data import Scan, noise_level
 
 LEVEL = 0.9
 _MEDIAN = 0.6745  # of the absolute value of a standard normal number
 _SURE = 0.2  # a reference whose standard error is a larger part of its T teaches nothing
 _FAINTEST = 1e-2  # of the root mean square: below, there is no signal to speak of
+_LOUDER = 2.0  # how much more noise is tried
+ANY = "any"
+"""In the place of the name of an input set: all of them together, or the only one."""
+
+Both = Callable[[Tensor, Any], tuple[dict[str, Tensor], dict[str, Tensor]]]
+"""Makes maps and their standard deviations in ms, of images and what is seen of them."""
 
 
 def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " slice"]:
@@ -50,14 +58,50 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     return medians.nan_to_num(torch.inf).amin(1) / _MEDIAN
 
 
-def spread(
+@dataclass(frozen=True)
+class Spread:
+    """What turns the scale of the signal's errors into the standard deviations of a network's maps."""
+
+    usual_noise: float = 0.0
+    """Noise of the images that the rest was found with, as a fraction of their root mean square."""
+    factors: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By contrast and input set: with this factor, nine of ten voxels lie within the central 90 % interval."""
+    growth: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By contrast and input set: by which power of the noise the factor grows, where there is more than usual."""
+
+    def std_ms(
+        self, net: RelaxationNet, images: Float[Tensor, "slice image *space"], maps: dict[str, Tensor], seen: Any = None
+    ) -> dict[str, Tensor]:
+        """Tell how wrong maps may be.
+
+        Parameters
+        ----------
+        net, images, maps, seen
+            As for :func:`errors_in_ms`.
+
+        Returns
+        -------
+        dict
+            Standard deviations in ms by the name of the contrast, of those that could be calibrated.
+        """
+        errors, ratio = errors_in_ms(net, images, maps, seen, usual_noise=self.usual_noise)
+        more = ratio.clamp(min=1).reshape(-1, *(1,) * net.dims)
+        inputs = _name_of(net, seen)
+        found = {}
+        for name, by_set in self.factors.items():
+            chosen = inputs if inputs in by_set else ANY
+            found[name] = by_set[chosen] * more ** self.growth[name][chosen] * errors[name]
+        return found
+
+
+def errors_in_ms(
     net: RelaxationNet,
     images: Float[Tensor, "slice image *space"],
     maps: dict[str, Tensor],
     seen: Any = None,
     *,
     usual_noise: float = 0.0,
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], Float[Tensor, " slice"]]:
     r"""Carry the scale of the signal's errors to ms: the standard deviation of a map, but for a factor.
 
     The scale is what the network predicts, if it does, else the noise of the images that it sees. Through the model's
@@ -79,14 +123,16 @@ def spread(
 
     Returns
     -------
-    dict
-        Standard deviations in ms by the name of the contrast, but for a factor each; NaN where the map is.
+    tuple
+        Standard deviations in ms by the name of the contrast, but for a factor each; NaN where the map is. And the
+        noise of each slice, in units of the usual one; 1 where that is not known.
     """
     protocol, channels = net.protocol, net.input_channels
     shown, mask = _shown(net, images, seen)
     strength = shown.square().flatten(1).mean(1).sqrt()
     noise = _noise(shown, mask)
     usual = usual_noise * strength
+    ratio = torch.where(usual > 0, noise / usual, 1)
     noise = torch.where(noise > usual, noise, torch.sqrt((noise**2 + usual**2) / 2))
     faintest = _FAINTEST * strength
     spreads = {}
@@ -105,7 +151,7 @@ def spread(
         bound = crlb(model, torch.where(known, m0, 1), torch.where(known, t, 1), contrast, 1.0)["t"].to(t.dtype)
         scale = maps.get(f"{contrast.name}_scale", noise.reshape(-1, *ones))
         spreads[contrast.name] = torch.where(known, bound * scale, torch.nan)
-    return spreads
+    return spreads, ratio
 
 
 def _shown(net: RelaxationNet, images: Tensor, seen: Any) -> tuple[Tensor, Tensor]:
@@ -123,11 +169,13 @@ def _noise(shown: Tensor, mask: Tensor) -> Float[Tensor, " slice"]:
     return torch.stack([image_noise(one[row][None])[0] for one, row in zip(shown, mask, strict=True)])
 
 
-def calibrate(net: RelaxationNet, scans: list[Scan]) -> tuple[dict[str, float], float]:
+def calibrate(net: RelaxationNet, scans: list[Scan]) -> Spread:
     """Find, for each contrast, the factor with which nine of ten voxels lie within the central 90 % interval.
 
     Where the subjects are a phantom's, errors are those against the truth, in its region of interest. Otherwise they
     are those against a fit of the images that the network does not see, whose own standard error is taken into account.
+    A network for any input set has factors for each, as its errors are not in proportion to what an unbiased estimate
+    could reach. By how much the factors grow with noise is found by adding as much as doubles it.
 
     Parameters
     ----------
@@ -138,9 +186,8 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> tuple[dict[str, float], 
 
     Returns
     -------
-    tuple
-        Factors by the name of the contrast; of a contrast without a reference, none. And the usual noise, for
-        :func:`spread`.
+    Spread
+        Factors and their growth; of a contrast without a reference, none.
 
     Warns
     -----
@@ -148,25 +195,44 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> tuple[dict[str, float], 
         If a contrast cannot be calibrated.
     """
     if not scans:
-        return {}, 0.0
+        return Spread()
     usual = _usual_noise(net, scans)
+    generator = torch.Generator().manual_seed(0)
+    ratios: list[Tensor] = []
 
     def both(images: Tensor, seen: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         maps = net.predict(images, seen=seen, scales=True)
-        return maps, spread(net, images, maps, seen, usual_noise=usual)
+        errors, ratio = errors_in_ms(net, images, maps, seen, usual_noise=usual)
+        ratios.append(ratio)
+        return maps, errors
 
-    return factors(both, net, scans), usual
+    def louder(scan: Scan) -> Tensor:
+        # A magnitude with complex noise added is what a noisier scan would have shown, whatever its phase was.
+        sigma = noise_level(scan, net.protocol) * math.sqrt(_LOUDER**2 - 1)
+        return add_noise(scan.images, sigma, generator=generator)
+
+    known = _factors(_compare(both, net, scans))
+    ratios.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what could not be calibrated has been said
+        noisy = _factors(_compare(both, net, scans, louder))
+    more = math.log(max(float(torch.cat(ratios).median()), 1.0))
+    growth: dict[str, dict[str, float]] = {}
+    for name, by_set in known.items():
+        growth[name] = dict.fromkeys(by_set, 0.0)
+        for inputs, factor in by_set.items():
+            if more > 0 and inputs in noisy.get(name, {}):
+                growth[name][inputs] = max(math.log(noisy[name][inputs] / factor) / more, 0.0)
+    return Spread(usual, known, growth)
 
 
-def factors(
-    both: Callable[[Tensor, Any], tuple[dict[str, Tensor], dict[str, Tensor]]], net: RelaxationNet, scans: list[Scan]
-) -> dict[str, float]:
-    """Find the factors of standard deviations, however these are made.
+def factors(both: Both, net: RelaxationNet, scans: list[Scan]) -> dict[str, float]:
+    """Find the factors of standard deviations, however these are made, over all input sets.
 
     Parameters
     ----------
     both
-        Makes maps and their standard deviations in ms, of images and what is seen of them.
+        Makes maps and their standard deviations.
     net
         Says what was acquired, and which images are seen.
     scans
@@ -182,27 +248,57 @@ def factors(
     UserWarning
         If a contrast cannot be calibrated.
     """
+    return {name: by_set[ANY] for name, by_set in _factors(_compare(both, net, scans)).items()}
+
+
+Comparison = dict[str, dict[str, list[tuple[Tensor, ...]]]]
+"""By contrast and input set, for each subject: maps, their standard deviations, references and the standard errors of
+these, of the voxels that have a reference."""
+
+
+def _compare(
+    both: Both, net: RelaxationNet, scans: list[Scan], images_of: Callable[[Scan], Tensor] = lambda scan: scan.images
+) -> Comparison:
+    """Map subjects from all input sets, and find what to compare the maps with."""
     protocol = net.protocol
-    found: dict[str, list[tuple[Tensor, ...]]] = {name: [] for name in protocol.names}
+    found: Comparison = {name: {} for name in protocol.names}
     for scan in scans:
+        images = images_of(scan)
         for seen in _sets(net):
-            maps, spreads = both(scan.images, seen)
+            maps, stds = both(images, seen)
             hidden = protocol.channels(seen) if seen else net.input_channels
-            for name, references in _references(scan, net, hidden).items():
-                found[name].append(tuple(v[references[2]] for v in (maps[name], spreads[name], *references[:2])))
-    known = {}
-    for name, parts in found.items():
-        if not parts:
+            for name, (reference, its_std, where) in _references(scan, net, hidden).items():
+                columns = tuple(v[where] for v in (maps[name], stds[name], reference, its_std))
+                found[name].setdefault(_name_of(net, seen), []).append(columns)
+    return found
+
+
+def _factors(compared: Comparison) -> dict[str, dict[str, float]]:
+    """Find factors by contrast and input set, and those over all input sets."""
+    known: dict[str, dict[str, float]] = {}
+    for name, by_set in compared.items():
+        if not by_set:
             warnings.warn(f"no standard deviations for {name}: fewer than two images are unseen.", stacklevel=4)
-            continue
-        t, std, reference, its_std = (torch.cat(column) for column in zip(*parts, strict=True))
-        try:
-            known[name] = calibration_factor(
-                t, std, reference, level=LEVEL, kind="gaussian", reference_std_ms=its_std if its_std.any() else None
-            )
-        except ValueError as error:
-            warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=4)
-    return known
+        everything = {ANY: [columns for parts in by_set.values() for columns in parts]} if by_set else {}
+        for inputs, parts in (by_set | everything).items():
+            t, std, reference, its_std = (torch.cat(column) for column in zip(*parts, strict=True))
+            try:
+                known.setdefault(name, {})[inputs] = calibration_factor(
+                    t, std, reference, level=LEVEL, kind="gaussian", reference_std_ms=its_std if its_std.any() else None
+                )
+            except ValueError as error:
+                warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=4)
+    return {name: by_set for name, by_set in known.items() if ANY in by_set}
+
+
+def _name_of(net: RelaxationNet, seen: Any) -> str:
+    """Tell the input set that a network sees, where it has factors of its own for each."""
+    if isinstance(seen, str):
+        return seen
+    if not net.any_subset or seen is None or isinstance(seen, Tensor):
+        return ANY
+    same = (name for name, channels in net.protocol.input_sets.items() if channels == tuple(seen))
+    return next(same, ANY)
 
 
 def _sets(net: RelaxationNet) -> list[Any]:

@@ -61,7 +61,7 @@ def test_a_single_scan_is_learnt_without_watching(cohort):
     trained = train([cohort[0].images], protocol=PROTOCOL, validation=0)
     assert "val_residual" not in trained.history[0]
     assert len(trained.history) == SMOKE.epochs
-    assert trained.calibration == {}
+    assert trained.calibration.factors == {}
     assert set(trained.predict(cohort[0].images)) == {"t1rho", "t2"}
 
 
@@ -71,7 +71,7 @@ def test_a_single_scan_is_learnt_without_watching(cohort):
 )
 def test_only_what_was_not_learnt_from_calibrates(cohort, monkeypatch, options, calibrated_with):
     used = []
-    monkeypatch.setattr(_train, "calibrate", lambda _, scans: used.extend(scans) or ({}, 0.0))
+    monkeypatch.setattr(_train, "calibrate", lambda _, scans: used.extend(scans) or rx.training.Spread())
     train(cohort, **options)
     assert len(used) == calibrated_with
     if not options:

@@ -70,7 +70,7 @@ def test_what_is_not_an_ensemble_is_refused(members, cohort, tmp_path):
     other = rx.training.train(cohort, preset="smoke", progress=False)
     with pytest.raises(ValueError, match=r"members\[1\] sees the images \(0, 2, 5\)"):
         Ensemble([members[0], other])
-    bare = dataclasses.replace(members[1], calibration={})
+    bare = dataclasses.replace(members[1], calibration=rx.training.Spread())
     with pytest.raises(ValueError, match=r"members\[1\] has standard deviations of \(\) alone"):
         Ensemble([members[0], bare]).calibrated(cohort)
     assert set(Ensemble([members[0], bare]).predict(cohort[0].images, seen="long")) == {"t1rho", "t2"}

@@ -5,7 +5,7 @@ import torch
 from huggingface_hub import ModelHubMixin
 
 import relaxnet as rx
-from relaxnet.training import Trained
+from relaxnet.training import Spread, Trained
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 
@@ -13,7 +13,8 @@ PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 @pytest.fixture
 def trained():
     net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=2)
-    return Trained(net, [{"epoch": 0, "val_residual": 0.5}], {"t1rho": 0.5, "t2": 0.25})
+    spread = Spread(0.05, {"t1rho": {"any": 0.5}, "t2": {"any": 0.25}}, {"t1rho": {"any": 1.0}, "t2": {"any": 0.0}})
+    return Trained(net, [{"epoch": 0, "val_residual": 0.5}], spread)
 
 
 def test_a_folder_holds_the_network_its_configuration_and_a_card(trained, tmp_path):

@@ -2,13 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 import relaxnet as rx
-from relaxnet.training import PRESETS, Trained
+from relaxnet.training import PRESETS, Spread, Trained
 from relaxnet.training._data import gather
-from relaxnet.training._uncertainty import calibrate, image_noise, spread
+from relaxnet.training._uncertainty import calibrate, errors_in_ms, image_noise
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 
@@ -71,11 +72,13 @@ def test_a_spoiled_voxel_has_no_standard_deviation_and_its_neighbours_have(cohor
 def test_all_networks_can_be_calibrated(cohort, inputs, uncertainty):
     net = rx.nets.RelaxationNet(PROTOCOL, inputs, base=4, depth=2, uncertainty=uncertainty)
     _, scans = gather(cohort[:2], None)
-    factors, usual_noise = calibrate(net, scans)
-    assert set(factors) == {"t1rho", "t2"}
-    assert 0 < usual_noise < 0.5
+    spread = calibrate(net, scans)
+    assert set(spread.factors) == {"t1rho", "t2"}
+    sets = {"any"} | (set(PROTOCOL.input_sets) if inputs == "any" else set())
+    assert set(spread.factors["t2"]) == set(spread.growth["t2"]) == sets
+    assert 0 < spread.usual_noise < 0.5
     seen = "short" if inputs == "any" else None
-    maps = Trained(net, [], factors, usual_noise).predict(cohort[3].images, seen=seen)
+    maps = Trained(net, [], spread).predict(cohort[3].images, seen=seen)
     assert set(maps) == {"t1rho", "t2", "t1rho_std", "t2_std"}
     assert (maps["t2_std"][cohort[3].roi] > 0).all()
 
@@ -84,26 +87,23 @@ def test_without_a_truth_the_unseen_images_are_the_reference(cohort):
     """A network that is off by a third everywhere needs about the same factor by its truth and by its reference."""
 
     class OffByAThird(rx.nets.RelaxationNet):
-        def predict(self, images, **options):
-            maps = super().predict(images, **options)
-            clean = [subject for subject in cohort if subject.images.shape == images.shape]
-            truth = next(s.truth for s in clean if torch.equal(s.images, images))
-            return {name: truth[name] * 4 / 3 for name in maps}
+        def predict(self, images, **_):
+            return {name: truth * 4 / 3 for name, truth in nearest(cohort, images).truth.items() if name != "m0"}
 
     net = OffByAThird(PROTOCOL, "middle", base=4, depth=2)
     _, phantoms = gather(cohort, None)
     _, patients = gather([subject.images for subject in cohort], PROTOCOL)
-    (by_truth, _), (by_reference, _) = calibrate(net, phantoms), calibrate(net, patients)
+    by_truth, by_reference = calibrate(net, phantoms).factors, calibrate(net, patients).factors
     assert set(by_reference) == set(by_truth)
     for name in by_truth:
-        assert by_reference[name] == pytest.approx(by_truth[name], rel=1.0)
+        assert by_reference[name]["any"] == pytest.approx(by_truth[name]["any"], rel=1.0)
 
 
 def test_too_little_to_calibrate_with_is_said(cohort):
     net = rx.nets.RelaxationNet(PROTOCOL, (0, 1, 2, 3, 4, 5), base=4, depth=2)
     _, scans = gather([cohort[0].images], PROTOCOL)
     with pytest.warns(UserWarning, match="no standard deviations for t"):
-        assert calibrate(net, scans)[0] == {}
+        assert calibrate(net, scans).factors == {}
 
 
 def test_calibration_is_saved(cohort, trained, tmp_path):
@@ -119,7 +119,7 @@ def test_spread_is_that_of_the_information_bound():
     net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=2)
     maps = {name: subject.truth[name] for name in PROTOCOL.names}
     maps |= {f"{name}_scale": torch.full_like(maps[name], 7.0) for name in PROTOCOL.names}
-    found = spread(net, subject.images, maps)["t2"][subject.roi]
+    found = errors_in_ms(net, subject.images, maps)[0]["t2"][subject.roi]
     contrast = PROTOCOL.contrasts[1]
     bound = rx.information.crlb(rx.signals.MonoExponential(), subject.truth["m0"], subject.truth["t2"], contrast, 7.0)[
         "t"
@@ -130,11 +130,48 @@ def test_spread_is_that_of_the_information_bound():
 def test_with_less_noise_half_of_the_variance_stays(cohort, trained):
     images = cohort[0].clean
     silent = images / images.mean() * 100
-    noise_free = trained.predict(silent)["t2_std"]
-    usual = Trained(trained.net, [], trained.calibration, usual_noise=0.0).predict(silent)["t2_std"]
+
+    def std(usual_noise):
+        spread = dataclasses.replace(trained.calibration, usual_noise=usual_noise)
+        return Trained(trained.net, [], spread).predict(silent)["t2_std"]
+
+    usual, noise_free, doubled = (std(k * trained.calibration.usual_noise) for k in (0, 1, 2))
     assert (noise_free > usual).all()
-    doubled = Trained(trained.net, [], trained.calibration, usual_noise=2 * trained.usual_noise).predict(silent)[
-        "t2_std"
-    ]
     ratio = (doubled**2 - usual**2 / 2) / (noise_free**2 - usual**2 / 2)
     torch.testing.assert_close(ratio, torch.full_like(ratio, 4.0), rtol=1e-3, atol=0)
+
+
+def test_factors_grow_with_the_noise_beyond_the_usual(cohort, trained):
+    """By the power that was found; and a set without factors of its own has those of all."""
+    images = cohort[0].images
+    for net, seen in ((trained.net, None), (rx.nets.RelaxationNet(PROTOCOL, "any", base=4, depth=2).eval(), (0, 1, 5))):
+        errors, ratio = errors_in_ms(net, images, net.predict(images, seen=seen), seen, usual_noise=0.01)
+        assert (ratio > 1).all()
+        spread = Spread(0.01, {"t2": {"any": 3.0, "short": 9.0}}, {"t2": {"any": 0.5, "short": 2.0}})
+        found = Trained(net, [], spread).predict(images, seen=seen)
+        torch.testing.assert_close(found["t2_std"], 3 * ratio.sqrt()[:, None, None] * errors["t2"])
+        assert "t1rho_std" not in found
+
+
+def test_a_network_that_errs_more_than_in_proportion_to_the_noise_is_found_out():
+    """Of one that errs by the square of the noise, intervals hold with half the SNR, as they would not else."""
+    usual, noisy = (rx.phantom.liver_cohort(n_subjects=4, slices=2, shape=(64, 64), snr=k, seed=1) for k in (20, 10))
+
+    class Squarer(rx.nets.RelaxationNet):
+        def predict(self, images, **_):
+            subject = nearest(usual, images)
+            wrong = ((images[:, 0] - subject.clean[:, 0]) / subject.sigma) ** 2
+            return {name: subject.truth[name] + wrong for name in PROTOCOL.names}
+
+    net = Squarer(PROTOCOL, "middle", base=4, depth=2)
+    spread = calibrate(net, gather(usual, None)[1])
+    without = dataclasses.replace(spread, growth={name: {"any": 0.0} for name in spread.growth})
+    held, missed = (
+        np.mean([coverage(Trained(net, [], chosen), subject)["t2"] for subject in noisy])
+        for chosen in (spread, without)
+    )
+    assert missed < 0.85 < held < 0.95
+
+
+def nearest(cohort, images):
+    return min(cohort, key=lambda subject: float((subject.images - images).abs().mean()))
