@@ -117,7 +117,7 @@ SETTINGS: dict[SettingName, Setting] = {
         n_folds=3,
         preset=replace(PRESETS["laptop"], shape=(64, 64), epochs=40),
         zero_shot_epochs=150,
-        weights=(0.05, 0.25, 0.5, 0.75, 0.95),
+        weights=(0.05, 0.15, 0.25, 0.35, 0.5, 0.65, 0.75, 0.85, 0.95),
         snrs=(5.0, 10.0, 20.0, 40.0, 100.0),
     ),
     "paper": Setting(

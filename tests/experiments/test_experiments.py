@@ -29,7 +29,7 @@ PROMISED = {
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
     "fig2": {"truth", "nlls-4", "two-point", "sl", "homou"},
     "fig3": {"fixed-0.25", "fixed-0.75", "homou"},
-    "snr": {"joint-7", "bound-7", "homou", "unseen-orthogonal"},
+    "snr": {"joint-7", "bound-7", "nlls-4", "homou", "unseen-orthogonal"},
     "generalise": {"nlls-4", "homou", "unseen-orthogonal"},
     "losses": {"nlls-4", "paper", "unseen-orthogonal", "fresh"},
     "ablation": {"ours", "paper"},
@@ -128,6 +128,17 @@ def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
             for kind in ("joint", "bound")
         )
         assert 0.9 < fit / bound < 1.3
+
+
+def test_networks_are_tried_on_patients_with_the_noise_that_they_learnt_from(smoke):
+    """What they are compared with there is what the fit of these patients gave."""
+    rows, snrs = smoke[1]["snr"]["rows"], SETTINGS["smoke"].snrs
+    for name, contrast, snr in product(("homou", "unseen-orthogonal"), ("t1rho", "t2"), snrs):
+        network, fit = (
+            entry_of(rows[row], contrast=contrast, against="reference", snr=snr) for row in (name, "nlls-4")
+        )
+        compared_with = network["liver_mean"] - np.mean(network["limits_of_agreement"])
+        assert compared_with == pytest.approx(fit["liver_mean"], rel=1e-3)
 
 
 def test_a_second_run_computes_nothing(smoke):
