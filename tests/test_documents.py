@@ -109,7 +109,7 @@ def test_no_loss_was_measured_to_be_clearly_better_than_the_default():
     error = {
         name: np.mean([e["mean"] for e in row["entries"] if e["against"] == "truth" and e["inputs"].startswith("mean")])
         for name, row in result["rows"].items()
-        if name not in ("fresh", "nlls-4")
+        if name not in ("fresh", "nlls-4", "floor")
     }
     # Two losses of unseen images are as good as one another: their seeds differ by more than they do.
     assert error[signature(rx.training.train).parameters["loss"].default] < 1.02 * min(error.values())

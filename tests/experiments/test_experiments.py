@@ -113,7 +113,7 @@ def test_the_floor_is_the_error_of_the_reference(smoke, contrast):
 
 def test_an_undisturbed_row_is_that_of_table2(smoke):
     results = smoke[1]
-    for name, contrast in product(("heteu", "profiled"), ("t1rho", "t2")):
+    for name, contrast in product(("homou", "profiled"), ("t1rho", "t2")):
         wanted = {"contrast": contrast, "against": "truth", "inputs": "mean of input sets"}
         of3 = entry_of(results["table3"]["rows"][name], case="none", **wanted)
         assert of3["of_undisturbed"] == 1
