@@ -147,8 +147,12 @@ def test_train_learns_from_a_folder_what_it_learns_from_the_cohort(run):
     for name, weight in expected.net.state_dict().items():
         torch.testing.assert_close(found.net.state_dict()[name], weight, rtol=0, atol=0)
     assert found.history == expected.history
-    for name, factors in expected.calibration.factors.items():  # against the truth, rounded to seconds
-        assert found.calibration.factors[name] == pytest.approx(factors, rel=1e-5)
+    assert found.calibration.usual_noise == expected.calibration.usual_noise
+    for kind in ("factors", "growth"):  # against the truth, rounded to seconds
+        own, wanted = (getattr(trained.calibration, kind) for trained in (found, expected))
+        assert set(own) == set(wanted) == {"t1rho", "t2"}
+        for name in wanted:
+            assert own[name] == pytest.approx(wanted[name], rel=1e-5, abs=1e-5)
 
 
 def test_train_learns_from_patients_whose_truth_nobody_knows(folder, tmp_path, capsys):

@@ -19,6 +19,7 @@ import relaxnet as rx
 from relaxnet._demo import NETWORK, TRUTH, TWO_POINT, render
 from relaxnet.cli import main
 from relaxnet.experiments._render import latex, markdown
+from relaxnet.experiments._table3 import _BY_HAND
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -96,6 +97,10 @@ RESULTS = ROOT / "results" / "laptop"
 COMMITTED = sorted(path.stem for path in RESULTS.glob("*.json"))
 
 
+def test_every_experiment_has_results():
+    assert set(COMMITTED) == set(rx.experiments.EXPERIMENTS)
+
+
 @pytest.mark.parametrize("name", COMMITTED)
 def test_tables_of_the_experiments_are_those_of_their_numbers(name):
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
@@ -129,7 +134,18 @@ def test_networks_of_three_images_were_measured_to_be_far_better_than_the_fit_of
         assert network < part * fit
 
 
-@pytest.mark.skipif("table3" not in COMMITTED, reason="results/laptop/table3.json is not there yet")
+def test_weights_chosen_by_hand_are_the_best_of_fig3():
+    rows = json.loads((RESULTS / "fig3.json").read_text(encoding="utf-8"))["rows"]
+    for against in ("truth", "reference"):
+        error = {
+            row["weight"]: np.prod([mean_error(row, contrast=name, against=against) for name in ("t1rho", "t2")])
+            for row in rows.values()
+            if "weight" in row
+        }
+        assert min(error, key=error.get) == _BY_HAND[0]
+    assert sum(_BY_HAND) == 1
+
+
 def test_learnt_weights_were_measured_to_withstand_wrong_scales():
     rows = json.loads((RESULTS / "table3.json").read_text(encoding="utf-8"))["rows"]
     for contrast in ("t1rho", "t2"):
@@ -143,7 +159,6 @@ def test_learnt_weights_were_measured_to_withstand_wrong_scales():
     assert wrong > 1.5 * right
 
 
-@pytest.mark.skipif("generalise" not in COMMITTED, reason="results/laptop/generalise.json is not there yet")
 def test_intervals_were_measured_to_hold_what_they_promise():
     covered = json.loads((RESULTS / "generalise.json").read_text(encoding="utf-8"))["coverage_90"]
     for case, tolerance in (("same", 0.02), ("snr-10", 0.05), ("snr-40", 0.05)):

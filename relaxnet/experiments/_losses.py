@@ -62,12 +62,12 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
     rows: dict[str, Any] = {"nlls-4": fits["nlls-4"]}
     for name, (label, _) in _ROWS.items():
         rows[name] = {"label": label, "entries": entries(outcomes, _plan(setting, name, seeds))}
-    compare(rows, baseline="nlls-4", ratio=True)
     compare(rows, baseline="paper")
     learnt = {name: [outcomes[folds[0][0].key] for folds in _plan(setting, name, seeds)] for name in _ROWS}
     for name, own in learnt.items():
         rows[name]["best_epoch"] = [outcome["best_epoch"] for outcome in own]
     rows["floor"] = fits["floor"]
+    compare(rows, baseline="nlls-4", ratio=True)
     covered = [
         {
             snr: {name: float(np.mean(values)) for name, values in outcomes[step.key].items()}

@@ -96,6 +96,6 @@ def _origin(result: dict[str, Any]) -> str:
     height, width = patients["shape"]
     return (
         f"{patients['n']} digital patients, {patients['slices']} slice(s) of {height} x {width}, SNR "
-        f"{patients['snr']:g}, {patients['folds']} folds; `{result['command']}`, relaxnet "
+        f"{patients['snr']:g} where no other is named, {patients['folds']} folds; `{result['command']}`, relaxnet "
         f"{result['versions']['relaxnet']}, {result['machine']}, {result['time'][:10]}."
     )

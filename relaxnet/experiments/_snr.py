@@ -22,6 +22,7 @@ from relaxnet.information import crlb_joint
 from relaxnet.metrics import bootstrap_mean
 from relaxnet.phantom import Subject
 from relaxnet.protocol import Contrast, Protocol
+from relaxnet.protocols import LIVER_T1RHO_T2
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,12 +146,20 @@ def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
     return {"rows": rows, "snrs": setting.snrs}
 
 
+def _shares() -> str:
+    """Tell how many images of each contrast there are among so many."""
+    found = []
+    for n, channels in _CHANNELS.items():
+        own = {name: len(set(channels) & set(LIVER_T1RHO_T2.images_of(name))) for name in CONTRASTS}
+        found.append(f"{n} are {' and '.join(f'{k} of {NAMES[name]}' for name, k in own.items())}")
+    return ", ".join(found)
+
+
 def _tables(result: Result) -> list[Table]:
     header = ("", *(f"SNR {snr:g}" for snr in result["snrs"]))
     note = (
         "Mean over patients with its 95 % interval. The bound is that of unbiased estimates from single voxels; a "
-        "network, which looks at neighbours, may pass it. The first image is of both contrasts: 3 images are 2 of "
-        "each, 4 are 2 of T1rho and 3 of T2, 5 are 3 of each, 6 are 4 of T1rho and 3 of T2, and 7 are 4 of each."
+        f"network, which looks at neighbours, may pass it. As the first image is of both contrasts, {_shares()}."
     )
     return [
         Table(

@@ -86,3 +86,36 @@ class Backbone(nn.Module):
                 f"See that out_channels={self.out_channels} and multiple={self.multiple} are true of it."
             )
         return crop(output, images.shape[2:])
+
+
+def require_backbone(backbone: nn.Module, n_inputs: int, answers: tuple[int, int, int]) -> Backbone:
+    """Refuse a backbone that cannot serve.
+
+    Parameters
+    ----------
+    backbone
+        The backbone.
+    n_inputs
+        How many channels it is to take.
+    answers
+        How many it is to return: for relaxation times and the weights of hints, for amplitudes, for scales.
+
+    Returns
+    -------
+    Backbone
+        The backbone.
+
+    Raises
+    ------
+    ValueError
+        If it is not wrapped, or has other channels.
+    """
+    if not isinstance(backbone, Backbone):
+        raise ValueError(f"backbone is a {type(backbone).__name__}: wrap it by relaxnet.nets.as_backbone.")  # noqa: TRY004
+    if (backbone.in_channels, backbone.out_channels) != (n_inputs, sum(answers)):
+        raise ValueError(
+            f"backbone {backbone.name} takes {backbone.in_channels} channels and returns {backbone.out_channels}: "
+            f"{n_inputs} and {sum(answers)} are needed ({answers[0]} for relaxation times and the weights of hints, "
+            f"{answers[1]} for amplitudes, {answers[2]} for scales)."
+        )
+    return backbone

@@ -100,3 +100,26 @@ def laplace_log_scale(
     """
     bounded = MAX_LOG_SCALE * torch.tanh(z / MAX_LOG_SCALE)
     return bounded + scale.log() + first.reshape(-1, *(1,) * (z.ndim - 2))
+
+
+def weighed(
+    z: Float[Tensor, "batch channel *space"], hints: list[Float[Tensor, "batch task *space"]]
+) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch task *space"] | None]:
+    """Part corrections from the weights of hints.
+
+    Parameters
+    ----------
+    z
+        What a network says: a correction for each task, then for each hint its weights, before a softmax.
+    hints
+        The hints; there may be none.
+
+    Returns
+    -------
+    tuple
+        The corrections, and what they correct, the mean of the hints; None where there is none.
+    """
+    if not hints:
+        return z, None
+    z, *weights = torch.split(z, hints[0].shape[1], dim=1)
+    return z, (torch.softmax(torch.stack(weights), dim=0) * torch.stack(hints)).sum(0)

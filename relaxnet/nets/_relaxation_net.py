@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from relaxnet.nets._backbone import Backbone
-from relaxnet.nets._checks import require_known, require_positive
-from relaxnet.nets._heads import bounded_time, laplace_log_scale, positive_amplitude
+from relaxnet.nets._backbone import Backbone, require_backbone
+from relaxnet.nets._checks import require_known, require_positive, require_same
+from relaxnet.nets._heads import bounded_time, laplace_log_scale, positive_amplitude, weighed
 from relaxnet.nets._inputs import hint, slots
 from relaxnet.nets._scale import subject_scale
 from relaxnet.nets._seen import Seen, seen_mask
@@ -167,7 +167,7 @@ class RelaxationNet(nn.Module):
             if self.hints:  # which are a better start than chance
                 self.backbone.zero_head(0)
         else:
-            self.backbone = _checked(backbone, n_inputs, self._answers)
+            self.backbone = require_backbone(backbone, n_inputs, self._answers)
 
     def scale(self, images: Float[Tensor, "batch channel *space"], seen: Seen = None) -> Float[Tensor, "batch 1 *_"]:
         """Tell the number that each subject's images are divided by.
@@ -221,10 +221,10 @@ class RelaxationNet(nn.Module):
         # Back from the lower precision that autocast may have used.
         z_times, z_amplitude, z_scale = torch.split(answers.to(scale.dtype), list(self._answers), dim=1)
         return RelaxationOutput(
-            maps_ms=bounded_time(*_weighed(z_times, times), self.bounds_ms),
+            maps_ms=bounded_time(*weighed(z_times, times), self.bounds_ms),
             valid=complete & (shown != 0).any(dim=1),
             log_scale=laplace_log_scale(z_scale, scale, self.first_log_scale) if self.uncertainty else None,
-            m0=positive_amplitude(*_weighed(z_amplitude, amplitudes), scale) if self.amplitude else None,
+            m0=positive_amplitude(*weighed(z_amplitude, amplitudes), scale) if self.amplitude else None,
         )
 
     def _hints(self, images: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -267,8 +267,8 @@ class RelaxationNet(nn.Module):
         ValueError
             If the number of images is neither of the two, the images are on another device, or the protocol is another.
         """
-        if protocol is not None and not _alike(protocol, self.protocol):
-            raise ValueError(f"protocol is {_show(protocol)}: the network was made for {_show(self.protocol)}.")
+        if protocol is not None:
+            require_same(protocol, self.protocol)
         require_positive(batch_size=batch_size)
         n_all, n_own = self.protocol.n_images, len(self.input_channels)
         if images.ndim != self.dims + 2 or images.shape[1] not in (n_all, n_own):
@@ -377,14 +377,6 @@ def _look(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(counted, images, 0), counted
 
 
-def _weighed(z: Tensor, hints: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """Part corrections from the weights of hints; and tell the mean of the hints, which is what is corrected."""
-    if not hints:
-        return z, None
-    z, *weights = torch.split(z, hints[0].shape[1], dim=1)
-    return z, (torch.softmax(torch.stack(weights), dim=0) * torch.stack(hints)).sum(0)
-
-
 @contextmanager
 def _evaluating(net: nn.Module) -> Iterator[None]:
     """Let a network map rather than learn for a while; then each part of it goes back to what it did."""
@@ -395,29 +387,3 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
     finally:
         for module in learning:
             module.training = True
-
-
-def _checked(backbone: nn.Module, n_inputs: int, answers: tuple[int, int, int]) -> Backbone:
-    if not isinstance(backbone, Backbone):
-        raise ValueError(f"backbone is a {type(backbone).__name__}: wrap it by relaxnet.nets.as_backbone.")  # noqa: TRY004
-    if (backbone.in_channels, backbone.out_channels) != (n_inputs, sum(answers)):
-        raise ValueError(
-            f"backbone {backbone.name} takes {backbone.in_channels} channels and returns {backbone.out_channels}: "
-            f"{n_inputs} and {sum(answers)} are needed ({answers[0]} for relaxation times and the weights of hints, "
-            f"{answers[1]} for amplitudes, {answers[2]} for scales)."
-        )
-    return backbone
-
-
-def _alike(one: Protocol, other: Protocol) -> bool:
-    """Compare protocols, forgiving the rounding of times that were once in seconds."""
-    return (one.names, one.shared_first) == (other.names, other.shared_first) and all(
-        len(a.times_ms) == len(b.times_ms)
-        and all(math.isclose(s, t, rel_tol=1e-6) for s, t in zip(a.times_ms, b.times_ms, strict=True))
-        for a, b in zip(one.contrasts, other.contrasts, strict=True)
-    )
-
-
-def _show(protocol: Protocol) -> str:
-    times = ", ".join(f"{contrast.name} {contrast.times_ms} ms" for contrast in protocol.contrasts)
-    return f"{times}, shared_first={protocol.shared_first}"

@@ -21,7 +21,7 @@ LEVEL = 0.9
 _MEDIAN = 0.6745  # of the absolute value of a standard normal number
 _SURE = 0.2  # a reference whose standard error is a larger part of its T teaches nothing
 _FAINTEST = 1e-2  # of the root mean square: below, there is no signal to speak of
-_LOUDER = 2.0  # how much more noise is tried
+_LOUDER = 2.0  # how much more noise is tried, to see by how much more the network errs
 ANY = "any"
 """In the place of the name of an input set: all of them together, or the only one."""
 
@@ -60,7 +60,19 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
 
 @dataclass(frozen=True)
 class Spread:
-    """What turns the scale of the signal's errors into the standard deviations of a network's maps."""
+    """What turns the scale of the signal's errors into the standard deviations of a network's maps.
+
+    A standard deviation in ms is the scale of the signal's errors, which the network predicts or the noise of the
+    images tells, carried to ms through the derivative of the decay, times a factor. With r times the usual noise, the
+    factor is r to a power larger.
+
+    Examples
+    --------
+    >>> cohort = rx.phantom.liver_cohort(n_subjects=3, slices=1, shape=(32, 32), snr=20, seed=0)
+    >>> trained = rx.training.train(cohort, inputs="any", preset="smoke", progress=False)
+    >>> sorted(trained.calibration.factors["t2"])
+    ['any', 'long', 'middle', 'short']
+    """
 
     usual_noise: float = 0.0
     """Noise of the images that the rest was found with, as a fraction of their root mean square."""
@@ -76,8 +88,14 @@ class Spread:
 
         Parameters
         ----------
-        net, images, maps, seen
-            As for :func:`errors_in_ms`.
+        net
+            The network.
+        images
+            All images of the protocol, or those that the network sees.
+        maps
+            What the network predicted, with ``"<name>_scale"`` if it predicts scales.
+        seen
+            The images that it was shown, for a network of any input set.
 
         Returns
         -------
@@ -109,14 +127,8 @@ def errors_in_ms(
 
     Parameters
     ----------
-    net
-        The network.
-    images
-        All images of the protocol, or those that the network sees.
-    maps
-        What the network predicted, with ``"<name>_scale"`` if it predicts scales.
-    seen
-        The images that it was shown, for a network of any input set.
+    net, images, maps, seen
+        As for :meth:`Spread.std_ms`.
     usual_noise
         Noise of the images that the network was calibrated with, as a fraction of their root mean square. With less
         noise, a network errs less, but not in proportion: half of the variance is taken to stay.
@@ -196,27 +208,22 @@ def calibrate(net: RelaxationNet, scans: list[Scan]) -> Spread:
     """
     if not scans:
         return Spread()
-    usual = _usual_noise(net, scans)
+    images = [scan.images for scan in scans]
+    usual = _usual_noise(net, images)
+
+    def both(some: Tensor, seen: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        maps = net.predict(some, seen=seen, scales=True)
+        return maps, errors_in_ms(net, some, maps, seen, usual_noise=usual)[0]
+
+    known = _factors(_compare(both, net, scans, images))
+    # A magnitude with complex noise added is what a noisier scan would have shown, whatever its phase was.
     generator = torch.Generator().manual_seed(0)
-    ratios: list[Tensor] = []
-
-    def both(images: Tensor, seen: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        maps = net.predict(images, seen=seen, scales=True)
-        errors, ratio = errors_in_ms(net, images, maps, seen, usual_noise=usual)
-        ratios.append(ratio)
-        return maps, errors
-
-    def louder(scan: Scan) -> Tensor:
-        # A magnitude with complex noise added is what a noisier scan would have shown, whatever its phase was.
-        sigma = noise_level(scan, net.protocol) * math.sqrt(_LOUDER**2 - 1)
-        return add_noise(scan.images, sigma, generator=generator)
-
-    known = _factors(_compare(both, net, scans))
-    ratios.clear()
+    added = [noise_level(scan, net.protocol) * math.sqrt(_LOUDER**2 - 1) for scan in scans]
+    louder = [add_noise(one, sigma, generator=generator) for one, sigma in zip(images, added, strict=True)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what could not be calibrated has been said
         noisy = _factors(_compare(both, net, scans, louder))
-    more = math.log(max(float(torch.cat(ratios).median()), 1.0))
+    more = math.log(max(_usual_noise(net, louder) / usual, 1.0)) if usual > 0 else 0.0
     growth: dict[str, dict[str, float]] = {}
     for name, by_set in known.items():
         growth[name] = dict.fromkeys(by_set, 0.0)
@@ -248,7 +255,8 @@ def factors(both: Both, net: RelaxationNet, scans: list[Scan]) -> dict[str, floa
     UserWarning
         If a contrast cannot be calibrated.
     """
-    return {name: by_set[ANY] for name, by_set in _factors(_compare(both, net, scans)).items()}
+    compared = _compare(both, net, scans, [scan.images for scan in scans])
+    return {name: by_set[ANY] for name, by_set in _factors(compared).items()}
 
 
 Comparison = dict[str, dict[str, list[tuple[Tensor, ...]]]]
@@ -256,16 +264,13 @@ Comparison = dict[str, dict[str, list[tuple[Tensor, ...]]]]
 these, of the voxels that have a reference."""
 
 
-def _compare(
-    both: Both, net: RelaxationNet, scans: list[Scan], images_of: Callable[[Scan], Tensor] = lambda scan: scan.images
-) -> Comparison:
-    """Map subjects from all input sets, and find what to compare the maps with."""
+def _compare(both: Both, net: RelaxationNet, scans: list[Scan], images: list[Tensor]) -> Comparison:
+    """Map images of subjects from all input sets, and find what to compare the maps with."""
     protocol = net.protocol
     found: Comparison = {name: {} for name in protocol.names}
-    for scan in scans:
-        images = images_of(scan)
+    for scan, some in zip(scans, images, strict=True):
         for seen in _sets(net):
-            maps, stds = both(images, seen)
+            maps, stds = both(some, seen)
             hidden = protocol.channels(seen) if seen else net.input_channels
             for name, (reference, its_std, where) in _references(scan, net, hidden).items():
                 columns = tuple(v[where] for v in (maps[name], stds[name], reference, its_std))
@@ -305,11 +310,11 @@ def _sets(net: RelaxationNet) -> list[Any]:
     return list(net.protocol.input_sets) if net.any_subset else [None]
 
 
-def _usual_noise(net: RelaxationNet, scans: list[Scan]) -> float:
+def _usual_noise(net: RelaxationNet, images: list[Tensor]) -> float:
     fractions = []
-    for scan in scans:
+    for some in images:
         for seen in _sets(net):
-            shown, mask = _shown(net, scan.images, seen)
+            shown, mask = _shown(net, some, seen)
             fractions.append(_noise(shown, mask) / shown.square().flatten(1).mean(1).sqrt())
     return float(torch.cat(fractions).median())
 

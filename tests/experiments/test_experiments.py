@@ -15,7 +15,6 @@ from relaxnet.experiments._fits import METHODS, non_local_means
 from relaxnet.experiments._networks import alone
 from relaxnet.experiments._rows import ROWS
 from relaxnet.experiments._score import score
-from relaxnet.experiments._table3 import _BY_HAND
 
 pytestmark = pytest.mark.xdist_group("experiments")  # they share what the fixture runs, which takes a while
 
@@ -232,11 +231,6 @@ def test_non_local_means_denoise():
     denoised = non_local_means(subject.images, subject.sigma, 0.8)
     before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, denoised))
     assert after < 0.6 * before
-
-
-def test_weights_by_hand_are_those_of_fig3():
-    assert sum(_BY_HAND) == 1
-    assert _BY_HAND[0] in SETTINGS["laptop"].weights
 
 
 def test_rows_of_the_paper_see_what_the_paper_showed_them():

@@ -296,6 +296,10 @@ def test_files_that_are_no_networks(trained, tmp_path):
     with pytest.raises(ValueError, match=r"relaxnet 9.9, later than"):
         rx.load(path)
     path.write_bytes(whole)
+    rewritten(path, format=3, relaxnet="0.0")
+    with pytest.raises(ValueError, match=r"written by relaxnet 0.0, .* train it again"):
+        rx.load(path)
+    path.write_bytes(whole)
     rewritten(path, tensors={"a": torch.ones(1)})
     with pytest.raises(ValueError, match="does not hold the weights"):
         rx.load(path)

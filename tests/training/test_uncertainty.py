@@ -96,7 +96,7 @@ def test_without_a_truth_the_unseen_images_are_the_reference(cohort):
     by_truth, by_reference = calibrate(net, phantoms).factors, calibrate(net, patients).factors
     assert set(by_reference) == set(by_truth)
     for name in by_truth:
-        assert by_reference[name]["any"] == pytest.approx(by_truth[name]["any"], rel=1.0)
+        assert by_reference[name]["any"] == pytest.approx(by_truth[name]["any"], rel=0.7)
 
 
 def test_too_little_to_calibrate_with_is_said(cohort):
