@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from relaxnet._demo import run
 from relaxnet.experiments import EXPERIMENTS
-from relaxnet.experiments._claims import claims_table
-from relaxnet.experiments._format import find, of_entry
+from relaxnet.experiments._harness.claims import claims_table
+from relaxnet.experiments._harness.format import find, of_entry
+from relaxnet.workflows._demo import demo
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -26,7 +26,7 @@ def tables() -> dict[str, str]:
     return {
         "demo": (DEMO / "table.md").read_text(encoding="utf-8"),
         "speed": (ROOT / "benchmarks" / "results" / "fitting.md").read_text(encoding="utf-8"),
-        "losses": EXPERIMENTS["losses"].tables(losses)[0].markdown(),
+        "losses": EXPERIMENTS["losses"].load().tables(losses)[0].markdown(),
         "table2": brief(table2),
         "claims": claims_table(table2["claims"]).markdown(),
     }
@@ -57,7 +57,7 @@ def with_tables(readme: str) -> str:
 if __name__ == "__main__":
     if "--demo" in sys.argv:
         with tempfile.TemporaryDirectory() as folder:
-            run(Path(folder), say=lambda line: print(line, file=sys.stderr))
+            demo(Path(folder), log=lambda line: print(line, file=sys.stderr))
             for name in ("maps.png", "results.json", "table.md"):
                 shutil.copy(Path(folder) / name, DEMO / name)
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -114,9 +114,9 @@ for case, images in cases.items():
 # %% [markdown]
 # Orthogonal pairs have no bias: their noise does not depend on T. It is what
 # `relaxnet.training.train` uses by default, with the Rician bias removed, and only with
-# images that the network does not see (`unseen_by`): their noise is independent of the
-# network's input, so it cannot lower the loss by reproducing noise. `loss="paper"`
-# brings back all ordered pairs of all images.
+# held-out images (`held_out_from`): their noise is independent of that of the input
+# images, so a network cannot lower the loss by reproducing noise. `loss="paper"` brings
+# back all ordered pairs of all images.
 #
 # ## How fast a scale arrives
 #
@@ -166,7 +166,7 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 subject = rx.phantom.liver_cohort(n_subjects=1, slices=1, shape=(64, 64), snr=20)[0]
 net = rx.nets.RelaxationNet(protocol, inputs="middle", base=8, depth=3)
 constraint = rx.losses.PairwiseConstraint(
-    protocol, pairs="orthogonal", unseen_by="middle"
+    protocol, pairs="orthogonal", held_out_from="middle"
 )
 optimizer = torch.optim.Adam(net.parameters(), lr=5e-4)
 

@@ -22,8 +22,8 @@ import relaxnet as rx
 
 # %%
 smoke = rx.experiments.SETTINGS["smoke"]
-for name, experiment in rx.experiments.EXPERIMENTS.items():
-    print(f"{name:10} {len(experiment.steps(smoke, 1)):3} steps: {experiment.title}")
+for name, choice in rx.experiments.EXPERIMENTS.items():
+    print(f"{name:10} {len(choice.load().steps(smoke, 1)):3} steps: {choice.summary}")
 
 # %% [markdown]
 # `run` computes the steps that nobody has computed yet, several at a time, and sums them

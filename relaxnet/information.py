@@ -12,21 +12,22 @@ maps;
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from relaxnet.protocol import Contrast, Protocol, parse_times
-from relaxnet.signals import MonoExponential, SignalModel
+from relaxnet.protocol import Contrast, Protocol
+from relaxnet.signals import Noise, SignalModel
+from relaxnet.times import parse_times
 
 __all__ = ["crlb", "crlb_joint", "fisher", "optimal_times"]
 
-Noise = Literal["gaussian", "rician"]
 Values = float | NDArray[Any] | Tensor
 """A number, or a map: an array or a tensor."""
 
@@ -87,10 +88,12 @@ def fisher(
     >>> rx.information.fisher(rx.signals.MonoExponential(), 100.0, 45.0, (0, 10, 30, 50), sigma=5.0).shape
     (2, 2)
     """
-    time = torch.tensor(parse_times(times_ms, to_fit=False), dtype=torch.float64)
+    if isinstance(times_ms, Contrast) and times_ms.model != model:
+        raise ValueError(f"model={model!r}, but times_ms is the contrast {times_ms.name!r} of {times_ms.model!r}.")
+    time = torch.tensor(parse_times(times_ms, to_fit=False, axis=model.axis), dtype=torch.float64)
     amplitude, relaxation = _broadcast(m0, t)
-    time = time.to(amplitude.device).reshape(-1, *(1,) * amplitude.ndim)
-    basis, slope, _ = model.jet(relaxation.expand(len(time), *relaxation.shape), time)
+    time = rearrange(time.to(amplitude.device), f"time -> time{' 1' * amplitude.ndim}")
+    basis, slope, _ = model.basis_with_derivatives(relaxation.expand(len(time), *relaxation.shape), time)
     columns = [basis, amplitude * slope / relaxation]
     if model.has_offset:
         columns.append(torch.ones_like(basis))
@@ -159,12 +162,12 @@ def crlb_joint(
     inputs: str | Sequence[int] | None = None,
     noise: Noise = "gaussian",
 ) -> dict[str, Any]:
-    """Compute the bound for mono-exponential contrasts that share one amplitude.
+    """Compute the bound for contrasts that share one amplitude.
 
     Parameters
     ----------
     protocol
-        What was acquired. Its contrasts begin with a common image at time 0.
+        What was acquired. Its contrasts begin with a common image that none of their T changes, or are a single one.
     m0
         Amplitude: a number or a map.
     t_ms
@@ -185,8 +188,8 @@ def crlb_joint(
     Raises
     ------
     ValueError
-        If the contrasts have no common first image at time 0, a relaxation time is missing, ``sigma`` is not positive
-        or does not match the images, or the noise is unknown.
+        If the contrasts have no common first image, a model adds a constant, a relaxation time is missing, ``sigma`` is
+        not positive or does not match the images, or the noise is unknown.
 
     Examples
     --------
@@ -201,17 +204,18 @@ def crlb_joint(
     7.39 4.91
     """
     names = protocol.names
-    if len(names) > 1 and not (protocol.shared_first and protocol.contrasts[0].times_ms[0] == 0):
-        raise ValueError("protocol: contrasts share an amplitude only if they begin with a common image at 0 ms.")
+    protocol.require_common_amplitude()
+    if protocol.contrasts[0].model.has_offset:
+        raise ValueError(f"protocol: {protocol.contrasts[0].model!r} adds a constant: use relaxnet.information.crlb.")
     if set(t_ms) != set(names):
         raise ValueError(f"t_ms has {tuple(t_ms)}: the relaxation times of {names} are needed.")
     amplitude, *relaxation = _broadcast(m0, *(t_ms[name] for name in names))
-    model = MonoExponential()
     rows: dict[int, tuple[Tensor, list[Tensor]]] = {}
     zero = torch.zeros_like(amplitude)
     for k, contrast in enumerate(protocol.contrasts):
         for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
-            basis, slope, _ = model.jet(relaxation[k], torch.full_like(amplitude, time))
+            at = torch.full_like(amplitude, time)
+            basis, slope, _ = contrast.model.basis_with_derivatives(relaxation[k], at)
             by_t = [amplitude * slope / relaxation[k] if j == k else zero for j in range(len(names))]
             rows[channel] = (amplitude * basis, [basis, *by_t])
     used = range(protocol.n_images) if inputs is None else protocol.channels(inputs)
@@ -241,13 +245,13 @@ def optimal_times(
     model
         The signal model.
     t_range_ms
-        Shortest and longest T of interest in ms; the same number twice for one T.
+        Smallest and largest T of interest, in the unit of the model; the same number twice for one T.
     n
         How many images.
     max_ms
-        Longest possible time in ms.
+        Largest possible time in ms, or what else the axis of the model is.
     min_ms
-        Shortest possible time in ms.
+        Smallest possible time.
     seed
         Of the random beginnings of the search.
 
@@ -284,7 +288,7 @@ def optimal_times(
 
     def cost(times: NDArray[np.float64]) -> float:
         time = torch.from_numpy(times)[:, None]
-        basis, slope, _ = model.jet(relaxation.expand(len(time), -1), time)
+        basis, slope, _ = model.basis_with_derivatives(relaxation.expand(len(time), -1), time)
         columns = [basis, slope, *([torch.ones_like(basis)] if model.has_offset else [])]
         information = _information(columns, basis, torch.ones_like(time), "gaussian")
         relative = _invert(information)[1, 1]

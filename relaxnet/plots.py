@@ -1,4 +1,4 @@
-"""Maps as pictures, each with a colour bar in ms.
+"""Maps as pictures, each with a colour bar in its unit.
 
 The figures are made without pyplot's global state: they can be saved or shown in a notebook, and none stays open. They
 need the extra ``plot``.
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._errors import require
+from relaxnet._contrasts import label
+from relaxnet.errors import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,31 +24,8 @@ ERROR_COLOURS = "inferno"
 MISSING_COLOUR = "0.75"
 MAX_TILES = 12
 
-_LABELS = {"t1rho": "T1rho", "t2": "T2", "t2star": "T2*", "t1": "T1"}
 
-
-def label(name: str) -> str:
-    """Write the name of a contrast as the field does.
-
-    Parameters
-    ----------
-    name
-        Name of a contrast.
-
-    Returns
-    -------
-    str
-        The name for a title or an axis.
-
-    Examples
-    --------
-    >>> rx.plots.label("t1rho")
-    'T1rho'
-    """
-    return _LABELS.get(name, name)
-
-
-def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = None) -> "Figure":
+def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = None, unit: str = "ms") -> "Figure":
     """Draw a map, slice by slice.
 
     Parameters
@@ -58,6 +36,8 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
         Name of the contrast, for the title and the colour bar.
     ok
         Which voxels to show, of the shape of the map; by default those that are finite.
+    unit
+        Unit of the map, for the colour bar.
 
     Returns
     -------
@@ -92,7 +72,7 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
         image = _draw(axis, volume[k], MAP_COLOURS, low, high)
         if len(volume) > 1:
             axis.set_title(f"slice {k}", fontsize=8)
-    figure.colorbar(image, ax=axes, label=f"{label(name)} (ms)", shrink=0.9, extend="max")
+    figure.colorbar(image, ax=axes, label=f"{label(name)} ({unit})", shrink=0.9, extend="max")
     figure.suptitle(f"{label(name)} map", fontsize=11)
     return figure
 

@@ -1,141 +1,59 @@
-"""What was acquired: contrasts, the times of their images, and the subsets of images that a network sees.
+"""What was acquired: contrasts with their signal models and times, and the subsets of images that a network receives.
 
-A :class:`Contrast` is a series of images of one slice with one preparation at several times. A :class:`Protocol` is
-one contrast or more, acquired together; it says which channel of a stack of images holds what. Everything else in
-relaxnet takes its times from here.
+A :class:`Contrast` is a series of images of one slice with one preparation at several times, and the model of its
+signal. A :class:`Protocol` is one contrast or more, acquired together; it says which channel of a stack of images holds
+what. Everything else in relaxnet takes its times and its physics from here.
 """
 
 import itertools
 import math
-import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from relaxnet._errors import DtypeError
+from relaxnet import signals
+from relaxnet.signals import MonoExponential, SignalModel, describe_model, require_model, restore_model
+from relaxnet.times import CheckedTimes, parse_times, show
 
-__all__ = ["Contrast", "Protocol", "TimeUnit", "parse_times"]
-
-TimeUnit = Literal["ms", "s"]
-
-
-def parse_times(
-    times: object, *, unit: TimeUnit = "ms", name: str = "times_ms", to_fit: bool = True
-) -> tuple[float, ...]:
-    """Turn times of any numeric kind into a tuple of milliseconds, refusing what cannot be meant.
-
-    Parameters
-    ----------
-    times
-        Times, finite and not negative: a list, tuple, array or tensor on any device; or a :class:`Contrast`.
-    unit
-        Their unit; a contrast's are in ms. Times in ``"ms"`` that are all below 1 are refused, because they look like
-        seconds.
-    name
-        What messages call the argument.
-    to_fit
-        Whether a decay shall be seen between the times, for which two different ones are needed.
-
-    Returns
-    -------
-    tuple of float
-        The times in ms, in the order given.
-
-    Raises
-    ------
-    ValueError
-        If a time is negative or not finite, if they look like seconds, or if there are not enough to fit.
-    TypeError
-        If they are not real numbers.
-
-    Warns
-    -----
-    UserWarning
-        If a time is above 10 s, which looks like microseconds.
-
-    Examples
-    --------
-    >>> parse_times([0, 10, 30, 50])
-    (0.0, 10.0, 30.0, 50.0)
-    >>> parse_times([0, 0.01], unit="s")
-    (0.0, 10.0)
-    """
-    if unit not in ("ms", "s"):
-        raise ValueError(f"unit={unit!r} is not a unit of {name}: use 'ms' or 's'.")
-    if isinstance(times, Contrast):
-        return times.times_ms
-    array = _to_array(times, name)
-    if array.ndim != 1:
-        raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}: pass one time for each image.")
-    if to_fit and array.size < 2:
-        raise ValueError(f"{name} holds {array.size} time(s): a relaxation time needs images at 2 times or more.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}={_show(array)} holds a time that is not finite.")
-    if (array < 0).any():
-        raise ValueError(f"{name}={_show(array)} holds a negative time: times count from the end of the preparation.")
-    if to_fit and (array == array[0]).all():
-        raise ValueError(f"{name}={_show(array)} are all equal: no decay can be seen between them.")
-    if unit == "s":
-        array = array * 1e3
-    elif 0 < array.max(initial=0) < 1:
-        raise ValueError(
-            f"{name}={_show(array)} look like seconds; relaxnet works in milliseconds. "
-            f"Multiply by 1000, pass unit='s', or use Contrast.from_seconds."
-        )
-    if array.max(initial=0) > 1e4:
-        warnings.warn(
-            f"{name} reach from {array.min():g} to {array.max():g} ms, above 10 s: are they microseconds?", stacklevel=3
-        )
-    return tuple(float(t) for t in array)
-
-
-def _to_array(times: object, name: str) -> NDArray[np.float64]:
-    if hasattr(times, "detach"):  # a tensor, without importing torch
-        times = times.detach().cpu()
-    if isinstance(times, (str, bytes)):
-        raise DtypeError(f"{name}={times!r} is text: pass numbers, such as (0, 10, 30, 50).")
-    if isinstance(times, Iterable) and not hasattr(times, "__array__"):
-        times = list(times)
-    try:
-        array = np.asarray(times)
-    except ValueError as error:
-        raise DtypeError(f"{name}={times!r} is ragged: pass one number for each image.") from error
-    if array.dtype.kind not in "iuf":
-        raise DtypeError(f"{name} holds {array.dtype} values, {times!r}: pass real numbers, such as (0, 10, 30, 50).")
-    return array.astype(np.float64)
-
-
-def _show(times: Iterable[float]) -> str:
-    return "(" + ", ".join(f"{t:g}" for t in times) + ")"
+__all__ = ["Contrast", "Protocol"]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One series of images of the same slice, with one preparation at several times.
+    """One series of images of the same slice, with one preparation at several times, and the model of its signal.
 
     Parameters
     ----------
     name
-        Name of the relaxation time that the series measures, as it shall stand in results: ``"t1rho"``, ``"t2"``.
+        Name of what the series measures, the key of its maps in results: ``"t1rho"``, ``"t2"``.
     times_ms
-        Spin-lock, echo or preparation times in ms, two or more, rising.
+        Spin-lock, echo or preparation times in ms, two or more, rising; of a model of another axis, its values in their
+        unit: flip angles in degrees, b-values in s/mm².
+    model
+        The signal model, which everything that takes a contrast obeys: a mono-exponential decay by default.
 
     Raises
     ------
     ValueError
-        If the times look like seconds, do not rise, repeat, or are negative, or if the name is empty.
+        If the times look like another unit, do not rise, repeat, or are negative, or if the name is empty.
+    TypeError
+        If the model is not one, or the name is not text.
 
     Examples
     --------
-    >>> Contrast("t1rho", times_ms=(0, 10, 30, 50))
-    Contrast(name='t1rho', times_ms=(0.0, 10.0, 30.0, 50.0))
+    >>> rx.Contrast("t1rho", times_ms=(0, 10, 30, 50))
+    Contrast(name='t1rho', times_ms=(0.0, 10.0, 30.0, 50.0), model=MonoExponential())
+    >>> rx.Contrast("t1", times_ms=(50, 200, 600, 1500, 4000), model=rx.signals.InversionRecovery()).model
+    InversionRecovery(efficiency=1.0, magnitude=True)
     """
 
     name: str
     times_ms: tuple[float, ...]
+    model: SignalModel = field(default_factory=MonoExponential)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -144,30 +62,53 @@ class Contrast:
             raise ValueError(f"Contrast name={self.name!r} becomes the key of results: use letters, digits and '_'.")
         if self.name in ("m0", "offset"):
             raise ValueError(f"Contrast name={self.name!r} is taken: results hold the amplitude under it.")
-        times = parse_times(self.times_ms, name=f"Contrast {self.name!r}: times_ms")
+        require_model(self.model, f"Contrast {self.name!r}: model")
+        times = parse_times(self.times_ms, name=f"Contrast {self.name!r}: times_ms", axis=self.model.axis)
         steps = [later - earlier for earlier, later in itertools.pairwise(times)]
         if 0 in steps:
             raise ValueError(
-                f"Contrast {self.name!r}: times_ms={_show(times)} repeat a time. Average the repeated images first, "
+                f"Contrast {self.name!r}: times_ms={show(times)} repeat a time. Average the repeated images first, "
                 f"or pass all of them with plain times to relaxnet.fit."
             )
         if min(steps) < 0:
             raise ValueError(
-                f"Contrast {self.name!r}: times_ms={_show(times)} do not rise. Sort images and times together: "
+                f"Contrast {self.name!r}: times_ms={show(times)} do not rise. Sort images and times together: "
                 f"order = numpy.argsort(times)."
             )
         object.__setattr__(self, "times_ms", times)
 
+    def at(self, images: Sequence[int]) -> "Contrast":
+        """Keep some of the images.
+
+        Parameters
+        ----------
+        images
+            Their positions, two or more, rising.
+
+        Returns
+        -------
+        Contrast
+            The same contrast with fewer times.
+
+        Examples
+        --------
+        >>> rx.Contrast("t2", (0, 18.2, 34.6, 51.0)).at([0, 3]).times_ms
+        (0.0, 51.0)
+        """
+        return replace(self, times_ms=CheckedTimes(self.times_ms[k] for k in images))
+
     @classmethod
-    def from_seconds(cls, name: str, times_s: Iterable[float]) -> "Contrast":
+    def from_seconds(cls, name: str, times_s: Iterable[float], model: SignalModel | None = None) -> "Contrast":
         """Make a contrast from times in seconds, as BIDS keeps them.
 
         Parameters
         ----------
         name
-            Name of the relaxation time.
+            Name of what the series measures.
         times_s
             Times in seconds.
+        model
+            The signal model; a mono-exponential decay by default.
 
         Returns
         -------
@@ -176,10 +117,11 @@ class Contrast:
 
         Examples
         --------
-        >>> Contrast.from_seconds("t2", (0, 0.02)).times_ms
+        >>> rx.Contrast.from_seconds("t2", (0, 0.02)).times_ms
         (0.0, 20.0)
         """
-        return cls(name, parse_times(times_s, unit="s", name=f"Contrast {name!r}: times_s"))
+        model = MonoExponential() if model is None else model
+        return cls(name, parse_times(times_s, unit="s", name=f"Contrast {name!r}: times_s", axis=model.axis), model)
 
 
 @dataclass(frozen=True)
@@ -203,9 +145,9 @@ class Protocol:
 
     Examples
     --------
-    >>> t1rho = Contrast("t1rho", times_ms=(0, 10, 30, 50))
-    >>> t2 = Contrast("t2", times_ms=(0, 18.2, 34.6, 51.0))
-    >>> protocol = Protocol((t1rho, t2), shared_first=True)
+    >>> t1rho = rx.Contrast("t1rho", times_ms=(0, 10, 30, 50))
+    >>> t2 = rx.Contrast("t2", times_ms=(0, 18.2, 34.6, 51.0))
+    >>> protocol = rx.Protocol((t1rho, t2), shared_first=True)
     >>> protocol.n_images
     7
     >>> protocol.images_of("t2")
@@ -249,7 +191,7 @@ class Protocol:
         return total - (len(self.contrasts) - 1) * self.shared_first
 
     def images_of(self, name: str) -> tuple[int, ...]:
-        """Tell which channels of a stack hold a contrast.
+        """List the channels of a stack that hold a contrast.
 
         Parameters
         ----------
@@ -326,32 +268,111 @@ class Protocol:
             )
         return channels
 
+    def require_common_amplitude(self) -> None:
+        """Refuse contrasts that do not share an amplitude: they have no common image that is independent of T.
+
+        Raises
+        ------
+        ValueError
+            If there is more than one contrast, and their images do not begin with one that no T changes, or a model
+            adds a constant.
+        """
+        if len(self.contrasts) == 1:
+            return
+        for contrast in self.contrasts:
+            if contrast.model.has_offset:
+                raise ValueError(
+                    f"protocol: contrast {contrast.name!r} has the model {contrast.model!r}, which adds a constant to "
+                    f"an amplitude that the contrasts would share. Fit each contrast with relaxnet.fit."
+                )
+        constants = {c.model.constant_at(c.times_ms[0]) for c in self.contrasts}
+        if not self.shared_first or len(constants) > 1 or not constants - {None, 0.0}:
+            firsts = {c.name: c.times_ms[0] for c in self.contrasts}
+            raise ValueError(
+                f"protocol: contrasts share an amplitude only with a common first image at 0 ms, or where else no T "
+                f"changes it; these have shared_first={self.shared_first} and start at {firsts}. Fit each with "
+                f"relaxnet.fit."
+            )
+
+    @property
+    def signed_images(self) -> tuple[int, ...]:
+        """Channels whose images hold the sign of the signal; the others are magnitudes."""
+        return tuple(k for c in self.contrasts if c.model.signed for k in self.images_of(c.name))
+
+    def add_noise(
+        self,
+        images: Float[Tensor, "batch image *space"],
+        sigma: float | Tensor,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "batch image *space"]:
+        """Add the noise that the images of the protocol have: Rician, and Gaussian where they hold a sign.
+
+        Parameters
+        ----------
+        images
+            All images without noise.
+        sigma
+            Standard deviation of the noise: a number, or a tensor that broadcasts against the images.
+        generator
+            Source of random numbers, on the device of the images.
+
+        Returns
+        -------
+        Tensor
+            Noisy images.
+        """
+        noisy = signals.add_noise(images, sigma, kind="rician", generator=generator)
+        signed = list(self.signed_images)
+        if signed:
+            real = signals.add_noise(images, sigma, kind="gaussian", generator=generator)
+            noisy[:, signed] = real[:, signed]
+        return noisy
+
     def to_dict(self) -> dict[str, Any]:
         """Describe the protocol in plain values, to be kept as JSON beside weights and results.
 
         Returns
         -------
         dict
-            A dictionary that :meth:`from_dict` takes.
+            A dictionary that :meth:`from_dict` takes. Models are described by their class and their settings.
         """
         return {
-            "contrasts": [{"name": c.name, "times_ms": list(c.times_ms)} for c in self.contrasts],
+            "contrasts": [
+                {"name": c.name, "times_ms": list(c.times_ms), "model": describe_model(c.model)} for c in self.contrasts
+            ],
             "shared_first": self.shared_first,
         }
 
     @classmethod
-    def from_dict(cls, description: dict[str, Any]) -> "Protocol":
+    def from_dict(cls, description: Mapping[str, Any], models: Mapping[str, SignalModel] | None = None) -> "Protocol":
         """Make the protocol that :meth:`to_dict` described.
 
         Parameters
         ----------
         description
             A dictionary made by :meth:`to_dict`.
+        models
+            Signal models of your own by the name of their contrast. Those of relaxnet are made anew.
 
         Returns
         -------
         Protocol
             The protocol.
+
+        Raises
+        ------
+        ValueError
+            If a model of your own is missing or is another one, or ``models`` names no contrast.
         """
-        contrasts = tuple(Contrast(c["name"], tuple(c["times_ms"])) for c in description["contrasts"])
+        given = dict(models or {})
+        contrasts = tuple(
+            Contrast(
+                c["name"], CheckedTimes(c["times_ms"]), restore_model(c["name"], c["model"], given.pop(c["name"], None))
+            )
+            for c in description["contrasts"]
+        )
+        if given:
+            names = tuple(contrast.name for contrast in contrasts)
+            raise ValueError(f"models has {tuple(given)}: the contrasts are {names}.")
         return cls(contrasts, shared_first=description["shared_first"])

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import relaxnet as rx
-from relaxnet._demo import NETWORK, TRUTH, TWO_POINT, render
 from relaxnet.cli import main
-from relaxnet.experiments._render import latex, markdown
-from relaxnet.experiments._table3 import _BY_HAND
+from relaxnet.experiments._harness.render import latex, markdown
+from relaxnet.experiments.table3 import _BY_HAND
+from relaxnet.workflows._demo import NETWORK, TRUTH, TWO_POINT, render
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -129,7 +129,7 @@ def mean_error(row, **wanted):
 def test_networks_of_three_images_were_measured_to_be_far_better_than_the_fit_of_four(inputs):
     rows = json.loads((RESULTS / "table2.json").read_text(encoding="utf-8"))["rows"]
     for contrast, part in (("t1rho", 0.36), ("t2", 0.53)):
-        network = mean_error(rows["unseen-orthogonal"], contrast=contrast, against="truth", inputs=inputs)
+        network = mean_error(rows["held-out-orthogonal"], contrast=contrast, against="truth", inputs=inputs)
         fit = mean_error(rows["nlls-4"], contrast=contrast, against="truth")
         assert network < part * fit
 

@@ -228,7 +228,10 @@ def test_the_same_seed_chooses_the_same_times():
         (lambda: crlb(DECAY, 1.0, 40.0, (0, 0.01), sigma=1.0), "look like seconds"),
         (lambda: crlb(DECAY, 1.0, 40.0, TIMES, 1.0, noise="pink"), "noise='pink'"),
         (lambda: crlb_joint(PROTOCOL, 1.0, {"t1rho": 1.0}, 1.0), "relaxation times of"),
-        (lambda: crlb_joint(rx.Protocol(PROTOCOL.contrasts), 1.0, {"t1rho": 1.0, "t2": 1.0}, 1.0), "common image"),
+        (
+            lambda: crlb_joint(rx.Protocol(PROTOCOL.contrasts), 1.0, {"t1rho": 1.0, "t2": 1.0}, 1.0),
+            "common first image",
+        ),
         (lambda: optimal_times(DECAY, (30, 60), n=1, max_ms=60), "n=1: 2 parameters"),
         (lambda: optimal_times(MonoExponentialWithOffset(), (30, 60), n=2, max_ms=60), "n=2: 3 parameters"),
         (lambda: optimal_times(DECAY, (60, 30), n=3, max_ms=60), "shortest <= longest"),

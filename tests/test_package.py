@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import relaxnet as rx
-from relaxnet._errors import MissingExtraError, require
+from relaxnet.errors import MissingExtraError, require
 
 
 def test_import_loads_no_extra_and_not_even_torch():

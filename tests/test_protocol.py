@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import relaxnet as rx
-from relaxnet.protocol import parse_times
+from relaxnet.times import parse_times
 
 T1RHO = rx.Contrast("t1rho", times_ms=(0, 10, 30, 50))
 T2 = rx.Contrast("t2", times_ms=(0, 18.2, 34.6, 51.0))

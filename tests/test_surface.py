@@ -21,9 +21,9 @@ def test_residuals(given):
     residuals = [
         rx.losses.PairwiseConstraint(protocol)(maps_ms, images),
         rx.losses.PairwiseConstraint(protocol, pairs="forward")(maps_ms, images),
-        rx.losses.PairwiseConstraint(protocol, pairs="orthogonal", unseen_by="short")(maps_ms, images),
+        rx.losses.PairwiseConstraint(protocol, pairs="orthogonal", held_out_from="short")(maps_ms, images),
         rx.losses.Reconstruction(protocol)(maps_ms, images, m0=None),
-        rx.losses.Reconstruction(protocol, unseen_by="short")(maps_ms, images, m0=m0),
+        rx.losses.Reconstruction(protocol, held_out_from="short")(maps_ms, images, m0=m0),
         rx.losses.PairwiseConstraint(protocol)(maps_ms, rx.signals.remove_rician_bias(images, cohort[0].sigma)),
     ]
     assert all(residual.shape == (2, 2, 32, 32) for residual in residuals)

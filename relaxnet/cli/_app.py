@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from relaxnet import __version__
+from relaxnet._version import __version__
 from relaxnet.cli import _demo, _experiment, _fit, _info, _predict, _simulate, _train
 
 app = typer.Typer(

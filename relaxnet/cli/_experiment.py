@@ -1,55 +1,35 @@
 """``relaxnet experiment``: its options, and what it prints."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from relaxnet.cli._main import say
+from relaxnet.cli._console import explain, one_of, say
+from relaxnet.experiments import EXPERIMENTS
+from relaxnet.training import PRESETS
 
-
-class Name(StrEnum):
-    """Which experiment."""
-
-    TABLE2 = "table2"
-    TABLE3 = "table3"
-    TABLE4 = "table4"
-    FIG2 = "fig2"
-    FIG3 = "fig3"
-    SNR = "snr"
-    GENERALISE = "generalise"
-    LOSSES = "losses"
-    ABLATION = "ablation"
-    ALL = "all"
-
-
-class Preset(StrEnum):
-    """How large."""
-
-    SMOKE = "smoke"
-    LAPTOP = "laptop"
-    PAPER = "paper"
+Name, Preset = one_of("Name", (*EXPERIMENTS, "all")), one_of("Preset", PRESETS)
 
 
 def experiment(
-    name: Annotated[Name, typer.Argument(help="Which one; all for one after the other.")],
-    preset: Annotated[Preset, typer.Option(help="Minutes; hours on two cores; for a GPU.")] = Preset.LAPTOP,
+    name: Annotated[Name, typer.Argument(help=f"{explain(EXPERIMENTS)}; all: one after the other.")],  # type: ignore[valid-type]
+    preset: Annotated[Preset, typer.Option(help="Minutes; hours on two cores; for a GPU.")] = "laptop",  # type: ignore[valid-type]
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of the most important networks.")] = 3,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go, in a folder for each preset.")] = Path(
         "results"
     ),
     jobs: Annotated[int | None, typer.Option(min=1, help="Steps at a time; by default one a core.")] = None,
 ) -> None:
-    """Repeat an experiment of the paper, or one of ours, on digital patients.
+    """Repeat an experiment of the paper, or one of ours, on digital subjects.
 
-    Run it again to go on where it was interrupted: what has been computed is kept in DIR/.cache.
+    Run it again to resume it: what has been computed is kept in DIR/.cache.
     """
-    from relaxnet.experiments import EXPERIMENTS, render, run  # noqa: PLC0415 (it needs torch, which takes seconds)
+    from relaxnet.experiments import render, run  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-    names = list(EXPERIMENTS) if name is Name.ALL else [name.value]
-    run(names, preset=preset.value, seeds=seeds, out=out, jobs=jobs, say=say)
-    for path in render(out / preset.value, names):
+    names = list(EXPERIMENTS) if name == "all" else [str(name)]
+    run(names, preset=preset, seeds=seeds, out=out, jobs=jobs, say=say)
+    for path in render(out / preset, names):
         if path.suffix == ".md":
             print(path.read_text(encoding="utf-8"))
         else:

@@ -2,39 +2,28 @@
 
 import json
 import math
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relaxnet.cli._main import COMMAND_LINE, say
-from relaxnet.protocol import Contrast, Protocol, parse_times
+from relaxnet._contrasts import KNOWN_CONTRASTS
+from relaxnet.cli._console import COMMAND_LINE, explain, one_of, say, silence
+from relaxnet.fitting import METHODS
+from relaxnet.times import parse_times
 
 if TYPE_CHECKING:
-    from relaxnet._fit_scan import Outcome
+    from relaxnet.protocol import Protocol
+    from relaxnet.workflows import Outcome
 
-
-class Method(StrEnum):
-    """Estimators that can be asked for."""
-
-    NLLS = "nlls"
-    TWO_POINT = "two-point"
-    LOG_LINEAR = "log-linear"
-    RICIAN = "rician"
-
+Method = one_of("Method", METHODS)
 
 Scan = Annotated[Path, typer.Argument(help="NIfTI file of shape (x, y, z, time).")]
 Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="NIfTI file of zeros and ones on the grid of SCAN.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
-How = Annotated[
-    Method,
-    typer.Option(
-        help="Least squares; first and last volume only; a line through the logarithms; Rician likelihood with --sigma."
-    ),
-]
+How = Annotated[Method, typer.Option(help=f"{explain(METHODS)}, with --sigma.")]  # type: ignore[valid-type]
 Bounds = Annotated[
-    str | None, typer.Option(metavar="LOW,HIGH", help="Shortest and longest T to look for, in ms. [default: 1,5000]")
+    str | None, typer.Option(metavar="LOW,HIGH", help="Smallest and largest T to look for, in ms. [default: 1,5000]")
 ]
 Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
 Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors and rician.")]
@@ -52,8 +41,10 @@ voxels whose standard error is above T/2."""
 app = typer.Typer(rich_markup_mode=None)
 
 
-def _add_command(contrast: str, *, name: str, suffix: str, option: str, keys: str) -> None:
+def _add_command(contrast: str, option: str) -> None:
     """Add the command for one contrast. Commands differ only in where their times come from."""
+    known = KNOWN_CONTRASTS[contrast]
+    keys = " or ".join(known.time_keys)
 
     def command(
         scan: Scan,
@@ -63,7 +54,7 @@ def _add_command(contrast: str, *, name: str, suffix: str, option: str, keys: st
         ] = None,
         mask: Mask = None,
         out: Out = None,
-        method: How = Method.NLLS,
+        method: How = "nlls",
         bounds_ms: Bounds = None,
         saturation: Saturation = None,
         sigma: Sigma = None,
@@ -74,31 +65,31 @@ def _add_command(contrast: str, *, name: str, suffix: str, option: str, keys: st
         times_ms = _times(times, option)
         bounds = _bounds(bounds_ms)
         _check_positive(saturation, sigma)
-        if method is Method.RICIAN and sigma is None:
+        if method == "rician" and sigma is None:
             raise typer.BadParameter("it needs --sigma, the standard deviation of the noise.", param_hint="--method")
-        from relaxnet._fit_scan import fit_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
+        from relaxnet.workflows import fit_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
         outcome = fit_scan(
             scan,
             contrast,
             times_ms=times_ms,
             mask=mask,
-            folder=out,
-            method=method.value,
+            out=out,
+            method=method,
             bounds_ms=bounds,
             saturation=saturation,
             sigma=sigma,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
-            log=_ignore if quiet else say,
+            log=silence if quiet else say,
         )
         _print(outcome, as_json=as_json)
 
-    app.command(contrast, help=HELP.format(name=name, suffix=suffix))(command)
+    app.command(contrast, help=HELP.format(name=known.label, suffix=known.suffix))(command)
 
 
-_add_command("t1rho", name="T1rho", suffix="T1rho", option="--tsl-ms", keys="SpinLockTime")
-_add_command("t2", name="T2", suffix="T2map", option="--te-ms", keys="EchoTime or T2PreparationTime")
+_add_command("t1rho", "--tsl-ms")
+_add_command("t2", "--te-ms")
 
 
 @app.command("joint")
@@ -133,24 +124,24 @@ def joint(
     protocol = _protocol(tsl, te)
     bounds = _bounds(bounds_ms)
     _check_positive(saturation, sigma)
-    from relaxnet._fit_scan import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
+    from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     outcome = fit_joint_scan(
         scan,
         protocol=protocol,
         mask=mask,
-        folder=out,
+        out=out,
         bounds_ms=bounds,
         saturation=saturation,
         sigma=sigma,
         overwrite=overwrite,
         command=COMMAND_LINE.get(),
-        log=_ignore if quiet else say,
+        log=silence if quiet else say,
     )
     _print(outcome, as_json=as_json)
 
 
-def _protocol(tsl: str | None, te: str | None) -> Protocol | None:
+def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     if tsl is None and te is None:
         return None
     options = {"--tsl-ms": tsl, "--te-ms": te}
@@ -160,6 +151,8 @@ def _protocol(tsl: str | None, te: str | None) -> Protocol | None:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
         if found[0] != 0:
             raise typer.BadParameter(f"{options[option]!r} must begin with 0, the shared volume.", param_hint=option)
+    from relaxnet.protocol import Contrast, Protocol  # noqa: PLC0415 (they need torch, which takes seconds)
+
     contrasts = []
     for name, (option, found) in zip(("t1rho", "t2"), times.items(), strict=True):
         try:
@@ -202,12 +195,8 @@ def _bounds(text: str | None) -> tuple[float, float] | None:
 
 def _print(outcome: "Outcome", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(outcome.summary(), indent=2))
+        print(json.dumps(outcome.summary, indent=2))
     else:
         files = "\n".join(f"  {path}" for path in outcome.files.values())
-        pictures = "pictures" if outcome.contrast == "joint" else "picture"
-        print(f"{outcome.result.summary()}\nmaps in s, {pictures} in ms\n{files}")
-
-
-def _ignore(message: str) -> None:
-    del message
+        pictures = "picture" if "picture" in outcome.files else "pictures"
+        print(f"{outcome.text}\nmaps in s, {pictures} in ms\n{files}")

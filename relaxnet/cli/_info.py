@@ -2,18 +2,10 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
-from relaxnet import __version__
-
-EXTRAS = {
-    "train": ("lightning", "rich", "safetensors"),
-    "io": ("nibabel",),
-    "plot": ("matplotlib",),
-    "cli": ("typer",),
-    "scale": ("dask", "xarray", "zarr"),
-}
-"""The packages that each extra brings."""
+from relaxnet._version import __version__
 
 
 def info() -> None:
@@ -32,7 +24,7 @@ def describe() -> list[str]:
         f"torch     {torch.__version__}",
         f"numpy     {version('numpy')}",
         "extras",
-        *(f"  {extra:<8}{_extra(extra)}" for extra in EXTRAS),
+        *(f"  {name:<12}{_extra(name, packages)}" for name, packages in extras().items()),
         "devices",
         f"  cpu     {torch.get_num_threads()} threads on {os.cpu_count()} cores",
         f"  cuda    {', '.join(gpus) or 'none'}",
@@ -40,12 +32,36 @@ def describe() -> list[str]:
     ]
 
 
-def _extra(name: str) -> str:
-    """Tell the versions of the packages of an extra, or how to get what is missing."""
+def extras() -> dict[str, list[str]]:
+    """List the packages that each extra brings, from the metadata of this installation.
+
+    Returns
+    -------
+    dict
+        Names of packages by extra; extras for developers are left out.
+    """
+    found: dict[str, list[str]] = {name: [] for name in metadata("relaxnet").get_all("Provides-Extra") or ()}
+    for requirement in requires("relaxnet") or ():
+        package, _, condition = requirement.partition(";")
+        extra = re.search(r"extra == ['\"]([^'\"]+)", condition)
+        if extra:
+            found[extra[1]].append(package.strip())
+    plain = {name: [re.split(r"[<>=!~ ]", package)[0] for package in packages] for name, packages in found.items()}
+
+    def flat(name: str) -> list[str]:
+        parts = [re.fullmatch(r"relaxnet\[(.+)\]", package) for package in plain[name]]
+        own = [package for package, part in zip(plain[name], parts, strict=True) if part is None]
+        return [*(p for part in parts if part for extra in part[1].split(",") for p in flat(extra)), *own]
+
+    return {name: list(dict.fromkeys(flat(name))) for name in plain if name not in ("dev", "docs")}
+
+
+def _extra(name: str, packages: list[str]) -> str:
+    """Return the versions of the packages of an extra, or how to get what is missing."""
     found = []
-    for package in EXTRAS[name]:
+    for package in packages:
         try:
-            found.append(f"{package} {version(package)}")
+            found.append(f"{package.partition('[')[0]} {version(package.partition('[')[0])}")
         except PackageNotFoundError:
             return f"{package} is missing: pip install 'relaxnet[{name}]'"
     return ", ".join(found)

@@ -9,18 +9,15 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn
 
-from relaxnet._errors import require
+from relaxnet.cli._console import COMMAND_LINE, say
+from relaxnet.errors import require
 
 EXPECTED = (ValueError, OSError, ImportError, MemoryError)
 """What files, arguments and machines can cause. Anything else is a mistake in relaxnet."""
-
-COMMAND_LINE = ContextVar("COMMAND_LINE", default="relaxnet")
-"""The line as it was typed, for results to say how they were made."""
 
 
 class Interrupted(BaseException):
@@ -97,11 +94,6 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, EXPECTED):
         return 1, str(error) or type(error).__name__
     return 1, f"unexpected {type(error).__name__}: {error} (this is a mistake in relaxnet; --debug shows where)"
-
-
-def say(message: str) -> None:
-    """Print one line to standard error."""
-    print("relaxnet:", " ".join(message.split()), file=sys.stderr, flush=True)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

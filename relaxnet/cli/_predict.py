@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relaxnet.cli._main import COMMAND_LINE, say
+from relaxnet.cli._console import COMMAND_LINE, say
 
 
 def predict(
@@ -14,17 +14,15 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")
     ] = None,
-    inputs: Annotated[str | None, typer.Option(help="What a network of any inputs sees: short, middle, long.")] = None,
+    inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
 ) -> None:
-    """Map a scan by a trained network.
+    """Predict the maps of a scan by a trained network.
 
     Writes T1rho and T2 in seconds, their standard deviations (desc-std), each with a JSON file that says what it is,
     and pictures in ms, which leave out voxels whose standard deviation is above T/2.
     """
-    from relaxnet._predict_scan import predict_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
+    from relaxnet.workflows import predict_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-    outcome = predict_scan(
-        run, scan, folder=out, inputs=inputs, overwrite=overwrite, command=COMMAND_LINE.get(), log=say
-    )
+    outcome = predict_scan(run, scan, out=out, inputs=inputs, overwrite=overwrite, command=COMMAND_LINE.get(), log=say)
     print("maps in s, pictures in ms\n" + "\n".join(f"  {path}" for path in outcome.files.values()))

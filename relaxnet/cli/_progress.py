@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from relaxnet.cli._main import say
+from relaxnet.cli._console import say
 
 
 @contextmanager

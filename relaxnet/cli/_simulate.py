@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relaxnet.cli._main import say
+from relaxnet.cli._console import say
 from relaxnet.cli._progress import progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ TABLES = {"totalseg-mr": "TOTALSEGMENTATOR_MR", "totalseg-ct": "TOTALSEGMENTATOR
 
 def simulate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the cohort goes.")],
-    subjects: Annotated[int, typer.Option(min=1, help="How many digital patients.")] = 51,
+    subjects: Annotated[int, typer.Option(min=1, help="How many digital subjects.")] = 51,
     slices: Annotated[int | None, typer.Option(min=1, help="Slices of each. [default: 3, or those of LABELS]")] = None,
     shape: Annotated[
         str | None,
@@ -30,7 +30,7 @@ def simulate(
     field: Annotated[float, typer.Option(help="Field strength in T: 1.5 or 3.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     labels: Annotated[
-        Path | None, typer.Option(metavar="LABELS", help="NIfTI label map of an abdomen, the anatomy of all patients.")
+        Path | None, typer.Option(metavar="LABELS", help="NIfTI label map of an abdomen, the anatomy of all subjects.")
     ] = None,
     tissues: Annotated[
         str | None,
@@ -40,7 +40,7 @@ def simulate(
 ) -> None:
     """Simulate digital livers with known T1rho and T2, as NIfTI files in the manner of BIDS.
 
-    Run it again to go on where it was interrupted. Images are in sub-001/anat, the truth in derivatives/truth.
+    Run it again to resume it. Images are in sub-001/anat, the truth in derivatives/truth.
     """
     if not snr > 0:
         raise typer.BadParameter(f"{snr:g} is not a positive number.", param_hint="--snr")
@@ -64,7 +64,7 @@ def simulate(
         n_slices = slices or 3
         cohort = liver_cohort(subjects, n_slices, (height, width), snr, seed, field_tesla=field)
     how = f"{n_slices} slices of {height} x {width}, SNR {snr:g}, {field:g} T, seed {seed}"
-    say(f"{out}: {subjects} digital livers, {how}{'' if labels is None else f', the anatomy of {labels}'}")
+    say(f"{out}: {subjects} digital subjects, {how}{'' if labels is None else f', the anatomy of {labels}'}")
     with progress("simulating") as tell:
         write_cohort(cohort, out, overwrite=overwrite, progress=tell)
     print(f"{subjects} subjects\n  {out / 'participants.tsv'}")

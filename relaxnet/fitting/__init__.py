@@ -1,6 +1,6 @@
-"""Voxel-wise fits: relaxation times and an amplitude for every voxel, and an honest word on each.
+"""Voxel-wise fits: relaxation times and an amplitude for every voxel, with a status for each.
 
-:func:`fit` is the front door; every estimator behind it is also a function of its own:
+:func:`fit` is the front door; every estimator behind it (:data:`METHODS`) is also a function of its own:
 
 - :func:`two_point`: closed form from two images;
 - :func:`log_linear`: a straight line through the logarithms;
@@ -8,33 +8,44 @@
 - :func:`rician`: maximum likelihood under the noise that magnitude images have, without bias at low signal-to-noise
   ratio. :func:`estimate_sigma` finds the noise level that it needs.
 
-:func:`fit_joint` fits several contrasts with a common first image at once.
+:func:`fit_joint` fits several contrasts with a common first image at once. :class:`Estimator` is the base of all of
+them, and :func:`run` fits by one of your own.
 
 All voxels are fitted at once, in chunks that fit the processor's cache, by one implementation in torch: NumPy arrays
 give NumPy arrays, tensors give tensors on their own device. A voxel that cannot be fitted is NaN, its
-:class:`FitStatus` says why, and its neighbours do not notice. The answer is a :class:`FitResult`. The maps of
+:class:`FitStatus` says why, and its neighbours are not affected. The answer is a :class:`FitResult`. The maps of
 :func:`nlls` and :func:`fit_joint` are differentiable, so a fit can be a layer of a network.
 """
 
-from relaxnet.fitting._fit import Method, fit
-from relaxnet.fitting._joint import fit_joint
-from relaxnet.fitting._log_linear import log_linear
-from relaxnet.fitting._nlls import nlls
-from relaxnet.fitting._noise_level import estimate_sigma
-from relaxnet.fitting._result import FitResult
-from relaxnet.fitting._rician import rician
-from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._two_point import two_point
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "FitResult",
-    "FitStatus",
-    "Method",
-    "estimate_sigma",
-    "fit",
-    "fit_joint",
-    "log_linear",
-    "nlls",
-    "rician",
-    "two_point",
-]
+from relaxnet._choices import Choice
+from relaxnet._lazy import lazily
+
+if TYPE_CHECKING:
+    from relaxnet.fitting._core.engine import run as run
+    from relaxnet.fitting._core.estimator import Estimate as Estimate
+    from relaxnet.fitting._core.estimator import Estimator as Estimator
+    from relaxnet.fitting._core.samples import Samples as Samples
+    from relaxnet.fitting._fit import fit as fit
+    from relaxnet.fitting._joint import fit_joint as fit_joint
+    from relaxnet.fitting._log_linear import log_linear as log_linear
+    from relaxnet.fitting._nlls import nlls as nlls
+    from relaxnet.fitting._noise_level import estimate_sigma as estimate_sigma
+    from relaxnet.fitting._result import FitResult as FitResult
+    from relaxnet.fitting._rician import rician as rician
+    from relaxnet.fitting._status import FitStatus as FitStatus
+    from relaxnet.fitting._two_point import two_point as two_point
+
+METHODS = {
+    "nlls": Choice("relaxnet.fitting:nlls", "Nonlinear least squares over all images, by variable projection"),
+    "two-point": Choice("relaxnet.fitting:two_point", "Closed form from the first and the last image"),
+    "log-linear": Choice(
+        "relaxnet.fitting:log_linear", "Straight line through the logarithms of all images, weighted by squared signal"
+    ),
+    "rician": Choice("relaxnet.fitting:rician", "Maximum likelihood under Rician noise over all images"),
+}
+"""The estimators of :func:`fit` by name."""
+
+__getattr__, __dir__, __all__ = lazily(__name__)
+__all__ += ["METHODS"]

@@ -1,26 +1,33 @@
 """The front door to all estimators."""
 
-from collections.abc import Callable
-from difflib import get_close_matches
-from typing import Any, Literal
+import inspect
+from typing import Any
 
-from relaxnet.fitting._log_linear import log_linear
-from relaxnet.fitting._nlls import nlls
+from relaxnet._choices import pick
+from relaxnet.fitting import METHODS
+from relaxnet.fitting._core.estimator import Bounds
+from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._rician import rician
-from relaxnet.fitting._two_point import two_point
-from relaxnet.fitting._voxels import Times
-
-Method = Literal["nlls", "two-point", "log-linear", "rician"]
-METHODS: dict[str, Callable[..., FitResult[Any]]] = {
-    "nlls": nlls,
-    "two-point": two_point,
-    "log-linear": log_linear,
-    "rician": rician,
-}
+from relaxnet.signals import SignalModel
+from relaxnet.times import TimeUnit
 
 
-def fit(signal: ArrayT, times_ms: Times, *, method: Method = "nlls", **options: Any) -> FitResult[ArrayT]:
+def fit(
+    signal: ArrayT,
+    times_ms: Times,
+    *,
+    method: str = "nlls",
+    model: SignalModel | None = None,
+    mask: Any = None,
+    bounds: Bounds | None = None,
+    sigma: Any = None,
+    saturation: float | None = None,
+    unit: TimeUnit = "ms",
+    dim: int = 1,
+    chunk_size: int | None = None,
+    maps_only: bool = False,
+    **options: Any,
+) -> FitResult[ArrayT]:
     """Fit a relaxation time and an amplitude to every voxel.
 
     Parameters
@@ -28,14 +35,30 @@ def fit(signal: ArrayT, times_ms: Times, *, method: Method = "nlls", **options: 
     signal
         Magnitude images, real, with one axis for the times: (batch, time, ...) by default. One axis is one voxel.
     times_ms
-        Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose name the map then has.
+        Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose model is fitted and whose name the map has.
     method
-        The estimator: ``"nlls"`` for :func:`~relaxnet.fitting.nlls`, ``"two-point"`` for
-        :func:`~relaxnet.fitting.two_point`, ``"log-linear"`` for :func:`~relaxnet.fitting.log_linear`, ``"rician"`` for
-        :func:`~relaxnet.fitting.rician`.
+        The estimator, one of :data:`~relaxnet.fitting.METHODS`: ``"nlls"``, ``"two-point"``, ...
+    model
+        The signal model, with plain times; a mono-exponential decay by default.
+    mask
+        Voxels to fit: binary, of the shape of the signal without its time axis.
+    bounds
+        Smallest and largest T, those of the model by default: (1, 5000) in ms.
+    sigma
+        Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal).
+    saturation
+        Samples at or above this value are not used.
+    unit
+        Unit of ``times_ms``, ``"ms"`` or ``"s"``; maps are in ms whatever it is.
+    dim
+        The time axis of ``signal``.
+    chunk_size
+        Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
+    maps_only
+        Leave out standard errors and goodness of fit, for about twice the speed.
     **options
-        Passed on to the estimator. All take ``mask``, ``bounds``, ``sigma``, ``saturation``, ``unit``, ``dim``,
-        ``chunk_size`` and ``maps_only``.
+        What one estimator alone takes: ``pair`` of :func:`~relaxnet.fitting.two_point`, ``weights`` of
+        :func:`~relaxnet.fitting.log_linear`.
 
     Returns
     -------
@@ -48,7 +71,7 @@ def fit(signal: ArrayT, times_ms: Times, *, method: Method = "nlls", **options: 
     ValueError
         If an argument makes no sense; the message says which, and what is needed.
     TypeError
-        If the signal is not made of real numbers, or an option does not exist.
+        If the signal is not made of real numbers, or the method does not take an option.
 
     Examples
     --------
@@ -59,8 +82,25 @@ def fit(signal: ArrayT, times_ms: Times, *, method: Method = "nlls", **options: 
     array([[42., 42., 42.],
            [42., 42., 42.]])
     """
-    if method not in METHODS:
-        close = get_close_matches(str(method), METHODS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"method={method!r} is unknown: use one of {tuple(METHODS)}.{hint}")
-    return METHODS[method](signal, times_ms, **options)
+    estimator = pick("method", method, METHODS).load()
+    known = tuple(inspect.signature(estimator).parameters)[2:]
+    for name in options:
+        if name not in known:
+            owners = [other for other, choice in METHODS.items() if name in inspect.signature(choice.load()).parameters]
+            takes = f"it belongs to {' and '.join(map(repr, owners))}" if owners else f"it takes {', '.join(known)}"
+            raise TypeError(f"method={method!r} takes no argument {name!r}: {takes}.")
+    result: FitResult[ArrayT] = estimator(
+        signal,
+        times_ms,
+        model=model,
+        mask=mask,
+        bounds=bounds,
+        sigma=sigma,
+        saturation=saturation,
+        unit=unit,
+        dim=dim,
+        chunk_size=chunk_size,
+        maps_only=maps_only,
+        **options,
+    )
+    return result

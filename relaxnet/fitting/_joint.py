@@ -8,21 +8,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._design import Design
-from relaxnet.fitting._engine import Estimate, Estimator, run
-from relaxnet.fitting._gradient import with_gradient
-from relaxnet.fitting._projection import tolerance
+from relaxnet.fitting._core.bounds import at_bounds, log_bounds
+from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.engine import fit_voxels
+from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator
+from relaxnet.fitting._core.newton import climb, tolerance
+from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._core.voxels import check_bounds, check_voxels
+from relaxnet.fitting._nlls import LeastSquares
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import check_bounds, check_voxels
-from relaxnet.protocol import Protocol
-from relaxnet.signals import MonoExponential
+from relaxnet.protocol import Contrast, Protocol
+from relaxnet.times import CheckedTimes
 
-MAX_STEPS = 100
 SWEEPS = 4
-
-Bounds = tuple[float, float]
 
 
 def fit_joint(
@@ -39,22 +38,23 @@ def fit_joint(
 ) -> FitResult[ArrayT]:
     r"""Fit all contrasts of a protocol at once, by nonlinear least squares with one common amplitude.
 
-    .. math:: S_k = m_0\, e^{-t_k/T_{c(k)}}
+    .. math:: S_k = m_0\, b_{c(k)}(T_{c(k)}, t_k)
 
-    where :math:`c(k)` is the contrast that image k belongs to. The amplitude is eliminated (variable projection), and
-    only the relaxation times are searched. Fitted apart, each contrast has an amplitude of its own, for which it pays
-    with precision; here all images agree on one.
+    where :math:`c(k)` is the contrast that image k belongs to, and b the basis of its model. The amplitude is
+    eliminated (variable projection), and only the relaxation times are searched. Fitted apart, each contrast has an
+    amplitude of its own, for which it pays with precision; here all images agree on one.
 
     Parameters
     ----------
     images
         All images of the protocol, with one axis for them: (batch, image, ...) by default.
     protocol
-        What was acquired. Its contrasts must begin with a common image at time 0, or be a single one.
+        What was acquired. Its contrasts must begin with a common image that none of their T changes, which for decays
+        is one at time 0, or be a single one.
     mask
         Voxels to fit: binary, of the shape of the images without their axis ``dim``.
     bounds
-        Shortest and longest T in ms, (1, 5000) by default: for all contrasts, or by the name of each.
+        Smallest and largest T, those of the models by default: for all contrasts, or by the name of each.
     sigma
         Standard deviation of the noise: one number, one an image, or one a sample (of the shape of ``images``), which
         then also weighs the samples. Without it, the standard errors come from the residuals.
@@ -76,7 +76,7 @@ def fit_joint(
     Raises
     ------
     ValueError
-        If the contrasts have no common first image at time 0, or if shapes, ``mask``, ``bounds`` or ``sigma`` do not
+        If the contrasts have no common first image, or if shapes, ``mask``, ``bounds`` or ``sigma`` do not
         fit together or make no sense.
     TypeError
         If the images are not made of real numbers.
@@ -94,75 +94,80 @@ def fit_joint(
     True
     """
     names = protocol.names
-    firsts = [contrast.times_ms[0] for contrast in protocol.contrasts]
-    if len(names) > 1 and not (protocol.shared_first and firsts[0] == 0):
-        raise ValueError(
-            f"protocol: a joint fit needs contrasts with a common first image at 0 ms, which share an amplitude; these "
-            f"have shared_first={protocol.shared_first} and start at {firsts} ms. Fit each with relaxnet.fit."
-        )
+    protocol.require_common_amplitude()
     times, owner = [0.0] * protocol.n_images, [0] * protocol.n_images
     for k, contrast in reversed(list(enumerate(protocol.contrasts))):
         for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
             times[channel], owner[channel] = time, k
-    voxels = check_voxels(images, times, mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim)
-    limits = tuple(
-        check_bounds(bounds.get(name) if isinstance(bounds, Mapping) else bounds, voxels.times[voxels.times > 0])
-        for name in names
+    voxels = check_voxels(
+        images, CheckedTimes(times), mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim
     )
     if isinstance(bounds, Mapping) and not set(bounds) <= set(names):
         raise ValueError(f"bounds has the names {tuple(bounds)}: the contrasts are {names}.")
-    of_image = torch.tensor(owner, device=voxels.times.device)
-    design = Design(MonoExponential(), voxels.times[:, None], names, of_image if len(names) > 1 else None)
-    result = run(Joint(design, limits), voxels, like=images, chunk_size=chunk_size, maps_only=maps_only)
-    return with_gradient(result, design, voxels, limits)
+    limits = tuple(
+        check_bounds(bounds.get(c.name) if isinstance(bounds, Mapping) else bounds, c.model, _first_informative(c))
+        for c in protocol.contrasts
+    )
+    models = tuple(contrast.model for contrast in protocol.contrasts)
+    if len(names) == 1:
+        estimator: Estimator = LeastSquares(Design(models, voxels.times[:, None], names), limits)
+    else:
+        of_image = torch.tensor(owner, device=voxels.times.device)
+        estimator = Joint(Design(models, voxels.times[:, None], names, of_image), limits)
+    return fit_voxels(estimator, voxels, like=images, chunk_size=chunk_size, maps_only=maps_only)
+
+
+def _first_informative(contrast: Contrast) -> float:
+    """Return the first time at which an image depends on T."""
+    return next(time for time in contrast.times_ms if contrast.model.constant_at(time) is None)
 
 
 class Joint(Estimator):
     """Search over the logarithms of all relaxation times."""
 
-    def __init__(self, design: Design, bounds: tuple[Bounds, ...]) -> None:
-        super().__init__(design)
-        self.bounds = bounds
+    obeys_weights = True
+    differentiable = True
 
     def estimate(self, samples: Samples) -> Estimate:
         """Find the best point of a grid, one relaxation time after another, and climb from there."""
         problem = _Reduced(self.design, samples)
-        logs = [[math.log(bound) for bound in bounds] for bounds in self.bounds]
-        low, high = samples.values.new_tensor(logs).T[:, :, None]
-        x = problem.start(low, high)
-        x, settled = _climb(problem, x, low, high)
-        margin = 4 * torch.finfo(x.dtype).eps * torch.maximum(low.abs(), high.abs()).clamp(min=1)
-        at_low, at_high = x <= low + margin, x >= high - margin
-        shortest, longest = samples.values.new_tensor(self.bounds).T[:, :, None]
-        t = torch.where(at_low, shortest, torch.where(at_high, longest, torch.exp(x)))
+        low, high = log_bounds(self.bounds, samples.values)
+        x, settled = climb(problem, problem.start(low, high), low, high, small=4 * tolerance(samples.values.dtype))
+        t, at_bound, at_flat = at_bounds(x, self.bounds, self.design.models)
         m0 = problem.evaluate(torch.log(t)).m0
-        status = torch.where((at_low | at_high).any(0), FitStatus.AT_BOUND, FitStatus.CONVERGED)
-        status = torch.where((at_high & problem.rising()).any(0), FitStatus.NO_DECAY, status)
+        status = torch.where(at_bound.any(0), FitStatus.AT_BOUND, FitStatus.CONVERGED)
+        status = torch.where((at_flat & problem.incompatible()).any(0), FitStatus.NO_DECAY, status)
         status = torch.where(settled, status, FitStatus.NOT_CONVERGED)
         status = torch.where(m0 > 0, status, FitStatus.NO_SIGNAL)
         return Estimate(torch.cat((m0[None], t)), status)
 
 
 class _Point:
-    """The reduced problem at some logarithms of T: gain, gradient and curvature, the amplitude eliminated."""
+    """The reduced problem at some logarithms of T, the amplitude eliminated: its cost, gradient and curvature."""
 
-    def __init__(self, problem: "_Reduced", x: Float[Tensor, "t voxel"]) -> None:
+    def __init__(self, *parts: Tensor) -> None:
+        self.m0, self.cost, self.square, self.gradient, self.cancelling, self.diagonal, self.mixed = self.parts = parts
+
+    @classmethod
+    def of(cls, problem: "_Reduced", x: Float[Tensor, "t voxel"]) -> "_Point":
+        """Evaluate the problem."""
         design, weight, values = problem.design, problem.weight, problem.values
-        basis, first, second = design.jets(torch.exp(x))
+        basis, first, second = design.basis_with_derivatives(torch.exp(x))
         square = (weight * basis**2).sum(0)
         projection = (weight * values * basis).sum(0)
-        self.m0 = projection / square
-        self.gain = projection.clamp(min=0) ** 2 / square
-        residual = weight * (values - self.m0 * basis)
+        m0 = projection / square
+        residual = weight * (values - m0 * basis)
 
         def of_each(terms: Float[Tensor, "time voxel"]) -> Float[Tensor, "t voxel"]:
             return torch.stack([design.only(k, terms).sum(0) for k in range(len(x))])
 
         pull = of_each(residual * first)
-        self.gradient = -self.m0 * pull
-        self.diagonal = self.m0 * (self.m0 * of_each(weight * first**2) - of_each(residual * second))
-        self.mixed = self.m0 * of_each(weight * basis * first) - pull
-        self.square = square
+        diagonal = m0 * (m0 * of_each(weight * first**2) - of_each(residual * second))
+        mixed = m0 * of_each(weight * basis * first) - pull
+        cancelling = m0.abs() * of_each(weight * (values.abs() + (m0 * basis).abs()) * first.abs())
+        # What is explained is subtracted from a cost that is the same for all T.
+        cost = -(projection.clamp(min=0) ** 2) / square
+        return cls(m0, cost, square, -m0 * pull, cancelling, diagonal, mixed)
 
     def step(self, damping: Float[Tensor, " voxel"], held: Bool[Tensor, "t voxel"]) -> Float[Tensor, "t voxel"]:
         """Take a damped Newton step; relaxation times that are held stay.
@@ -178,6 +183,14 @@ class _Point:
         convex = left > 1e-4 * self.square
         bend = torch.where(convex, (mixed * straight).sum(0) / left, 0)
         return -(straight + across * bend)
+
+    def pick(self, chosen: Tensor) -> "_Point":
+        """Keep some of the voxels."""
+        return type(self)(*(part[..., chosen] for part in self.parts))
+
+    def where(self, better: Bool[Tensor, " voxel"], other: "_Point") -> "_Point":
+        """Keep the voxels that are better, and take the others from another point."""
+        return type(self)(*(torch.where(better, a, b) for a, b in zip(self.parts, other.parts, strict=True)))
 
 
 class _Reduced:
@@ -195,56 +208,56 @@ class _Reduced:
 
     def evaluate(self, x: Float[Tensor, "t voxel"]) -> _Point:
         """Evaluate the problem at each voxel's own relaxation times."""
-        return _Point(self, x)
+        return _Point.of(self, x)
 
-    def rising(self) -> Bool[Tensor, "t voxel"]:
-        """Tell which contrasts rise with time."""
-        time, owner = self.design.time, self.design.owner
-        everywhere = torch.ones(len(time), dtype=torch.bool, device=time.device)
-        rising = []
-        for k in range(len(self.design.t_names)):
-            own = everywhere if owner is None else (owner == k) | (time[:, 0] == 0)
-            rising.append(self.design.model.contradicted_by(self.values[own], self.weight[own], time[own]))
-        return torch.stack(rising)
+    def incompatible(self) -> Bool[Tensor, "t voxel"]:
+        """Find the contrasts that no T explains, from their own images and the common first one."""
+        design, found = self.design, []
+        for k, model in enumerate(design.models):
+            own = design.images_of(k) | ~design.informative
+            found.append(model.is_incompatible(self.values[own], self.weight[own], design.time[own]))
+        return torch.stack(found)
 
     def start(self, low: Float[Tensor, "t 1"], high: Float[Tensor, "t 1"]) -> Float[Tensor, "t voxel"]:
         """Search a grid in log T, one relaxation time after another, from two beginnings; keep the better end."""
-        time, owner = self.design.time[:, 0], self.design.owner
-        late = time > 0
+        design, informative = self.design, self.design.informative
         weighted = self.weight * self.values
-        first_projection, first_square = weighted[~late].sum(0), self.weight[~late].sum(0)
-        grids, projections, squares = [], [], []
-        for k in range(len(low)):
-            own = late if owner is None else late & (owner == k)
-            n_grid = max(3, int((high[k] - low[k]).item() / self.design.model.log_step) + 2)
-            grid = torch.linspace(low[k].item(), high[k].item(), n_grid, dtype=time.dtype, device=time.device)
-            basis = torch.exp(-time[own] / torch.exp(grid)[:, None])
-            grids.append(grid)
-            projections.append(basis @ weighted[own])
-            squares.append(basis**2 @ self.weight[own])
 
-        def gain(projection: Tensor, square: Tensor) -> Tensor:
+        def tables(grid: Float[Tensor, " grid"], k: int, images: Bool[Tensor, " time"]) -> tuple[Tensor, Tensor]:
+            """Project some images on the basis of one model, and sum up its squares, at each point of a grid."""
+            basis = design.models[k].basis(torch.exp(grid)[:, None], design.time[images].T)
+            return basis @ weighted[images], basis**2 @ self.weight[images]
+
+        grids, projections, squares = [], [], []
+        for k, model in enumerate(design.models):
+            n_grid = max(3, int((high[k] - low[k]).item() / model.log_step) + 2)
+            grids.append(torch.linspace(low[k].item(), high[k].item(), n_grid).to(design.time))
+            projection, square = tables(grids[k], k, informative & design.images_of(k))
+            projections.append(projection)
+            squares.append(square)
+        # The common first image is the same for all T.
+        first_projection, first_square = (row[0] for row in tables(low[0], 0, ~informative))
+
+        def explained(projection: Tensor, square: Tensor) -> Tensor:
             return projection.clamp(min=0) ** 2 / square.clamp(min=torch.finfo(square.dtype).tiny)
 
-        best_gain = torch.full_like(first_projection, -1)
-        best = torch.zeros(len(low), len(best_gain), dtype=time.dtype, device=time.device)
-        for alone in (True, False):
-            if alone:  # each as if it were the only contrast
-                places = [
-                    gain(first_projection + p, first_square + s).argmax(0)
-                    for p, s in zip(projections, squares, strict=True)
-                ]
-            else:  # all at a T like their times
-                middle = torch.log(time[late].mean())
-                places = [(grid - middle).abs().argmin().expand(len(best_gain)) for grid in grids]
+        most = torch.full_like(first_projection, -1)
+        best = torch.zeros(len(low), len(most), dtype=low.dtype, device=low.device)
+        alone = [
+            explained(first_projection + p, first_square + s).argmax(0)
+            for p, s in zip(projections, squares, strict=True)
+        ]
+        usual = [math.log(model.parameter.typical) for model in design.models]
+        together = [(grid - x).abs().argmin().expand(len(most)) for grid, x in zip(grids, usual, strict=True)]
+        for places in (alone, together):
             for _ in range(SWEEPS):
                 for k in range(len(grids)):
                     others = [j for j in range(len(grids)) if j != k]
                     p = sum((_at(projections[j], places[j]) for j in others), first_projection)
                     s = sum((_at(squares[j], places[j]) for j in others), first_square)
-                    reached, places[k] = gain(p + projections[k], s + squares[k]).max(0)
-            better = reached > best_gain
-            best_gain = torch.where(better, reached, best_gain)
+                    reached, places[k] = explained(p + projections[k], s + squares[k]).max(0)
+            better = reached > most
+            most = torch.where(better, reached, most)
             found = torch.stack([grid[place] for grid, place in zip(grids, places, strict=True)])
             best = torch.where(better, found, best)
         return best
@@ -253,33 +266,3 @@ class _Reduced:
 def _at(table: Float[Tensor, "grid voxel"], place: Tensor) -> Float[Tensor, " voxel"]:
     """Take each voxel's value at its own place of a grid."""
     return table.gather(0, place[None])[0]
-
-
-def _climb(
-    problem: _Reduced, x: Float[Tensor, "t voxel"], low: Float[Tensor, "t 1"], high: Float[Tensor, "t 1"]
-) -> tuple[Float[Tensor, "t voxel"], Bool[Tensor, " voxel"]]:
-    """Run a damped Newton method (Levenberg and Marquardt) until no relaxation time of a voxel moves any more.
-
-    A step that would make the fit worse is not taken, and the next one is shorter. A T stays at a bound for as long as
-    the fit improves beyond it. Settled voxels are taken out.
-    """
-    small = 4 * tolerance(x.dtype)
-    rounding = 4 * torch.finfo(x.dtype).eps
-    result, settled = x.clone(), torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-    active = torch.arange(x.shape[1], device=x.device)
-    damping = torch.full_like(x[0], 1e-3)
-    for _ in range(MAX_STEPS):
-        here = problem.evaluate(x)
-        held = ((x <= low) & (here.gradient > 0)) | ((x >= high) & (here.gradient < 0))
-        following = (x + here.step(damping, held).clamp(-1, 1)).clamp(low, high)
-        done = ((following - x).abs() <= small).all(0)
-        better = problem.evaluate(following).gain >= here.gain * (1 - rounding)
-        damping = torch.where(better, damping / 10, damping * 8).clamp(1e-12, 1e12)
-        x = torch.where(better, following, x)
-        result[:, active], settled[active] = x, done
-        if done.all():
-            break
-        keep = (~done).nonzero()[:, 0]
-        if len(keep) < 0.75 * len(done):
-            active, problem, x, damping = active[keep], problem.pick(keep), x[:, keep], damping[keep]
-    return result, settled

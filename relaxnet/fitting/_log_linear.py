@@ -1,21 +1,23 @@
 """A straight line through the logarithms of the signal."""
 
+from functools import partial
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._design import Design
-from relaxnet.fitting._engine import Estimate, Estimator, run
-from relaxnet.fitting._quality import goodness, quality
+from relaxnet.fitting._core.bounds import bounded
+from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.engine import run
+from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator
+from relaxnet.fitting._core.quality import goodness, quality
+from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._samples import Samples
-from relaxnet.fitting._two_point import bounded
-from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
-from relaxnet.protocol import TimeUnit
-from relaxnet.signals import MonoExponential
+from relaxnet.signals import ExponentialDecay, SignalModel
+from relaxnet.times import TimeUnit
 
 
 def log_linear(
@@ -23,6 +25,7 @@ def log_linear(
     times_ms: Times,
     *,
     weights: Literal["signal"] | None = "signal",
+    model: SignalModel | None = None,
     mask: Any = None,
     bounds: tuple[float, float] | None = None,
     sigma: Any = None,
@@ -32,9 +35,12 @@ def log_linear(
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:
-    r"""Fit a mono-exponential decay by linear regression of the logarithm of the signal.
+    r"""Fit an exponential decay by linear regression of the logarithm of the signal.
 
     .. math:: \log S(t) = \log m_0 - t/T
+
+    Of a stretched exponential and of diffusion, the coordinate of the decay takes the place of t, and its rate that of
+    1/T.
 
     Parameters
     ----------
@@ -46,10 +52,14 @@ def log_linear(
         ``"signal"`` weighs each logarithm by the square of its signal, the inverse of its variance: first the measured
         signal, then, in a second pass, the fitted one. None weighs all alike, which lets the noise of late images spoil
         the fit of short T.
+    model
+        The signal model, an :class:`~relaxnet.signals.ExponentialDecay`: that of the contrast, or a mono-exponential
+        decay by default.
     mask
         Voxels to fit: binary, of the shape of the signal without its time axis.
     bounds
-        Shortest and longest T in ms, (1, 5000) by default. A T beyond is set to the bound, its status to ``AT_BOUND``.
+        Smallest and largest T, those of the model by default: (1, 5000) in ms. A T beyond is set to the bound, its
+        status to ``AT_BOUND``.
     sigma
         Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal), which
         then also weighs the samples where ``weights`` is ``"signal"``. Without it, the standard errors come from the
@@ -74,7 +84,8 @@ def log_linear(
     Raises
     ------
     ValueError
-        If shapes, times, ``weights``, ``mask``, ``bounds`` or ``sigma`` do not fit together or make no sense.
+        If the model is not an exponential decay, or shapes, times, ``weights``, ``mask``, ``bounds`` or ``sigma`` do
+        not fit together or make no sense.
     TypeError
         If the signal is not made of real numbers.
 
@@ -90,19 +101,36 @@ def log_linear(
     """
     if weights not in ("signal", None):
         raise ValueError(f"weights={weights!r}: use 'signal' or None.")
-    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
-    design = Design(MonoExponential(), voxels.times[:, None], (voxels.t_name,))
-    estimator = LogLinear(design, check_bounds(bounds, voxels.times), weighted=weights == "signal")
-    return run(estimator, voxels, like=signal, chunk_size=chunk_size, maps_only=maps_only)
+    return run(
+        partial(LogLinear, weighted=weights == "signal"),
+        signal,
+        times_ms,
+        model=model,
+        mask=mask,
+        bounds=bounds,
+        sigma=sigma,
+        saturation=saturation,
+        unit=unit,
+        dim=dim,
+        chunk_size=chunk_size,
+        maps_only=maps_only,
+    )
 
 
 class LogLinear(Estimator):
-    """Linear regression of logarithms, perhaps weighted."""
+    """Linear regression of logarithms on the coordinate in which a decay is exponential, perhaps weighted."""
 
-    def __init__(self, design: Design, bounds: tuple[float, float], *, weighted: bool) -> None:
-        super().__init__(design)
-        self.bounds = bounds
+    obeys_weights = True
+
+    def __init__(self, design: Design, bounds: tuple[Bounds, ...], *, weighted: bool) -> None:
+        super().__init__(design, bounds)
+        if not isinstance(design.model, ExponentialDecay):
+            raise ValueError(  # noqa: TRY004 (it is a model, but not of the right kind)
+                f"model={design.model!r}: method 'log-linear' needs an exponential decay without a constant, whose "
+                f"logarithm is a straight line. Use method='nlls'."
+            )
         self.weighted = weighted
+        self.coordinate = design.model.coordinate(design.time)
 
     def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
         """Only positive samples have a logarithm."""
@@ -110,28 +138,31 @@ class LogLinear(Estimator):
 
     def estimate(self, samples: Samples) -> Estimate:
         """Draw the line, and draw it again with weights from the first one."""
+        u = self.coordinate
         logs = torch.log(torch.where(samples.values > 0, samples.values, 1))
         plain = _ones_where_used(samples)
         if not self.weighted:
-            intercept, slope = _line(self.design.time, logs, plain)
+            intercept, slope = _line(u, logs, plain)
         else:
             weight = samples.weights()
-            intercept, slope = _line(self.design.time, logs, weight * samples.values**2)
+            intercept, slope = _line(u, logs, weight * samples.values**2)
             # Scaled so that the largest is about 1: squares of a poor first line must not overflow.
-            fitted = slope * self.design.time
+            fitted = slope * u
             fitted = torch.exp(2 * (fitted - torch.where(plain > 0, fitted, -torch.inf).amax(0)))
-            intercept, slope = _line(self.design.time, logs, weight * fitted)
+            intercept, slope = _line(u, logs, weight * fitted)
         # A slope that rounding alone could have made is flat.
-        rounding = 8 * torch.finfo(logs.dtype).eps * (1 + logs.abs().amax(0)) / self.design.time.amax()
-        t, status = bounded(torch.where(slope.abs() <= rounding, 0, -slope), self.bounds)
+        rounding = 8 * torch.finfo(logs.dtype).eps * (1 + logs.abs().amax(0)) / u.amax()
+        rate = torch.where(slope.abs() <= rounding, 0, -slope)
+        t, status = bounded(cast("ExponentialDecay", self.design.model).from_rate(rate), self.bounds[0])
         return Estimate(torch.stack((torch.exp(intercept), t)), status)
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
         """Propagate the noise of the logarithms through the regression."""
         if self.weighted:
             return quality(self.design, samples, values)
+        model, u = cast("ExponentialDecay", self.design.model), self.coordinate
         m0, t = values
-        prediction = m0 * torch.exp(-self.design.time / t)
+        prediction = m0 * model.basis(t, self.design.time)
         used = _ones_where_used(samples)
         residual = used * (samples.values - prediction)
         if samples.noise is None:  # regression takes the logarithms to be equally noisy
@@ -141,12 +172,12 @@ class LogLinear(Estimator):
         else:
             of_sample = samples.noise**2 / torch.where(used > 0, samples.weights(), 1)
             variance = used * of_sample / prediction**2
-        # What each sample contributes to the slope and to the value at time 0.
+        # What each sample contributes to the slope and to the value at time 0; with R = T^-p, dT/dR is -T/(p R).
         total = used.sum(0)
-        centred = used * (self.design.time - (used * self.design.time).sum(0) / total)
+        centred = used * (u - (used * u).sum(0) / total)
         by_slope = centred / (centred**2).sum(0)
-        by_intercept = used / total - by_slope * (used * self.design.time).sum(0) / total
-        by_sample = (m0 * by_intercept, t**2 * by_slope)
+        by_intercept = used / total - by_slope * (used * u).sum(0) / total
+        by_sample = (m0 * by_intercept, t / (model.power * model.rate(t)) * by_slope)
         stds = [torch.sqrt((variance * share**2).sum(0)) for share in by_sample]
         covariances = [(variance * a * b).sum(0) for a, b in combinations(by_sample, 2)]
         return torch.stack([*stds, *covariances, *goodness(samples, residual)])

@@ -2,20 +2,18 @@
 
 from typing import Any
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from relaxnet.fitting._decay import DecayShortcut
-from relaxnet.fitting._design import Design
-from relaxnet.fitting._engine import Estimate, Estimator, run
-from relaxnet.fitting._gradient import with_gradient
-from relaxnet.fitting._projection import project
+from relaxnet.fitting._core.decay import DecayShortcut
+from relaxnet.fitting._core.engine import run
+from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.projection import project
+from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._samples import Samples
-from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
-from relaxnet.protocol import TimeUnit
-from relaxnet.signals import MonoExponential, SignalModel
+from relaxnet.signals import ExponentialDecay, SignalModel
+from relaxnet.times import TimeUnit
 
 
 def nlls(
@@ -49,12 +47,13 @@ def nlls(
     times_ms
         Times of the images in ms, in any order, or a :class:`~relaxnet.Contrast`, whose name the map then has.
     model
-        The signal model; a mono-exponential decay by default.
+        The signal model: that of the contrast, or a mono-exponential decay by default.
     mask
         Voxels to fit: binary, of the shape of the signal without its time axis.
     bounds
-        Shortest and longest T in ms, (1, 5000) by default. An optimum beyond is set to the bound and its status to
-        ``AT_BOUND``. The search never goes below 1/40 of the first time, where all signal has vanished.
+        Smallest and largest T, those of the model by default: (1, 5000) in ms. An optimum beyond is set to the bound
+        and its status to ``AT_BOUND``. The search for a decay never goes below 1/40 of the first time, where all signal
+        has vanished.
     sigma
         Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal), which
         then also weighs the samples. Without it, the standard errors come from the residuals.
@@ -111,41 +110,35 @@ def nlls(
     >>> result.maps["t"].round(decimals=2), result.maps["m0"].round(decimals=2)
     (tensor([45.]), tensor([100.]))
     """
-    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
-    chosen = MonoExponential() if model is None else model
-    design = Design(chosen, voxels.times[:, None], (voxels.t_name,))
-    limits = check_bounds(bounds, voxels.times)
-    estimator = LeastSquares(design, limits, voxels.common_sigma)
-    result = run(estimator, voxels, like=signal, chunk_size=chunk_size, maps_only=maps_only)
-    return with_gradient(result, design, voxels, (limits,))
+    return run(
+        LeastSquares,
+        signal,
+        times_ms,
+        model=model,
+        mask=mask,
+        bounds=bounds,
+        sigma=sigma,
+        saturation=saturation,
+        unit=unit,
+        dim=dim,
+        chunk_size=chunk_size,
+        maps_only=maps_only,
+    )
 
 
 class LeastSquares(Estimator):
-    """Variable projection for one relaxation time, with a shortcut where the model is a plain decay."""
+    """Variable projection for one relaxation time, with a shortcut where the model is an exponential decay."""
 
-    def __init__(self, design: Design, bounds: tuple[float, float], common_sigma: Tensor | None) -> None:
-        super().__init__(design)
-        self.bounds = bounds
-        self.has_shortcut = type(design.model) is MonoExponential
-        if self.has_shortcut:
-            sigma = torch.ones_like(design.time) if common_sigma is None else common_sigma.expand_as(design.time)
-            self._shortcut = DecayShortcut(design.time[:, 0], ((sigma.min() / sigma) ** 2)[:, 0], bounds)
+    obeys_weights = True
+    differentiable = True
 
-    def shortcut(
-        self,
-        samples: Float[Tensor, "time voxel"],
-        noise: Float[Tensor, " 1"] | None,
-        *,
-        maps_only: bool,
-        patient: bool,
-    ) -> tuple[Float[Tensor, "row voxel"], Bool[Tensor, " voxel"]]:
-        """Take the shortcut of plain decays."""
-        values, certain = self._shortcut(samples, patient=patient)
-        if maps_only:
-            return values, certain
-        table, resolved = self._shortcut.judge(noise)
-        return table, certain & resolved
+    def shortcut(self, weight: Float[Tensor, " time"]) -> DecayShortcut | None:
+        """Take the shortcut of exponential decays."""
+        model = self.design.model
+        if not isinstance(model, ExponentialDecay):
+            return None
+        return DecayShortcut(model, self.design.time[:, 0], weight, self.bounds[0])
 
     def estimate(self, samples: Samples) -> Estimate:
         """Search the whole range of T."""
-        return project(self.design, samples, self.bounds)
+        return project(self.design, samples, self.bounds[0])

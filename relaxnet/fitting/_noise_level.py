@@ -7,15 +7,17 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
+from relaxnet.fitting._core.voxels import Times, check_voxels
 from relaxnet.fitting._nlls import nlls
-from relaxnet.fitting._voxels import Times, check_voxels
-from relaxnet.protocol import TimeUnit
+from relaxnet.signals import SignalModel
+from relaxnet.times import TimeUnit
 
 
 def estimate_sigma(
     signal: Any,
     times_ms: Times,
     *,
+    model: SignalModel | None = None,
     background: Any = None,
     mask: Any = None,
     saturation: float | None = None,
@@ -25,16 +27,18 @@ def estimate_sigma(
     r"""Estimate the standard deviation of the noise, in the real and in the imaginary part of the complex images.
 
     From ``background``, where there is no signal, it follows from the mean square of the magnitudes, which is
-    :math:`2\sigma^2`. Without, it is taken from the residuals of mono-exponential fits: the median over the voxels of
-    the residual sum of squares, over the median of the :math:`\chi^2` distribution that it has. So voxels that do not
-    decay mono-exponentially spoil it little, as long as they are few.
+    :math:`2\sigma^2`. Without, it is taken from the residuals of least-squares fits: the median over the voxels of
+    the residual sum of squares, over the median of the :math:`\chi^2` distribution that it has. So voxels that the
+    model does not describe spoil it little, as long as they are few.
 
     Parameters
     ----------
     signal
         Magnitude images, real, with one axis for the times: (batch, time, ...) by default.
     times_ms
-        Times of the images in ms.
+        Times of the images in ms, or a :class:`~relaxnet.Contrast`.
+    model
+        The signal model: that of the contrast, or a mono-exponential decay by default.
     background
         Voxels of air, away from ghosts: binary, of the shape of the signal without its time axis.
     mask
@@ -71,20 +75,23 @@ def estimate_sigma(
     if background is not None:
         if mask is not None:
             raise ValueError("background and mask are both given: learn from the one or from the other.")
-        voxels = check_voxels(signal, times_ms, mask=background, sigma=None, saturation=saturation, unit=unit, dim=dim)
+        voxels = check_voxels(
+            signal, times_ms, model=model, mask=background, sigma=None, saturation=saturation, unit=unit, dim=dim
+        )
         parts = [voxels.read(block).double() for block in voxels.blocks(None)]
         samples = torch.cat([part[torch.isfinite(part)] for part in parts]) if parts else torch.empty(0)
         if samples.numel() == 0:
             raise ValueError("background holds no sample: choose voxels of air.")
         return float(torch.sqrt((samples**2).mean() / 2))
-    result = nlls(signal, times_ms, mask=mask, saturation=saturation, unit=unit, dim=dim)
+    result = nlls(signal, times_ms, model=model, mask=mask, saturation=saturation, unit=unit, dim=dim)
     ok, rmse, n_used = (
         values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
         for values in (result.ok, result.rmse, result.n_used)
     )
-    ok = ok & (n_used > 2)
+    n_parameters = len(result.maps)
+    ok = ok & (n_used > n_parameters)
     if not ok.any():
-        raise ValueError("no voxel leaves a residual: there must be converged fits of three images or more.")
+        raise ValueError("no voxel leaves a residual: there must be converged fits of more images than parameters.")
     usual = int(np.median(n_used[ok]))
     squares = (rmse.astype(np.float64) ** 2 * n_used)[ok & (n_used == usual)]
-    return float(np.sqrt(np.median(squares) / chi2.median(usual - 2)))
+    return float(np.sqrt(np.median(squares) / chi2.median(usual - n_parameters)))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from relaxnet._errors import require
+from relaxnet.errors import require
 from relaxnet.fitting._status import FitStatus
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class FitResult(Generic[ArrayT]):
     """
 
     maps: dict[str, ArrayT]
-    """Fitted parameters: ``"m0"`` in signal units; relaxation times in ms, under ``"t"`` or their contrast's name; the
-    ``"offset"`` of a model that has one."""
+    """Fitted parameters: ``"m0"`` in signal units; relaxation times in ms, or what else the model has, under ``"t"`` or
+    their contrast's name; the ``"offset"`` of a model that has one."""
     std: dict[str, ArrayT]
     """Standard error of each map. NaN at a bound, and where as many samples as parameters leave none to judge by."""
     covariances: dict[tuple[str, str], ArrayT]
@@ -42,6 +42,8 @@ class FitResult(Generic[ArrayT]):
     """How many samples of the voxel were used."""
     status: ArrayT
     """How the fit of the voxel ended: a :class:`FitStatus`, as an unsigned 8-bit integer."""
+    units: dict[str, str]
+    """Unit of each map: ``"signal"`` for those in the units of the images."""
 
     @property
     def ok(self) -> ArrayT:
@@ -113,11 +115,11 @@ class FitResult(Generic[ArrayT]):
         >>> dataset.t.attrs["units"], dataset.t.round(3).values.tolist()
         ('ms', [40.0, 50.0])
         """
-        package = require("xarray", extra="scale")
+        package = require("xarray", extra="xarray")
         dims = tuple(f"dim_{k}" for k in range(self.status.ndim))
         variables: dict[str, Any] = {}
         for name in self.maps:
-            units = {"units": "signal" if name in ("m0", "offset") else "ms"}
+            units = {"units": self.units[name]}
             variables[name] = (dims, _to_numpy(self.maps[name]), units)
             variables[f"{name}_std"] = (dims, _to_numpy(self.std[name]), units)
         variables["rmse"] = (dims, _to_numpy(self.rmse), {"units": "signal"})

@@ -7,18 +7,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._design import Design
-from relaxnet.fitting._engine import Estimate, Estimator, run
-from relaxnet.fitting._projection import tolerance
-from relaxnet.fitting._quality import goodness
+from relaxnet.fitting._core.bounds import at_bounds, log_bounds
+from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.engine import run
+from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator
+from relaxnet.fitting._core.newton import climb, tolerance
+from relaxnet.fitting._core.quality import goodness
+from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
-from relaxnet.protocol import TimeUnit
-from relaxnet.signals import MonoExponential, SignalModel
+from relaxnet.signals import SignalModel
+from relaxnet.times import TimeUnit
 
-MAX_STEPS = 100
 FAINT = 1e-2  # an amplitude below this fraction of the noise is none
 
 
@@ -56,12 +57,12 @@ def rician(
         Standard deviation of the noise in the real and in the imaginary part, needed: one number, one a time, or one a
         sample (of the shape of the signal). :func:`estimate_sigma` finds it from the background or from residuals.
     model
-        The signal model, without an offset; a mono-exponential decay by default.
+        The signal model, without an offset: that of the contrast, or a mono-exponential decay by default.
     mask
         Voxels to fit: binary, of the shape of the signal without its time axis.
     bounds
-        Shortest and longest T in ms, (1, 5000) by default. An optimum beyond is set to the bound, its status to
-        ``AT_BOUND``.
+        Smallest and largest T, those of the model by default: (1, 5000) in ms. An optimum beyond is set to the bound,
+        its status to ``AT_BOUND``.
     saturation
         Samples at or above this value are not used.
     unit
@@ -111,23 +112,39 @@ def rician(
         raise ValueError(
             "sigma is missing: Rician likelihood needs the noise level; relaxnet.fitting.estimate_sigma finds it."
         )
-    chosen = MonoExponential() if model is None else model
-    if chosen.has_offset:
-        raise ValueError(
-            "model has an offset: under Rician noise the floor is part of the likelihood. Use one without."
-        )
-    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
-    design = Design(chosen, voxels.times[:, None], (voxels.t_name,))
-    estimator = Rician(design, check_bounds(bounds, voxels.times))
-    return run(estimator, voxels, like=signal, chunk_size=chunk_size, maps_only=maps_only)
+    return run(
+        Rician,
+        signal,
+        times_ms,
+        model=model,
+        mask=mask,
+        bounds=bounds,
+        sigma=sigma,
+        saturation=saturation,
+        unit=unit,
+        dim=dim,
+        chunk_size=chunk_size,
+        maps_only=maps_only,
+    )
 
 
 class Rician(Estimator):
-    """Search over amplitude and log T."""
+    """Search over the logarithms of amplitude and T."""
 
-    def __init__(self, design: Design, bounds: tuple[float, float]) -> None:
-        super().__init__(design)
-        self.bounds = bounds
+    obeys_weights = True
+
+    def __init__(self, design: Design, bounds: tuple[Bounds, ...]) -> None:
+        if design.has_offset:
+            raise ValueError(
+                f"model={design.model!r} has an offset: under Rician noise the floor is part of the likelihood. Use a "
+                f"model without one."
+            )
+        if design.model.signed:
+            raise ValueError(
+                f"model={design.model!r} is that of signed images, whose noise is Gaussian: use method='nlls', or the "
+                f"model of magnitudes."
+            )
+        super().__init__(design, bounds)
 
     def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
         """Only samples that can be magnitudes."""
@@ -136,40 +153,61 @@ class Rician(Estimator):
     def estimate(self, samples: Samples) -> Estimate:
         """Start at the best point of a grid over T, and climb from there."""
         problem = _Likelihood(self.design, samples)
-        low, high = (math.log(bound) for bound in self.bounds)
-        m0, x = problem.start(low, high)
-        m0, x, settled = _climb(problem, m0, x, low, high)
-        margin = 4 * torch.finfo(x.dtype).eps * max(1.0, abs(low), abs(high))
-        at_low, at_high = x <= low + margin, x >= high - margin
-        t = torch.where(at_low, self.bounds[0], torch.where(at_high, self.bounds[1], torch.exp(x)))
-        status = torch.where(at_low | at_high, FitStatus.AT_BOUND, FitStatus.CONVERGED)
-        contradicted = self.design.model.contradicted_by(samples.values, samples.weights(), self.design.time)
-        status = torch.where(at_high & contradicted, FitStatus.NO_DECAY, status)
+        low, high = log_bounds(self.bounds, samples.values)
+        start = problem.start(low.item(), high.item())
+        # Where the amplitude falls below what can be told from none, it stays there.
+        faintest = torch.log(FAINT / 2 * problem.least_sigma).expand_as(start[0])
+        lows = torch.stack((faintest, low[0].expand_as(faintest)))
+        highs = torch.stack((torch.full_like(faintest, torch.inf), high[0].expand_as(faintest)))
+        x, settled = climb(problem, start, lows, highs, small=10 * tolerance(start.dtype))
+        t, at_bound, at_flat = at_bounds(x[1:], self.bounds, self.design.models)
+        m0 = torch.exp(x[0])
+        status = torch.where(at_bound[0], FitStatus.AT_BOUND, FitStatus.CONVERGED)
+        incompatible = self.design.model.is_incompatible(samples.values, samples.weights(), self.design.time)
+        status = torch.where(at_flat[0] & incompatible, FitStatus.NO_DECAY, status)
         status = torch.where(settled, status, FitStatus.NOT_CONVERGED)
         status = torch.where(m0 > FAINT * problem.least_sigma, status, FitStatus.NO_SIGNAL)
-        return Estimate(torch.stack((m0, t)), status)
+        return Estimate(torch.stack((m0, t[0])), status)
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
         """Invert the curvature of the likelihood."""
         problem = _Likelihood(self.design, samples)
         m0, t = values
-        at = problem.evaluate(m0, torch.log(t))
+        at = problem.evaluate(torch.log(values))
         determinant = at.mm * at.xx - at.mx**2
-        covariance = -at.mx / determinant * t
+        covariance = -at.mx / determinant * m0 * t
         residual = torch.where(problem.used, samples.values - problem.mean(m0, t), 0)
-        stds = torch.sqrt(at.xx / determinant), t * torch.sqrt(at.mm / determinant)
+        stds = m0 * torch.sqrt(at.xx / determinant), t * torch.sqrt(at.mm / determinant)
         return torch.stack([*stds, covariance, *goodness(samples, residual)])
 
 
 class _Point(NamedTuple):
-    """Negative log-likelihood at some amplitude m and log T x, with its derivatives."""
+    """Negative log-likelihood at the logarithms m of some amplitude and x of T, with its derivatives by them."""
 
     cost: Float[Tensor, " voxel"]
-    m: Float[Tensor, " voxel"]
-    x: Float[Tensor, " voxel"]
+    gradient: Float[Tensor, "2 voxel"]
+    cancelling: Float[Tensor, "2 voxel"]
     mm: Float[Tensor, " voxel"]
     mx: Float[Tensor, " voxel"]
     xx: Float[Tensor, " voxel"]
+
+    def step(self, damping: Float[Tensor, " voxel"], held: Bool[Tensor, "2 voxel"]) -> Float[Tensor, "2 voxel"]:
+        """Take a damped Newton step; what is held stays."""
+        by_m, by_x = torch.where(held, 0, self.gradient)
+        mm = torch.where(held[0], 1, self.mm.abs() * (1 + damping))
+        xx = torch.where(held[1], 1, self.xx.abs() * (1 + damping))
+        mx = torch.where(held.any(0), 0, self.mx)
+        mx = torch.where(mm * xx > 1.0001 * mx**2, mx, 0)  # not convex here: follow the slope of each by itself
+        determinant = mm * xx - mx**2
+        return torch.stack((mx * by_x - xx * by_m, mx * by_m - mm * by_x)) / determinant
+
+    def pick(self, chosen: Tensor) -> "_Point":
+        """Keep some of the voxels."""
+        return type(self)(*(part[..., chosen] for part in self))
+
+    def where(self, better: Bool[Tensor, " voxel"], other: "_Point") -> "_Point":
+        """Keep the voxels that are better, and take the others from another point."""
+        return type(self)(*(torch.where(better, a, b) for a, b in zip(self, other, strict=True)))
 
 
 class _Likelihood:
@@ -188,7 +226,7 @@ class _Likelihood:
         """Keep some of the voxels."""
         return _Likelihood(self.design, self.samples.pick(chosen))
 
-    def start(self, low: float, high: float) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
+    def start(self, low: float, high: float) -> Float[Tensor, "2 voxel"]:
         """Find the best of a grid over log T, with the amplitude of least squares to samples roughly corrected."""
         n_grid = max(3, int((high - low) / self.design.model.log_step) + 2)
         grid = torch.linspace(low, high, n_grid, dtype=self.values.dtype, device=self.values.device)
@@ -203,28 +241,31 @@ class _Likelihood:
             better = cost < best_cost
             best_cost = torch.where(better, cost, best_cost)
             best_m0, best_x = torch.where(better, m0, best_m0), torch.where(better, x, best_x)
-        # From an amplitude of exactly 0 there is no way up.
-        return torch.maximum(best_m0, 0.1 * self.least_sigma), best_x
+        # From an amplitude near 0 the way up is long.
+        return torch.stack((torch.log(torch.maximum(best_m0, 0.1 * self.least_sigma)), best_x))
 
     def _cost(self, amplitude: Float[Tensor, "time voxel"]) -> Float[Tensor, " voxel"]:
         z = self.precision * self.values * amplitude
         return (self.precision * (self.values - amplitude) ** 2 / 2 - torch.log(torch.special.i0e(z))).sum(0)
 
-    def evaluate(self, m0: Float[Tensor, " voxel"], x: Float[Tensor, " voxel"]) -> _Point:
-        """Compute the negative log-likelihood and its first two derivatives by amplitude and log T."""
-        basis, first, second = self.design.model.jet(torch.exp(x), self.design.time)
+    def evaluate(self, x: Float[Tensor, "2 voxel"]) -> _Point:
+        """Compute the negative log-likelihood and its first two derivatives by the logs of amplitude and T."""
+        m0, t = torch.exp(x)
+        basis, first, second = self.design.model.basis_with_derivatives(t, self.design.time)
         amplitude, slope = m0 * basis, m0 * first
         z = self.precision * self.values * amplitude
         scaled = torch.special.i0e(z)
         ratio = torch.special.i1e(z) / scaled
         pull = self.precision * (amplitude - self.values * ratio)
         stiffness = self.precision * (1 - self.precision * self.values**2 * _ratio_slope(z, ratio))
+        by_m = (pull * amplitude).sum(0)
+        size = self.precision * (amplitude.abs() + self.values * ratio.abs())
         return _Point(
             cost=(self.precision * (self.values - amplitude) ** 2 / 2 - torch.log(scaled)).sum(0),
-            m=(pull * basis).sum(0),
-            x=(pull * slope).sum(0),
-            mm=(stiffness * basis**2).sum(0),
-            mx=(stiffness * basis * slope + pull * first).sum(0),
+            gradient=torch.stack((by_m, (pull * slope).sum(0))),
+            cancelling=torch.stack(((size * amplitude.abs()).sum(0), (size * slope.abs()).sum(0))),
+            mm=(stiffness * amplitude**2).sum(0) + by_m,
+            mx=(stiffness * amplitude * slope + pull * slope).sum(0),
             xx=(stiffness * slope**2 + pull * m0 * second).sum(0),
         )
 
@@ -243,46 +284,3 @@ def _ratio_slope(z: Float[Tensor, "time voxel"], ratio: Float[Tensor, "time voxe
     closed = torch.where(z > 1e-6, closed, 0.5)
     inverse = 1 / torch.where(small, 30, z)
     return torch.where(small, closed, inverse**2 * (0.5 + inverse * (0.25 + 0.375 * inverse)))
-
-
-def _climb(
-    problem: _Likelihood, m0: Float[Tensor, " voxel"], x: Float[Tensor, " voxel"], low: float, high: float
-) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"], Bool[Tensor, " voxel"]]:
-    """Run a damped Newton method (Levenberg and Marquardt) until a voxel's step is below the tolerance.
-
-    A step that would make the likelihood worse is not taken, and the next one is shorter. T stays at a bound for as
-    long as the likelihood rises beyond it. Settled voxels are taken out.
-    """
-    small = 10 * tolerance(x.dtype)
-    rounding = 8 * torch.finfo(x.dtype).eps
-    result_m0, result_x, settled = m0.clone(), x.clone(), torch.zeros_like(x, dtype=torch.bool)
-    active = torch.arange(len(x), device=x.device)
-    damping = torch.full_like(x, 1e-3)
-    here = problem.evaluate(m0, x)
-    for _ in range(MAX_STEPS):
-        held = ((x <= low) & (here.x > 0)) | ((x >= high) & (here.x < 0))
-        mm = here.mm.abs() * (1 + damping)
-        xx = torch.where(held, 1, here.xx.abs() * (1 + damping))
-        mx = torch.where(held, 0, here.mx)
-        mx = torch.where(mm * xx > 1.0001 * mx**2, mx, 0)  # not convex here: follow the slope of each by itself
-        by_x = torch.where(held, 0, here.x)
-        determinant = mm * xx - mx**2
-        step_m = (mx * by_x - xx * here.m) / determinant
-        step_x = ((mx * here.m - mm * by_x) / determinant).clamp(-1, 1)
-        new_m0, new_x = torch.maximum(m0 + step_m, 0.1 * m0), (x + step_x).clamp(low, high)
-        there = problem.evaluate(new_m0, new_x)
-        better = there.cost <= here.cost + rounding * here.cost.abs()
-        done = ((new_x - x).abs() <= small) & ((new_m0 - m0).abs() <= small * m0)
-        done |= new_m0 < FAINT * problem.least_sigma
-        damping = torch.where(better, damping / 10, damping * 8).clamp(1e-12, 1e12)
-        m0, x = torch.where(better, new_m0, m0), torch.where(better, new_x, x)
-        here = _Point(*(torch.where(better, a, b) for a, b in zip(there, here, strict=True)))
-        result_m0[active], result_x[active], settled[active] = m0, x, done
-        if done.all():
-            break
-        keep = (~done).nonzero()[:, 0]
-        if len(keep) < 0.75 * len(done):
-            active, problem = active[keep], problem.pick(keep)
-            m0, x, damping = m0[keep], x[keep], damping[keep]
-            here = _Point(*(part[keep] for part in here))
-    return result_m0, result_x, settled

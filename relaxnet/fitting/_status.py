@@ -8,21 +8,24 @@ class FitStatus(IntEnum):
 
     Examples
     --------
-    >>> rx.FitStatus(3).name
-    'NO_DECAY'
+    >>> rx.FitStatus(3).name, rx.FitStatus.MASKED.meaning
+    ('NO_DECAY', 'outside the mask; NaN')
     """
 
-    CONVERGED = 0
-    """The optimum lies inside the bounds."""
-    AT_BOUND = 1
-    """The optimum within the bounds lies at one of them: T is that bound, the truth lies beyond."""
-    TOO_FEW_SAMPLES = 2
-    """Fewer usable samples, at different times, than the model has parameters."""
-    NO_DECAY = 3
-    """The signal rises: no T explains it."""
-    NO_SIGNAL = 4
-    """All samples are zero, or no positive amplitude fits them."""
-    NOT_CONVERGED = 5
-    """The search did not settle within its iterations."""
-    MASKED = 6
-    """The voxel lies outside the mask."""
+    CONVERGED = 0, "the optimum lies inside the bounds"
+    AT_BOUND = 1, "the optimum within the bounds lies at one of them; the truth lies beyond"
+    TOO_FEW_SAMPLES = 2, "the usable samples do not determine the parameters; NaN"
+    NO_DECAY = 3, "no T explains the signal: a decay that rises; NaN"
+    NO_SIGNAL = 4, "all samples are zero, or no positive amplitude fits them; NaN"
+    NOT_CONVERGED = 5, "the search did not settle; NaN"
+    MASKED = 6, "outside the mask; NaN"
+
+    meaning: str
+    """What it says of the voxel, for files and documentation."""
+
+    def __new__(cls, value: int, meaning: str = "") -> "FitStatus":  # noqa: PYI034 (type checks at run time need it)
+        """Attach the meaning to the number."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member

@@ -3,17 +3,21 @@
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._design import Design
-from relaxnet.fitting._engine import Estimate, Estimator, run
+from relaxnet.fitting._core.bounds import bounded
+from relaxnet.fitting._core.engine import fit_voxels
+from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.projection import Grid
+from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._core.voxels import Times, check_bounds, check_voxels
 from relaxnet.fitting._result import ArrayT, FitResult
-from relaxnet.fitting._samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.fitting._voxels import Times, check_bounds, check_voxels
-from relaxnet.protocol import TimeUnit
-from relaxnet.signals import MonoExponential
+from relaxnet.signals import ExponentialDecay, SignalModel
+from relaxnet.times import TimeUnit
+
+_HALVINGS = 50  # of a step of the grid, to less than the rounding of double precision
 
 
 def two_point(
@@ -21,6 +25,7 @@ def two_point(
     times_ms: Times,
     *,
     pair: tuple[int, int] = (0, -1),
+    model: SignalModel | None = None,
     mask: Any = None,
     bounds: tuple[float, float] | None = None,
     sigma: Any = None,
@@ -30,9 +35,13 @@ def two_point(
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:
-    r"""Fit a mono-exponential decay through two images.
+    r"""Fit a signal model through two images.
+
+    Of a mono-exponential decay, and of other models that have one, there is a closed form:
 
     .. math:: T = \frac{t_k - t_0}{\log(S_0 / S_k)}, \qquad m_0 = S_0\, e^{t_0/T}
+
+    Of others, the T with :math:`S_0\, b(T, t_k) = S_k\, b(T, t_0)` is searched.
 
     Parameters
     ----------
@@ -42,10 +51,13 @@ def two_point(
         Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose name the map then has.
     pair
         Which two images to use, as positions along the time axis.
+    model
+        The signal model, without an offset: that of the contrast, or a mono-exponential decay by default.
     mask
         Voxels to fit: binary, of the shape of the signal without its time axis.
     bounds
-        Shortest and longest T in ms, (1, 5000) by default. A T beyond is set to the bound, its status to ``AT_BOUND``.
+        Smallest and largest T, those of the model by default: (1, 5000) in ms. A T beyond is set to the bound, its
+        status to ``AT_BOUND``.
     sigma
         Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal). Without
         it there are no standard errors, because two samples leave no residual to estimate it from.
@@ -63,12 +75,15 @@ def two_point(
     Returns
     -------
     FitResult
-        Maps with their errors and status. Samples that are zero, negative or not finite are not used.
+        Maps with their errors and status. Samples that are not finite, and those of a decay that are zero or negative,
+        are not used. Where more than one T explains the two samples, as with the magnitude of an inversion recovery,
+        the voxel is NaN and ``TOO_FEW_SAMPLES``; where none does, it is ``NO_DECAY``.
 
     Raises
     ------
     ValueError
-        If shapes, times, ``pair``, ``mask``, ``bounds`` or ``sigma`` do not fit together or make no sense.
+        If the model has an offset, or shapes, times, ``pair``, ``mask``, ``bounds`` or ``sigma`` do not fit together or
+        make no sense.
     TypeError
         If the signal is not made of real numbers.
 
@@ -86,43 +101,71 @@ def two_point(
     >>> result.maps["t"].round(decimals=2)
     tensor([50.])
     """
-    voxels = check_voxels(signal, times_ms, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    voxels = check_voxels(
+        signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim
+    )
+    if voxels.model.has_offset:
+        raise ValueError(
+            f"model={voxels.model!r} has three parameters, which two images do not determine: use method='nlls'."
+        )
     n_times = len(voxels.times)
-    first, second = pair
     if not all(-n_times <= position < n_times for position in pair):
-        raise ValueError(f"pair={pair}: the signal has {n_times} images.")
-    chosen = voxels.at([first % n_times, second % n_times])
+        raise ValueError(f"pair={pair}: the signal has {n_times} images, of which two are needed.")
+    chosen = voxels.at(pair)
     if chosen.times[0] == chosen.times[1]:
         raise ValueError(f"pair={pair} has the times {chosen.times.tolist()} ms: choose two images of different times.")
-    design = Design(MonoExponential(), chosen.times[:, None], (voxels.t_name,))
-    estimator = TwoPoint(design, check_bounds(bounds, chosen.times))
-    return run(estimator, chosen, like=signal, chunk_size=chunk_size, maps_only=maps_only)
+    limits = check_bounds(bounds, chosen.model, float(chosen.times.min()))
+    estimator = TwoPoint(chosen.design, (limits,))
+    return fit_voxels(estimator, chosen, like=signal, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class TwoPoint(Estimator):
-    """The decay through two positive samples."""
-
-    def __init__(self, design: Design, bounds: tuple[float, float]) -> None:
-        super().__init__(design)
-        self.bounds = bounds
+    """The model through two samples."""
 
     def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
-        """Only positive samples have a logarithm."""
-        return samples > 0
+        """Only positive samples of a decay have a logarithm."""
+        return samples > 0 if isinstance(self.design.model, ExponentialDecay) else super().usable(samples)
 
     def estimate(self, samples: Samples) -> Estimate:
-        """Evaluate the closed form."""
-        start, end = samples.values
-        first, second = self.design.time
-        t, status = bounded(torch.log(start / end) / (second - first), self.bounds)
-        return Estimate(torch.stack((start * torch.exp(first / t), t)), status)
+        """Evaluate the closed form, or search where the model has none."""
+        model, (start, end) = self.design.model, samples.values
+        before, after = self.design.time[:, 0].tolist()
+        found = model.solve_pair(start, end, (before, after))
+        if found is None:
+            return self._search(samples)
+        t, status = bounded(found, self.bounds[0])
+        return Estimate(torch.stack((start / model.basis(t, self.design.time[0]), t)), status)
 
+    def _search(self, samples: Samples) -> Estimate:
+        """Find the T at which the two samples are in the proportion of the basis, if there is exactly one.
 
-def bounded(
-    rate: Float[Tensor, " voxel"], bounds: tuple[float, float]
-) -> tuple[Float[Tensor, " voxel"], Int[Tensor, " voxel"]]:
-    """Turn decay rates into relaxation times within the bounds, and say where that was not possible."""
-    low, high = bounds
-    t = torch.where(rate > 0, (1 / rate).clamp(low, high), high)
-    status = torch.where((t > low) & (t < high), FitStatus.CONVERGED, FitStatus.AT_BOUND)
-    return t, torch.where(rate < 0, FitStatus.NO_DECAY, status)
+        It is a root of S0 b(t1) - S1 b(t0), at which the amplitude must be positive.
+        """
+        model, time, (start, end) = self.design.model, self.design.time, samples.values
+        grid = Grid(self.design, self.bounds[0])
+
+        def mismatch(x: Tensor) -> tuple[Tensor, Tensor]:
+            first, second = model.basis(torch.exp(x), time[0]), model.basis(torch.exp(x), time[1])
+            return start * second - end * first, start * first + end * second
+
+        error, amplitude = mismatch(grid.x[:, None])
+        crosses = (error[:-1] >= 0) != (error[1:] >= 0)
+        crosses &= (amplitude[:-1] > 0) & (amplitude[1:] > 0)
+        count, place = crosses.sum(0), crosses.int().argmax(0)
+        low, high = grid.x[place], grid.x[place + 1]
+        rises = error.gather(0, place[None])[0] < 0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            below = (mismatch(middle)[0] < 0) == rises
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        # Without a root, the end of the range that comes nearest is a bound that the truth lies beyond.
+        nearest = torch.where(amplitude > 0, error.abs() / amplitude, torch.inf).argmin(0)
+        x = torch.where(count == 1, (low + high) / 2, grid.x[nearest])
+        t = torch.exp(x)
+        basis = torch.stack([model.basis(t, moment) for moment in time])
+        m0 = (samples.values * basis).sum(0) / (basis * basis).sum(0)
+        outside = (nearest == 0) | (nearest == len(grid.x) - 1)
+        status = torch.where(outside, FitStatus.AT_BOUND, FitStatus.NO_DECAY)
+        status = torch.where(count == 1, FitStatus.CONVERGED, status)
+        status = torch.where(count > 1, FitStatus.TOO_FEW_SAMPLES, status)
+        return Estimate(torch.stack((m0, t)), torch.where((amplitude > 0).any(0), status, FitStatus.NO_SIGNAL))

@@ -22,9 +22,9 @@ to fit, and :func:`write_maps` writes what came out:
 >>> [path.name for path in files.values()][:3]
 ['scan_T1rho.nii.gz', 'scan_S0map.nii.gz', 'scan_desc-std_T1rho.nii.gz']
 
-:func:`write_cohort` and :func:`read_cohort` do the same for cohorts, one subject at a time: digital patients with their
-truth, real ones as images. :func:`read_label_map` and :func:`read_tissue_table` read segmentations of which digital
-patients can be made.
+:func:`write_cohort` and :func:`read_cohort` do the same for cohorts, one subject at a time: digital subjects with their
+truth, patients as images. :func:`read_label_map` and :func:`read_tissue_table` read segmentations of which digital
+subjects can be made.
 
 Times are milliseconds in memory and seconds in files, as BIDS asks; this folder is the only place that converts. What
 is wrong with a file is said in one line that names it, and before anything is computed.
@@ -32,7 +32,7 @@ is wrong with a file is said in one line that names it, and before anything is c
 
 from relaxnet.io._bids import joint_map_paths, map_paths, sidecar_path
 from relaxnet.io._pictures import as_pictures, as_slices
-from relaxnet.io._protocol import read_protocol
+from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_mask, read_nifti
 from relaxnet.io._read_cohort import FolderCohort, read_cohort
 from relaxnet.io._read_label_map import read_label_map, read_tissue_table
@@ -47,6 +47,7 @@ __all__ = [
     "Scan",
     "as_pictures",
     "as_slices",
+    "describes_protocol",
     "joint_map_paths",
     "map_paths",
     "predicted_paths",

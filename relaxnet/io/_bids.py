@@ -3,31 +3,37 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS, KnownContrast
+from relaxnet.times import TIME, Axis
 
 
-class Names(NamedTuple):
-    """How files speak of a contrast."""
-
-    suffix: str
-    """Suffix of its map."""
-    time_keys: tuple[str, ...]
-    """Keys under which a JSON sidecar may hold its times in seconds. Only ``EchoTime`` is BIDS's own."""
-
-
-_NAMES = {  # BIDS has no T1rhomap
-    "t1rho": Names("T1rho", ("SpinLockTime",)),
-    "t2": Names("T2map", ("EchoTime", "T2PreparationTime")),
-}
-
-
-def names_of(contrast: str) -> Names:
+def names_of(contrast: str) -> KnownContrast:
     """Look up how files speak of a contrast; a ValueError says which contrasts there are."""
-    if contrast not in _NAMES:
+    if contrast not in KNOWN_CONTRASTS:
         raise ValueError(
-            f"contrast={contrast!r} has no name in files: use one of {tuple(_NAMES)}, as in Contrast('t2', ...)."
+            f"contrast={contrast!r} has no name in files: use one of {tuple(KNOWN_CONTRASTS)}, as in "
+            f"Contrast('t2', ...)."
         )
-    return _NAMES[contrast]
+    return KNOWN_CONTRASTS[contrast]
+
+
+def title_of(contrast: str) -> str:
+    """Name what a map of a contrast shows, for descriptions."""
+    return f"{names_of(contrast).label} {'coefficient' if contrast == 'adc' else 'relaxation time'}"
+
+
+def on_disk(unit: str) -> tuple[str, float]:
+    """Return the unit in which files keep a map, and by what to divide it to get there: seconds for milliseconds."""
+    return ("s", 1000.0) if unit == "ms" else (unit, 1.0)
+
+
+def time_key(contrast: str, axis: Axis, times: Iterable[float]) -> str:
+    """Choose the key under which a sidecar holds the times of a contrast."""
+    if axis != TIME:
+        return AXIS_KEYS[axis.name]
+    # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
+    return names_of(contrast).time_keys[-1 if 0 in times else 0]
 
 
 def stem(path: Path) -> str:
@@ -60,7 +66,7 @@ def stem(path: Path) -> str:
 
 
 def sidecar_path(path: Path) -> Path:
-    """Tell where the JSON sidecar of a NIfTI file is.
+    """Return where the JSON sidecar of a NIfTI file is.
 
     Parameters
     ----------
@@ -81,7 +87,7 @@ def sidecar_path(path: Path) -> Path:
 
 
 def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
-    """Tell which files :func:`~relaxnet.io.write_maps` makes of a scan; each has a JSON sidecar.
+    """List the files that :func:`~relaxnet.io.write_maps` makes of a scan; each has a JSON sidecar.
 
     Parameters
     ----------
@@ -90,7 +96,7 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
     folder
         Where the maps go.
     contrast
-        What they are maps of: ``"t1rho"`` or ``"t2"``.
+        Name of what they are maps of, such as ``"t2"``.
 
     Returns
     -------
@@ -118,7 +124,7 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
 
 
 def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[str, Path]:
-    """Tell which files :func:`~relaxnet.io.write_joint_maps` makes of a scan; each has a JSON sidecar.
+    """List the files that :func:`~relaxnet.io.write_joint_maps` makes of a scan; each has a JSON sidecar.
 
     Parameters
     ----------
@@ -127,7 +133,7 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
     folder
         Where the maps go.
     contrasts
-        What it was fitted for: ``"t1rho"`` and ``"t2"``.
+        What it was fitted for, such as ``"t1rho"`` and ``"t2"``.
 
     Returns
     -------
@@ -158,10 +164,9 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
 
 
 def _is_of_others(sidecar: Path, contrasts: tuple[str, ...]) -> bool:
-    """Tell whether a sidecar holds the times of other contrasts than these."""
+    """Return whether a sidecar is that of other contrasts than these."""
     try:
-        keys = set(json.loads(sidecar.read_text(encoding="utf-8-sig")))
-    except (OSError, ValueError, TypeError):
+        held = json.loads(sidecar.read_text(encoding="utf-8-sig"))["Contrasts"]
+    except (OSError, ValueError, TypeError, KeyError):
         return False  # there is none, or it is not one of ours
-    held = {contrast for contrast, names in _NAMES.items() if keys & set(names.time_keys)}
-    return bool(held) and held != set(contrasts)
+    return bool(held != list(contrasts))

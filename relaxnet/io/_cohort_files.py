@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet.io._bids import names_of, sidecar_path
 
 TRUTH = Path("derivatives", "truth")
@@ -57,7 +58,7 @@ class SubjectFiles:
         return self._truth("dseg")
 
     def map(self, name: str) -> Path:
-        """Tell where the true map of a contrast is, or that of ``"m0"``.
+        """Return where the true map of a contrast is, or that of ``"m0"``.
 
         Parameters
         ----------
@@ -79,7 +80,7 @@ class SubjectFiles:
         list of Path
             The paths.
         """
-        maps = [self.map(name) for name in ("t1rho", "t2", "m0")]
+        maps = [self.map(name) for name in (*KNOWN_CONTRASTS, "m0")]
         volumes = [self.images, self.clean, self.roi, self.labels, *maps]
         return [path for volume in volumes for path in (sidecar_path(volume), volume)]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._errors import require
+from relaxnet.errors import require
 
 AFFINE_TOLERANCE = 1e-3
 """Two affines that differ by less (mm) place voxels at the same points."""

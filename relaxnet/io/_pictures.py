@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from relaxnet._errors import require
+from relaxnet.errors import require
 from relaxnet.io._read import Scan
 
 

@@ -1,12 +1,16 @@
 """A protocol in the sidecar of its images: which contrasts, at which times, in which order."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from relaxnet.io._bids import names_of
+from relaxnet._contrasts import AXIS_KEYS
+from relaxnet.io._bids import names_of, time_key
 from relaxnet.io._sidecar import read_object
 from relaxnet.protocol import Contrast, Protocol
+from relaxnet.signals import MonoExponential, SignalModel, describe_model, restore_model
+from relaxnet.times import TIME, Axis, CheckedTimes
 
 
 def describe_protocol(protocol: Protocol) -> dict[str, Any]:
@@ -20,7 +24,8 @@ def describe_protocol(protocol: Protocol) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``Contrasts``, in the order of the images; the times of each under its own key; and ``SharedFirst``.
+        ``Contrasts``, in the order of the images; the times of each under its own key; ``SharedFirst``; and the
+        ``SignalModels`` of contrasts that are no mono-exponential decays.
 
     Raises
     ------
@@ -33,20 +38,43 @@ def describe_protocol(protocol: Protocol) -> dict[str, Any]:
     {'Contrasts': ['t1rho'], 'SpinLockTime': [0.0, 0.01, 0.0305], 'SharedFirst': False}
     """
     times = {
-        # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
-        names_of(c.name).time_keys[-1 if 0 in c.times_ms else 0]: [_shifted(t, -3) for t in c.times_ms]
+        time_key(c.name, c.model.axis, c.times_ms): [_shifted(t, -3) if c.model.axis == TIME else t for t in c.times_ms]
         for c in protocol.contrasts
     }
-    return {"Contrasts": list(protocol.names), **times, "SharedFirst": protocol.shared_first}
+    others = {c.name: describe_model(c.model) for c in protocol.contrasts if c.model != MonoExponential()}
+    return {
+        "Contrasts": list(protocol.names),
+        **times,
+        "SharedFirst": protocol.shared_first,
+        **({"SignalModels": others} if others else {}),
+    }
 
 
-def read_protocol(path: Path) -> Protocol:
+def describes_protocol(path: Path) -> bool:
+    """Return whether a sidecar describes a protocol.
+
+    Parameters
+    ----------
+    path
+        The JSON file.
+
+    Returns
+    -------
+    bool
+        Whether it names ``Contrasts``.
+    """
+    return "Contrasts" in read_object(path)
+
+
+def read_protocol(path: Path, models: Mapping[str, SignalModel] | None = None) -> Protocol:
     """Read what images were acquired with from their sidecar.
 
     Parameters
     ----------
     path
         The JSON file.
+    models
+        Signal models of your own by the name of their contrast.
 
     Returns
     -------
@@ -69,23 +97,38 @@ def read_protocol(path: Path) -> Protocol:
         problem = "the key SharedFirst must say, true or false, whether one first image is common"
         raise ValueError(f"{path}: {problem}.")  # noqa: TRY004 (it is the file that is wrong)
     try:
-        contrasts = tuple(Contrast(name, _times_ms(content, name)) for name in names)
+        contrasts = tuple(_contrast(content, name, (models or {}).get(name)) for name in names)
         return Protocol(contrasts, shared_first=shared)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _times_ms(content: dict[str, Any], contrast: str) -> tuple[float, ...]:
-    keys = names_of(contrast).time_keys
+def _contrast(content: dict[str, Any], name: str, given: SignalModel | None) -> Contrast:
+    described = content.get("SignalModels", {})
+    if not isinstance(described, dict):
+        raise ValueError(f"SignalModels={described!r} is not an object with a model for each contrast.")  # noqa: TRY004
+    model = given or MonoExponential()
+    if name in described:
+        try:
+            model = restore_model(name, described[name], given)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"SignalModels: {name}={described[name]!r} is no signal model: {error!r}.") from error
+    return Contrast(name, _times(content, name, model.axis), model)
+
+
+def _times(content: dict[str, Any], contrast: str, axis: Axis) -> tuple[float, ...]:
+    keys = names_of(contrast).time_keys if axis == TIME else (AXIS_KEYS[axis.name],)
     found = [key for key in keys if isinstance(content.get(key), list)]
     if len(found) != 1:
-        raise ValueError(f"one array {' or '.join(keys)} is needed for {contrast}, with its times in seconds.")
+        raise ValueError(f"one array {' or '.join(keys)} is needed for {contrast}, with its {axis.name}s.")
     values = content[found[0]]
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         raise ValueError(f"{found[0]}={values} holds something else than numbers.")
-    if any(value > 1 for value in values):
+    if axis != TIME:
+        return tuple(values)
+    if any(value > 1 for value in values) and contrast != "t1":
         raise ValueError(f"{found[0]}={values} looks like milliseconds; in files times are seconds, as BIDS asks.")
-    return tuple(_shifted(value, 3) for value in values)
+    return CheckedTimes(_shifted(value, 3) for value in values)
 
 
 def _shifted(value: float, digits: int) -> float:

@@ -1,8 +1,8 @@
 """Reading a folder of subjects, one at a time."""
 
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet.io._bids import on_disk
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, SubjectFiles
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
@@ -18,6 +19,7 @@ from relaxnet.io._read import Scan, read_mask, read_nifti, read_volume
 from relaxnet.io._sidecar import read_object
 from relaxnet.phantom import Disease, Subject
 from relaxnet.protocol import Protocol
+from relaxnet.signals import SignalModel
 
 if TYPE_CHECKING:
     _Items = Sequence[Subject | Tensor]
@@ -38,6 +40,8 @@ class FolderCohort(_Items):
     """Names of the subjects, ``"sub-001"``."""
     protocol: Protocol
     """What was acquired, the same for all of them."""
+    models: Mapping[str, SignalModel] = field(default_factory=dict)
+    """Signal models of your own by the name of their contrast."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,10 +58,10 @@ class FolderCohort(_Items):
         index = operator.index(key)
         if not -len(self) <= index < len(self):
             raise IndexError(f"subject {index} is not in this cohort of {len(self)}.")
-        return _read_subject(SubjectFiles(self.folder, self.names[index]), self.protocol)
+        return _read_subject(SubjectFiles(self.folder, self.names[index]), self.protocol, self.models)
 
 
-def read_cohort(folder: Path | str) -> FolderCohort:
+def read_cohort(folder: Path | str, *, models: Mapping[str, SignalModel] | None = None) -> FolderCohort:
     """Open a folder of subjects; each is read when it is asked for.
 
     Parameters
@@ -67,6 +71,8 @@ def read_cohort(folder: Path | str) -> FolderCohort:
         all images of the protocol, and beside it ``sub-01_images.json`` with ``Contrasts`` (names in the order of their
         images), the times of each in seconds (``SpinLockTime``; ``EchoTime`` or ``T2PreparationTime``) and
         ``SharedFirst``. Subjects are those of ``participants.tsv``, or all folders ``sub-*``.
+    models
+        Signal models of your own by the name of their contrast.
 
     Returns
     -------
@@ -98,7 +104,8 @@ def read_cohort(folder: Path | str) -> FolderCohort:
     names = _names(folder)
     if not names:
         raise ValueError(f"{folder}: it holds no subject: a folder sub-01 is needed for each.")
-    return FolderCohort(folder, names, read_protocol(SubjectFiles(folder, names[0]).sidecar))
+    protocol = read_protocol(SubjectFiles(folder, names[0]).sidecar, models)
+    return FolderCohort(folder, names, protocol, dict(models or {}))
 
 
 def _names(folder: Path) -> tuple[str, ...]:
@@ -121,9 +128,9 @@ def _names(folder: Path) -> tuple[str, ...]:
     return tuple(SubjectFiles(folder, name).name for name in names)
 
 
-def _read_subject(files: SubjectFiles, protocol: Protocol) -> Subject | Tensor:
+def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, SignalModel]) -> Subject | Tensor:
     content = read_object(files.sidecar)
-    own = read_protocol(files.sidecar)
+    own = read_protocol(files.sidecar, models)
     if own != protocol:
         raise ValueError(f"{files.sidecar}: the protocol is {own}, that of the first subject {protocol}.")
     scan = read_nifti(files.images)
@@ -139,7 +146,10 @@ def _read_subject(files: SubjectFiles, protocol: Protocol) -> Subject | Tensor:
     clean = as_slices(read_nifti(files.clean))
     if clean.shape != images.shape:
         raise ValueError(f"{files.clean}: its shape differs from that of {files.images}.")
-    truth = {name: read(files.map(name)) * 1000 for name in protocol.names}
+    truth = {
+        contrast.name: read(files.map(contrast.name)) * on_disk(contrast.model.parameter.unit)[1]
+        for contrast in protocol.contrasts
+    }
     known = content["Simulation"]
     try:
         index, sigma, disease = int(known["number"]), float(known["sigma"]), Disease(known["disease"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._errors import require
+from relaxnet.errors import require
 from relaxnet.io._read import read_single
 from relaxnet.phantom import Tissue
 

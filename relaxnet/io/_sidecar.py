@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from relaxnet.io._bids import names_of, sidecar_path
-from relaxnet.protocol import parse_times
+from relaxnet.times import parse_times
 
 
 def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
@@ -16,8 +16,8 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     scan
         Path of the scan, ``scan.nii.gz``; the file read is ``scan.json``.
     contrast
-        ``"t1rho"`` reads ``SpinLockTime``; ``"t2"`` reads ``EchoTime`` or ``T2PreparationTime``, whichever is an array.
-        It holds one time in seconds for each volume.
+        ``"t1rho"`` reads ``SpinLockTime``; ``"t2"`` reads ``EchoTime`` or ``T2PreparationTime``, whichever is an array;
+        and so on. It holds one time in seconds for each volume.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     if len(arrays) > 1:
         raise ValueError(f"{path}: {named} are both arrays, so it is unclear which one decays: give the times.")
     key, values = arrays.popitem()
-    if any(isinstance(value, (int, float)) and value > 1 for value in values):
+    if any(isinstance(value, (int, float)) and value > 1 for value in values) and contrast != "t1":
         raise ValueError(f"{path}: {key}={values} looks like milliseconds; in files times are seconds, as BIDS asks.")
     return parse_times(values, unit="s", name=f"{path}: {key}")
 

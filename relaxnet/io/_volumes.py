@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet import __version__
-from relaxnet._errors import require
 from relaxnet._files import replacing
+from relaxnet._version import __version__
+from relaxnet.errors import require
 from relaxnet.io._bids import sidecar_path
 from relaxnet.io._header import AFFINE_TOLERANCE
 

@@ -10,19 +10,11 @@ from torch import Tensor
 
 from relaxnet._files import check_targets, prepare_folder
 from relaxnet.fitting import FitResult, FitStatus
-from relaxnet.io._bids import map_paths, names_of, sidecar_path
+from relaxnet.io._bids import map_paths, names_of, on_disk, sidecar_path, time_key, title_of
 from relaxnet.io._read import Scan
 from relaxnet.io._volumes import GENERATED_BY, Volume, write_volumes
-
-_STATUS_MEANINGS = {
-    FitStatus.CONVERGED: "the optimum lies inside the bounds",
-    FitStatus.AT_BOUND: "the optimum within the bounds lies at one of them; the truth lies beyond",
-    FitStatus.TOO_FEW_SAMPLES: "fewer usable samples, at different times, than parameters; NaN",
-    FitStatus.NO_DECAY: "the signal rises; NaN",
-    FitStatus.NO_SIGNAL: "all samples are zero, or no positive amplitude fits them; NaN",
-    FitStatus.NOT_CONVERGED: "the search did not settle; NaN",
-    FitStatus.MASKED: "outside the mask; NaN",
-}
+from relaxnet.signals import MonoExponential, SignalModel, describe_model
+from relaxnet.times import TIME
 
 
 class _Map(NamedTuple):
@@ -39,6 +31,7 @@ def write_maps(
     folder: Path | str,
     *,
     times_ms: Iterable[float],
+    model: SignalModel | None = None,
     algorithm: str,
     command: str | None = None,
     overwrite: bool = False,
@@ -52,13 +45,15 @@ def write_maps(
     Parameters
     ----------
     result
-        What a fit of ``scan.data`` returned, for a contrast named ``"t1rho"`` or ``"t2"``.
+        What a fit of ``scan.data`` returned, for a contrast that has a name in files.
     scan
         The scan that was fitted. It gives the maps their names, their affine and their space.
     folder
         Where the maps go; it is made if need be.
     times_ms
         The times in ms that were fitted, for the sidecars.
+    model
+        The signal model that was fitted; a mono-exponential decay by default.
     algorithm
         How it was fitted, in words, for the sidecars.
     command
@@ -86,7 +81,7 @@ def write_maps(
     paths = map_paths(scan.path, Path(folder), contrast)
     check_targets([*paths.values(), *map(sidecar_path, paths.values())], inputs=[scan.path], overwrite=overwrite)
     prepare_folder(Path(folder))
-    common = _common(contrast, times_ms, algorithm, command)
+    common = _common(contrast, list(times_ms), model or MonoExponential(), algorithm, command)
     volumes = volumes_of(result, contrast, common)
     write_volumes({paths[key]: volume for key, volume in volumes.items()}, scan.affine, scan.space_code)
     return paths
@@ -117,7 +112,7 @@ def volumes_of(
     for key, (values, units, description) in _maps(result, contrast, of).items():
         sidecar = {"Description": description, "Units": units, **common}
         if key == "status":
-            sidecar["Levels"] = {str(int(s)): f"{s.name}: {meaning}" for s, meaning in _STATUS_MEANINGS.items()}
+            sidecar["Levels"] = {str(int(s)): f"{s.name}: {s.meaning}" for s in FitStatus}
         volumes[key] = Volume(values, sidecar)
     return volumes
 
@@ -130,26 +125,32 @@ def _maps(result: FitResult[Any], contrast: str, of: str | None) -> dict[str, _M
     def floats(values: Any) -> NDArray[np.float32]:
         return array(values).astype(np.float32)
 
-    name = names_of(contrast).suffix.removesuffix("map")
+    name, title = names_of(contrast).label, title_of(contrast)
     fit = f"{of or name} fit"
+    unit, divisor = on_disk(result.units[contrast])
+    by = np.float32(divisor)
     return {
-        contrast: _Map(floats(result.maps[contrast]) / 1000, "s", f"{name} relaxation time"),
+        contrast: _Map(floats(result.maps[contrast]) / by, unit, title),
         "m0": _Map(floats(result.maps["m0"]), "arbitrary", f"Signal at time 0 of the {of or name} decay"),
-        "std": _Map(floats(result.std[contrast]) / 1000, "s", f"Standard error of the {name} relaxation time"),
+        "std": _Map(floats(result.std[contrast]) / by, unit, f"Standard error of the {title}"),
         "r2": _Map(floats(result.r2), "1", f"Coefficient of determination of the {fit}"),
         "rmse": _Map(floats(result.rmse), "arbitrary", f"Root mean squared residual of the {fit}"),
         "status": _Map(array(result.status).astype(np.uint8), "1", f"How the {fit} of a voxel ended: see Levels"),
     }
 
 
-def _common(contrast: str, times_ms: Iterable[float], algorithm: str, command: str | None) -> dict[str, Any]:
+def _common(
+    contrast: str, times_ms: list[float], model: SignalModel, algorithm: str, command: str | None
+) -> dict[str, Any]:
     """Say what the sidecars of all maps of a fit have in common."""
-    times = [round(float(t) / 1000, 12) for t in times_ms]
-    # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
-    key = names_of(contrast).time_keys[-1 if 0 in times else 0]
+    in_seconds = model.axis == TIME
     return {
         "EstimationAlgorithm": algorithm,
-        key: times,
+        "Contrasts": [contrast],
+        time_key(contrast, model.axis, times_ms): [
+            round(float(t) / 1000, 12) if in_seconds else float(t) for t in times_ms
+        ],
+        **({} if model == MonoExponential() else {"SignalModels": {contrast: describe_model(model)}}),
         "SkullStripped": False,
         "GeneratedBy": GENERATED_BY,
         **({"CommandLine": command} if command else {}),

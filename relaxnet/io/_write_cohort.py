@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet._files import prepare_folder, write_text
-from relaxnet.io._bids import names_of
+from relaxnet.io._bids import on_disk, title_of
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles
 from relaxnet.io._protocol import describe_protocol
 from relaxnet.io._sidecar import read_object
@@ -39,7 +39,7 @@ def write_cohort(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write digital patients to a folder, images and truth, one subject at a time.
+    """Write digital subjects to a folder, images and truth, one subject at a time.
 
     Subject 1 has its images in ``sub-001/anat/sub-001_images.nii.gz``, all of the protocol in its order, float32, with
     times in seconds in the JSON file beside them; and under ``derivatives/truth/sub-001/anat/`` the true maps
@@ -121,7 +121,7 @@ def _describe(cohort: Sequence[Subject]) -> dict[str, Any]:
     if settings.get("corruptions") == ():
         del settings["corruptions"]  # as in folders from before there were any
     description = {
-        "Name": "Digital patients with known relaxation times",
+        "Name": "Digital subjects with known relaxation times",
         "BIDSVersion": _BIDS_VERSION,
         "DatasetType": "raw",
         "GeneratedBy": GENERATED_BY,
@@ -132,7 +132,7 @@ def _describe(cohort: Sequence[Subject]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn settings into what JSON can hold."""
+    """Convert settings to what JSON can hold."""
     if isinstance(value, Protocol):
         return describe_protocol(value)
     if isinstance(value, np.ndarray):
@@ -148,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 
 def _resume(folder: Path, description: dict[str, Any], *, may_resume: bool, overwrite: bool) -> bool:
-    """Tell whether a part of the cohort is there already; clear away another one, or refuse to."""
+    """Return whether a part of the cohort is there already; clear away another one, or refuse to."""
     if not (folder / DESCRIPTION).exists():
         foreign = next(folder.glob("sub-*"), None)
         if foreign is not None:
@@ -182,7 +182,7 @@ def _write_frame(folder: Path, description: dict[str, Any]) -> None:
     write_text(folder / "participants.json", _json(columns))
     rows = ["index\tname", *(f"{int(tissue)}\t{tissue.name.lower()}" for tissue in Tissue)]
     write_text(folder / TRUTH / "dseg.tsv", "\n".join(rows) + "\n")
-    truth = {**description, "Name": "The truth behind digital patients", "DatasetType": "derivative"}
+    truth = {**description, "Name": "The truth behind digital subjects", "DatasetType": "derivative"}
     write_text(folder / TRUTH / DESCRIPTION, _json(truth))
     write_text(folder / DESCRIPTION, _json(description))
 
@@ -224,17 +224,17 @@ def _write_subject(subject: Subject, files: SubjectFiles) -> None:
         ),
         files.labels: Volume(_grid(subject.labels), {"Description": "Tissues: see dseg.tsv", **common}),
     }
-    for name, values in subject.truth.items():
-        if name == "m0":
-            about = {"Description": "True signal at time 0", "Units": "arbitrary", **common}
-            volumes[files.map(name)] = Volume(_grid(values), about)
-        else:
-            about = {"Description": f"True {names_of(name).suffix.removesuffix('map')}", "Units": "s", **common}
-            volumes[files.map(name)] = Volume(_grid(values) / np.float32(1000), about)
+    m0 = {"Description": "True signal at time 0", "Units": "arbitrary", **common}
+    volumes[files.map("m0")] = Volume(_grid(subject.truth["m0"]), m0)
+    for contrast in subject.protocol.contrasts:
+        unit, divisor = on_disk(contrast.model.parameter.unit)
+        about = {"Description": f"True {title_of(contrast.name)}", "Units": unit, **common}
+        values = _grid(subject.truth[contrast.name]) / np.float32(divisor)
+        volumes[files.map(contrast.name)] = Volume(values, about)
     write_volumes(volumes, affine, space_code=1)
 
 
 def _grid(values: Tensor) -> NDArray[Any]:
-    """Turn (slice, row, column) into (x, y, z), and (slice, image, row, column) into (x, y, z, image)."""
+    """Convert (slice, row, column) to (x, y, z), and (slice, image, row, column) into (x, y, z, image)."""
     array = values.detach().cpu().numpy()
     return array.transpose(2, 1, 0) if array.ndim == 3 else array.transpose(3, 2, 0, 1)

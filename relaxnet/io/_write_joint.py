@@ -71,7 +71,7 @@ def write_joint_maps(
         "GeneratedBy": GENERATED_BY,
         **({"CommandLine": command} if command else {}),
     }
-    of = "joint " + " and ".join(names_of(name).suffix.removesuffix("map") for name in protocol.names)
+    of = "joint " + " and ".join(names_of(name).label for name in protocol.names)
     volumes: dict[Path, Volume] = {}
     for contrast in protocol.names:
         for key, volume in volumes_of(result, contrast, common, of=of).items():

@@ -1,4 +1,4 @@
-"""Writing what a network answers as NIfTI files."""
+"""Writing the maps of a network as NIfTI files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,16 +9,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet._files import check_targets, prepare_folder
-from relaxnet.io._bids import map_paths, names_of, sidecar_path
+from relaxnet.io._bids import map_paths, on_disk, sidecar_path, title_of
 from relaxnet.io._pictures import from_slices
 from relaxnet.io._read import Scan
 from relaxnet.io._volumes import GENERATED_BY, Volume, write_volumes
+from relaxnet.protocol import Protocol
 
 _STD = "_std"
 
 
 def predicted_paths(names: tuple[str, ...], scan: Path, folder: Path) -> dict[str, Path]:
-    """Tell which files :func:`write_predicted` makes; each has a JSON sidecar.
+    """List the files that :func:`write_predicted` makes; each has a JSON sidecar.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def predicted_paths(names: tuple[str, ...], scan: Path, folder: Path) -> dict[st
     """
     paths = {}
     for name in names:
-        contrast = "t1rho" if name == "m0" else name.removesuffix(_STD)  # an amplitude has one name in all contrasts
+        contrast = names[0] if name == "m0" else name.removesuffix(_STD)  # an amplitude has one name in all contrasts
         key = "std" if name.endswith(_STD) else name
         paths[name] = map_paths(scan, folder, contrast)[key]
     return paths
@@ -53,6 +54,7 @@ def write_predicted(
     scan: Scan,
     folder: Path | str,
     *,
+    protocol: Protocol,
     algorithm: str,
     command: str | None = None,
     overwrite: bool = False,
@@ -67,6 +69,8 @@ def write_predicted(
         The scan. It gives the maps their names, their affine and their space.
     folder
         Where the maps go; it is made if need be.
+    protocol
+        What the network was trained for, for units and sidecars.
     algorithm
         How they were made, in words, for the sidecars.
     command
@@ -90,19 +94,19 @@ def write_predicted(
     check_targets([*paths.values(), *map(sidecar_path, paths.values())], inputs=[scan.path], overwrite=overwrite)
     prepare_folder(Path(folder))
     common: dict[str, Any] = {"EstimationAlgorithm": algorithm, "SkullStripped": False, "GeneratedBy": GENERATED_BY}
+    units = {contrast.name: contrast.model.parameter.unit for contrast in protocol.contrasts}
     if command:
         common["CommandLine"] = command
     volumes = {}
     for name, values in maps_ms.items():
-        grid = from_slices(values, scan).astype(np.float32)
-        volumes[paths[name]] = Volume(grid if name == "m0" else grid / np.float32(1000), {**_about(name), **common})
+        unit, divisor = on_disk(units.get(name.removesuffix(_STD), "arbitrary"))
+        grid = from_slices(values, scan).astype(np.float32) / np.float32(divisor)
+        volumes[paths[name]] = Volume(grid, {"Description": _about(name), "Units": unit, **common})
     write_volumes(volumes, scan.affine, scan.space_code)
     return paths
 
 
-def _about(name: str) -> dict[str, str]:
+def _about(name: str) -> str:
     if name == "m0":
-        return {"Description": "Signal at time 0", "Units": "arbitrary"}
-    of = "Standard deviation of the " if name.endswith(_STD) else ""
-    time = f"{names_of(name.removesuffix(_STD)).suffix.removesuffix('map')} relaxation time"
-    return {"Description": of + time, "Units": "s"}
+        return "Signal at time 0"
+    return ("Standard deviation of the " if name.endswith(_STD) else "") + title_of(name.removesuffix(_STD))

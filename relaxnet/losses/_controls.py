@@ -1,4 +1,4 @@
-"""Weightings that know nothing of uncertainty: what a better one has to beat."""
+"""Weightings without uncertainty, the controls that a better one has to beat."""
 
 import torch
 from jaxtyping import Float
@@ -73,7 +73,7 @@ class DynamicWeightAverage(TaskWeighting):
 
     .. math:: w_k = K \operatorname{softmax}_k\left(\frac{r_k(e - 1)}{r_k(e - 2)} \Big/ \tau\right)
 
-    Call :meth:`step` at the end of each epoch; :func:`relaxnet.training.train` does.
+    Call :meth:`step` at the end of each epoch, as :func:`relaxnet.training.train` does.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class DynamicWeightAverage(TaskWeighting):
         self._steps.fill_(0)
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Multiply by the weights, and note the residuals for the next ones.
+        """Multiply by the weights, and record the residuals for the next ones.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class DynamicWeightAverage(TaskWeighting):
         return self._weights.to(means.dtype) * means
 
     def step(self) -> None:
-        """End an epoch: find the weights of the next one."""
+        """End an epoch: compute the weights of the next one."""
         if not self._steps:
             return
         mean = self._total / self._steps

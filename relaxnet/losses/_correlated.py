@@ -4,6 +4,7 @@ import math
 from typing import Literal, get_args
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ Distribution = Literal["laplace", "gaussian"]
 
 
 class CorrelatedLaplace(LearntScales):
-    r"""Weigh tasks by a full scale matrix, which also learns how their residuals go together.
+    r"""Weigh tasks by a full scale matrix, which also learns how their residuals correlate.
 
     With the signed residuals x of all K tasks in a voxel, and the scale matrix :math:`\Sigma = L L^T`,
 
@@ -58,6 +59,8 @@ class CorrelatedLaplace(LearntScales):
     tensor([[1., 0.],
             [0., 1.]])
     """
+
+    needs = "signed"
 
     def __init__(self, n_tasks: int, *, distribution: Distribution = "laplace", init: Start = 1.0) -> None:
         super().__init__(n_tasks, init)
@@ -129,16 +132,18 @@ class CorrelatedLaplace(LearntScales):
         """
         n_tasks = len(self.log_scale)
         if mask is not None and mask.ndim == signed.ndim - 2:
-            mask = mask.unsqueeze(1).expand(len(mask), *signed.shape[2:3], *mask.shape[1:])
+            mask = repeat(mask, "batch ... -> batch pair ...", pair=signed.shape[2])
         used = self._used(signed, mask)
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
         if log_scale is None and self._waits_for_data:
             self._begin(self._mean(signed.detach().abs(), mask)[0])
-        ones = (1,) * (signed.ndim - 2)
-        scale = softly_bounded(self.log_scale.reshape(1, -1, *ones) if log_scale is None else log_scale)
-        couple = self.coupling.reshape(1, -1, *ones) if coupling is None else coupling
-        x = (signed if used is None else torch.where(used.unsqueeze(1), signed, 0)) * torch.exp(-scale)
+        to_maps = f"task -> 1 task{' 1' * (signed.ndim - 2)}"
+        scale = softly_bounded(rearrange(self.log_scale, to_maps) if log_scale is None else log_scale)
+        couple = rearrange(self.coupling, to_maps) if coupling is None else coupling
+        if used is not None:
+            signed = torch.where(rearrange(used, "batch ... -> batch 1 ..."), signed, 0)
+        x = signed * torch.exp(-scale)
         rows, k = [], 0
         for i in range(n_tasks):
             row = x[:, i]

@@ -1,6 +1,7 @@
-"""Weights chosen by hand."""
+"""Fixed weights."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from relaxnet.losses._weighting import TaskWeighting
 
 
 class FixedWeights(TaskWeighting):
-    r"""Weigh tasks by numbers chosen by hand, :math:`\sum_k w_k r_k`.
+    r"""Weigh tasks by fixed numbers, :math:`\sum_k w_k r_k`.
 
     Weights of 1 are the paper's "Baseline"; (1, 0) trains one task alone ("ST").
 
@@ -37,6 +38,24 @@ class FixedWeights(TaskWeighting):
             raise ValueError(f"weights={weights}: weights are finite and not negative.")
         self._weights: Tensor
         self.register_buffer("_weights", values)
+
+    @classmethod
+    def for_tasks(cls, n_tasks: int, **options: Any) -> "FixedWeights":
+        """Make weights of 1.
+
+        Parameters
+        ----------
+        n_tasks
+            Number of tasks.
+        **options
+            None.
+
+        Returns
+        -------
+        FixedWeights
+            The weighting.
+        """
+        return cls((1.0,) * n_tasks, **options)
 
     @property
     def weights(self) -> Float[Tensor, " task"]:

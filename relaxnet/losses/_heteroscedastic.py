@@ -3,6 +3,7 @@
 import math
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -16,7 +17,7 @@ class HeteroscedasticLaplace(Weighting):
     ----------
     beta
         Each voxel's term is multiplied by :math:`\sigma^\beta`, without gradient. At 0, voxels with a large scale
-        hardly teach any more, and a network may give up on what it finds difficult; at 1, the maps learn as from the
+        contribute little gradient, and a network may neglect what is difficult; at 1, the maps are trained as with the
         plain residual. 0.5 lies between.
     faithful
         Whether the maps learn from the plain residual alone, and the scales from a residual without gradient: the maps
@@ -43,6 +44,8 @@ class HeteroscedasticLaplace(Weighting):
     tensor(3.3863)
     """
 
+    needs = "scales"
+
     def __init__(self, *, beta: float = 0.0, faithful: bool = False, n_tasks: int | None = None) -> None:
         super().__init__(n_tasks)
         if not 0 <= beta <= 1:
@@ -51,6 +54,7 @@ class HeteroscedasticLaplace(Weighting):
             raise ValueError(f"beta={beta} and faithful=True: choose one of them.")
         self.beta = beta
         self.faithful = faithful
+        self.uncertainty = "faithful" if faithful else "heteroscedastic"
         self._remember("_weights", 1.0)
         self._weights: Tensor
 
@@ -95,11 +99,11 @@ class HeteroscedasticLaplace(Weighting):
             raise ValueError(f"log_scale has shape {tuple(log_scale.shape)}, the residual {tuple(residual.shape)}.")
         used = self._used(residual, mask)
         if used is not None:  # what is left out may be NaN, whose gradient no later choice can stop
-            log_scale = torch.where(used.unsqueeze(1), log_scale, 0)
+            log_scale = torch.where(rearrange(used, "batch ... -> batch 1 ..."), log_scale, 0)
         bounded = softly_bounded(log_scale)
         weight = torch.exp(-bounded)
-        seen = residual.detach() if self.faithful else residual
-        loss = seen * weight + bounded + math.log(2)
+        weighed = residual.detach() if self.faithful else residual
+        loss = weighed * weight + bounded + math.log(2)
         if self.beta:
             loss = loss * torch.exp(self.beta * bounded.detach())
         if self.faithful:

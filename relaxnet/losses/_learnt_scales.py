@@ -1,7 +1,7 @@
 """Scales that are learnt, and where they begin."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,24 @@ class LearntScales(Weighting):
         self._start: Tensor
         self._waits_for_data: Tensor
         self._init = init
+
+    @classmethod
+    def for_tasks(cls, n_tasks: int, **options: Any) -> "LearntScales":
+        """Make the weighting with scales that begin at the data, whatever their units.
+
+        Parameters
+        ----------
+        n_tasks
+            Number of tasks.
+        **options
+            Other arguments of the constructor.
+
+        Returns
+        -------
+        LearntScales
+            The weighting.
+        """
+        return cls(n_tasks, **{"init": "data", **options})
 
     def reset(self) -> None:
         """Set all scales back to where they began."""

@@ -1,17 +1,17 @@
-"""How far maps are from reproducing the images that were acquired."""
+"""The reconstruction loss: images against those that the maps predict."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from relaxnet.losses._residual import Residual
-from relaxnet.losses._unseen import UnseenBy
+from relaxnet.losses._held_out import HeldOutFrom
+from relaxnet.losses._names import Distance
+from relaxnet.losses._residual import Residual, basis_of
 from relaxnet.protocol import Protocol
-from relaxnet.signals import MonoExponential, SignalModel, rician_mean
-
-Distance = Literal["l1", "l2", "rician-mean", "rician-likelihood"]
+from relaxnet.signals import SignalModel, rician_mean
 
 
 class Reconstruction(Residual):
@@ -21,9 +21,9 @@ class Reconstruction(Residual):
     ----------
     protocol
         What was acquired; each of its contrasts is a task.
-    unseen_by
-        The images that the network receives, which are then not used: the name of an input set or channel numbers; a
-        sequence with one such for each sample of a batch; None to use all images.
+    held_out_from
+        The inputs of the network, which are then not used: the name of an input set or channel numbers; a sequence with
+        one such for each sample of a batch; None to use all images.
     distance
         What is averaged over the images of a contrast: with the prediction :math:`A_k = m_0\, b(T, t_k)` and the noise
         level :math:`\sigma`,
@@ -33,19 +33,17 @@ class Reconstruction(Residual):
         - ``"rician-mean"``: :math:`|S_k - E[S; A_k, \sigma]|`, see :func:`~relaxnet.signals.rician_mean`;
         - ``"rician-likelihood"``: :math:`(S_k - A_k)^2 / 2\sigma^2 - \log(e^{-z} I_0(z))` with
           :math:`z = S_k A_k/\sigma^2`, the negative log-likelihood but for a constant.
-    model
-        The signal model, without an offset; a mono-exponential decay by default.
 
     Raises
     ------
     ValueError
-        If ``distance`` is unknown, ``unseen_by`` is no input set or leaves no image of a contrast, or the model has an
-        offset.
+        If ``distance`` is unknown, ``held_out_from`` is no input set or leaves no image of a contrast, or a model adds
+        a constant.
 
     Examples
     --------
     >>> protocol = rx.protocols.LIVER_T1RHO_T2
-    >>> reconstruction = rx.losses.Reconstruction(protocol, unseen_by="middle")
+    >>> reconstruction = rx.losses.Reconstruction(protocol, held_out_from="middle")
     >>> reconstruction(torch.full((1, 2, 8, 8), 40.0), torch.ones(1, 7, 8, 8), m0=torch.ones(1, 1, 8, 8)).shape
     torch.Size([1, 2, 8, 8])
     """
@@ -56,17 +54,13 @@ class Reconstruction(Residual):
         self,
         protocol: Protocol,
         *,
-        unseen_by: UnseenBy = None,
+        held_out_from: HeldOutFrom = None,
         distance: Distance = "l1",
-        model: SignalModel | None = None,
     ) -> None:
         if distance not in get_args(Distance):
             raise ValueError(f"distance={distance!r} is unknown: use one of {get_args(Distance)}.")
-        super().__init__(protocol, unseen_by)
+        super().__init__(protocol, held_out_from)
         self.distance = distance
-        self.model = MonoExponential() if model is None else model
-        if self.model.has_offset:
-            raise ValueError(f"model={type(self.model).__name__} has an offset, which no map predicts.")
 
     def forward(
         self,
@@ -75,7 +69,7 @@ class Reconstruction(Residual):
         *,
         m0: Float[Tensor, "batch *task_space"] | None = None,
         sigma: float | Tensor | None = None,
-        unseen_by: UnseenBy = None,
+        held_out_from: HeldOutFrom = None,
     ) -> Float[Tensor, "batch task *space"]:
         """Compare the images with those that the maps predict.
 
@@ -90,7 +84,7 @@ class Reconstruction(Residual):
             each task's is that which fits its used images best, in the sense of least squares; it needs two images.
         sigma
             Standard deviation of the noise, for the Rician distances: a number, or one a sample.
-        unseen_by
+        held_out_from
             In the place of the constructor's, for this batch.
 
         Returns
@@ -117,7 +111,7 @@ class Reconstruction(Residual):
                 raise ValueError(f"sigma is missing: distance={self.distance!r} needs the noise level of the images.")
             level = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
             noise = level.reshape(-1, *(1,) * (len(tasks) - 1)).expand(tasks[0], tasks[1], *(1,) * (len(tasks) - 2))
-        return self.compare(maps_ms, images, unseen_by, self._of_contrast, m0=amplitude, sigma=noise)
+        return self.compare(maps_ms, images, held_out_from, self._of_contrast, m0=amplitude, sigma=noise)
 
     def _of_contrast(
         self,
@@ -125,19 +119,19 @@ class Reconstruction(Residual):
         t_ms: Float[Tensor, "batch *space"],
         times_ms: list[float],
         *,
+        model: SignalModel,
         m0: Float[Tensor, "batch *space"] | None,
         sigma: Float[Tensor, "batch *ones"] | None,
     ) -> Float[Tensor, "batch *space"]:
         usable = torch.isfinite(images).all(1)
-        images = torch.where(usable.unsqueeze(1), images, 0)
-        time = images.new_tensor(times_ms).reshape(-1, *(1,) * (t_ms.ndim - 1))
-        basis = self.model.basis(t_ms.unsqueeze(1), time)
+        images = torch.where(rearrange(usable, "batch ... -> batch 1 ..."), images, 0)
+        basis = basis_of(model, t_ms, times_ms)
         if m0 is None:
             if len(times_ms) < 2:
-                raise ValueError("m0 is missing: of a single unseen image of a contrast it cannot be told.")
+                raise ValueError("m0 is missing: of a single held-out image of a contrast it cannot be computed.")
             square = (basis * basis).sum(1).clamp(min=torch.finfo(basis.dtype).tiny)
             m0 = (images * basis).sum(1) / square
-        predicted = m0.unsqueeze(1) * basis
+        predicted = rearrange(m0, "batch ... -> batch 1 ...") * basis
         return torch.where(usable, self._distance(images, predicted, sigma).mean(1), torch.nan)
 
     def _distance(self, images: Tensor, predicted: Tensor, sigma: Tensor | None) -> Tensor:
@@ -145,7 +139,7 @@ class Reconstruction(Residual):
             return (images - predicted).square()
         if sigma is None:
             return (images - predicted).abs()
-        noise = sigma.unsqueeze(1)
+        noise = rearrange(sigma, "batch ... -> batch 1 ...")
         if self.distance == "rician-mean":
             return (images - rician_mean(predicted, noise)).abs()
         z = images * predicted / noise.square()

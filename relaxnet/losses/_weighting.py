@@ -1,13 +1,15 @@
-"""What all weightings have in common."""
+"""The bases of all weightings: what they need, and what they tell."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
+from einops import rearrange, reduce
 from jaxtyping import Float, Shaped
 from torch import Tensor, distributed, nn
 
 LIMIT = 20.0
+Needs = Literal["absolute", "signed", "scales"]
 
 
 class Count(NamedTuple):
@@ -24,6 +26,10 @@ class Count(NamedTuple):
 class Weighting(nn.Module, ABC):
     """From the residual of each task to the one number that is minimised.
 
+    Most weightings look at nothing but the mean residual of each task: derive those from :class:`TaskWeighting`. One
+    that says what it :attr:`needs`, and has :meth:`step` called at the end of each epoch, can be given to
+    :func:`relaxnet.training.train`.
+
     Parameters
     ----------
     n_tasks
@@ -35,6 +41,11 @@ class Weighting(nn.Module, ABC):
         If there is no task.
     """
 
+    needs: ClassVar[Needs] = "absolute"
+    """What it is called with: ``"absolute"`` residuals; ``"signed"`` residuals of pairs, as
+    :meth:`PairwiseConstraint.signed` computes them; or absolute residuals and the log-``"scales"`` of the network."""
+    uncertainty: Literal["heteroscedastic", "faithful"] | None = None
+    """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales it needs."""
     count: Count | None = None
     """What the last loss was averaged over."""
 
@@ -43,6 +54,24 @@ class Weighting(nn.Module, ABC):
         if n_tasks is not None and n_tasks < 1:
             raise ValueError(f"n_tasks={n_tasks}: there must be one task or more.")
         self.n_tasks = n_tasks
+
+    @classmethod
+    def for_tasks(cls, n_tasks: int, **options: Any) -> "Weighting":
+        """Make the weighting as a training does that knows it by name.
+
+        Parameters
+        ----------
+        n_tasks
+            Number of tasks.
+        **options
+            Other arguments of the constructor.
+
+        Returns
+        -------
+        Weighting
+            The weighting.
+        """
+        return cls(n_tasks=n_tasks, **options)
 
     def _remember(self, name: str, start: float) -> None:
         """Keep a number for each task, which is part of the state."""
@@ -85,6 +114,9 @@ class Weighting(nn.Module, ABC):
     def reset(self) -> None:
         """Forget what has been learnt."""
 
+    def step(self) -> None:
+        """End an epoch; :func:`relaxnet.training.train` calls it. By default nothing happens."""
+
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Describe what is learnt, for an optimiser.
 
@@ -103,7 +135,7 @@ class Weighting(nn.Module, ABC):
         return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}]
 
     def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Check the number of tasks and the mask; tell which voxels to use, where there is a mask."""
+        """Check the number of tasks and the mask; return the voxels to use, where there is a mask."""
         if self.n_tasks is None and residual.ndim > 1:
             self.adopt(residual.shape[1])
         if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
@@ -116,15 +148,15 @@ class Weighting(nn.Module, ABC):
         mask: Shaped[Tensor, "batch *space"] | None,
         *others: Float[Tensor, "batch task *space"],
     ) -> tuple[Float[Tensor, " task"], Tensor]:
-        """Take the mean of each task over the batch and the voxels to use, and tell whether there are any.
+        """Compute the mean of each task over the batch and the voxels to use, and whether there are any.
 
         In a distributed training, sums and counts are those of all processes.
         """
         used = self._used(residual, mask)
-        self.count = _counted(residual, used, *others)
+        self.count = _count(residual, used, *others)
         if used is not None:
-            residual = torch.where(used.unsqueeze(1), residual, 0)
-        total = residual.transpose(0, 1).flatten(1).sum(1)
+            residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
+        total = reduce(residual, "batch task ... -> task", "sum")
         count = total.new_tensor(self.count.used)
         if distributed.is_available() and distributed.is_initialized():
             total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
@@ -213,17 +245,17 @@ def _binary(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     return mask == 1
 
 
-def _counted(residual: Tensor, used: Tensor | None, *others: Tensor) -> Count:
+def _count(residual: Tensor, used: Tensor | None, *others: Tensor) -> Count:
     """Count voxels; refuse those to use that are not finite."""
     n = residual[:, 0].numel()
-    spoiled = ~torch.isfinite(residual).all(1)
+    invalid = ~torch.isfinite(residual).all(1)
     for other in others:
-        spoiled |= ~torch.isfinite(other).all(1)
+        invalid |= ~torch.isfinite(other).all(1)
     n_used = n if used is None else int(used.sum())
-    n_spoiled = int(spoiled.sum())
-    harmful = n_spoiled if used is None or not n_spoiled else int((spoiled & used).sum())
+    n_invalid = int(invalid.sum())
+    harmful = n_invalid if used is None or not n_invalid else int((invalid & used).sum())
     if harmful:
         raise ValueError(
             f"residual is not finite in {harmful} of {n_used} voxels to use: leave them out with mask=, or see why."
         )
-    return Count(used=n_used, left_out=n - n_used, not_finite=n_spoiled)
+    return Count(used=n_used, left_out=n - n_used, not_finite=n_invalid)

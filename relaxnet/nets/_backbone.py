@@ -74,7 +74,7 @@ class Backbone(nn.Module):
         Raises
         ------
         ValueError
-            If the module answers anything but one tensor of the promised shape.
+            If the module returns anything but one tensor of the promised shape.
         """
         padded = pad(images, self.multiple)
         output = self.module(padded)
@@ -88,7 +88,7 @@ class Backbone(nn.Module):
         return crop(output, images.shape[2:])
 
 
-def require_backbone(backbone: nn.Module, n_inputs: int, answers: tuple[int, int, int]) -> Backbone:
+def require_backbone(backbone: nn.Module, n_inputs: int, n_outputs: tuple[int, int, int]) -> Backbone:
     """Refuse a backbone that cannot serve.
 
     Parameters
@@ -97,8 +97,8 @@ def require_backbone(backbone: nn.Module, n_inputs: int, answers: tuple[int, int
         The backbone.
     n_inputs
         How many channels it is to take.
-    answers
-        How many it is to return: for relaxation times and the weights of hints, for amplitudes, for scales.
+    n_outputs
+        How many it is to return: for relaxation times and the weights of initial estimates, for amplitudes, for scales.
 
     Returns
     -------
@@ -112,10 +112,10 @@ def require_backbone(backbone: nn.Module, n_inputs: int, answers: tuple[int, int
     """
     if not isinstance(backbone, Backbone):
         raise ValueError(f"backbone is a {type(backbone).__name__}: wrap it by relaxnet.nets.as_backbone.")  # noqa: TRY004
-    if (backbone.in_channels, backbone.out_channels) != (n_inputs, sum(answers)):
+    if (backbone.in_channels, backbone.out_channels) != (n_inputs, sum(n_outputs)):
         raise ValueError(
             f"backbone {backbone.name} takes {backbone.in_channels} channels and returns {backbone.out_channels}: "
-            f"{n_inputs} and {sum(answers)} are needed ({answers[0]} for relaxation times and the weights of hints, "
-            f"{answers[1]} for amplitudes, {answers[2]} for scales)."
+            f"{n_inputs} and {sum(n_outputs)} are needed ({n_outputs[0]} for relaxation times and the weights of "
+            f"initial estimates, {n_outputs[1]} for amplitudes, {n_outputs[2]} for scales)."
         )
     return backbone

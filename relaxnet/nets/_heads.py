@@ -1,13 +1,14 @@
-"""From what a network says to what it means."""
+"""Output heads: from the numbers of a U-Net to relaxation times, amplitudes and scales."""
 
 import math
+from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-START_MS = 40.0
 MAX_LOG_SCALE = 10.0
 _MARGIN = 0.05
 _FAINTEST = 0.05
@@ -16,7 +17,8 @@ _FAINTEST = 0.05
 def bounded_time(
     z: Float[Tensor, "batch task *space"],
     start: Float[Tensor, "batch task *space"] | None,
-    bounds_ms: tuple[float, float],
+    bounds: Sequence[tuple[float, float]],
+    typical: Sequence[float],
 ) -> Float[Tensor, "batch task *space"]:
     r"""Bound a relaxation time.
 
@@ -27,20 +29,25 @@ def bounded_time(
     z
         Any number.
     start
-        The relaxation time for z = 0, on a logarithmic scale, -1 for a and 1 for b; None for 40 ms.
-    bounds_ms
-        The bounds a and b.
+        The relaxation time for z = 0, on a logarithmic scale, -1 for a and 1 for b; None for a typical one.
+    bounds
+        The bounds a and b of each task.
+    typical
+        The typical relaxation time of each task.
 
     Returns
     -------
     Tensor
         Relaxation times in ms; that of the start for z = 0, or near it where the start is close to a bound.
     """
-    low, high = bounds_ms
+    to_maps = f"task -> task{' 1' * (z.ndim - 2)}"
+    low = rearrange(z.new_tensor([a for a, _ in bounds]), to_maps)
+    width = rearrange(z.new_tensor([math.log(b / a) for a, b in bounds]), to_maps)
     if start is None:
-        start = z.new_tensor(2 * math.log(START_MS / low) / math.log(high / low) - 1)
+        shares = [math.log(t / a) / math.log(b / a) for t, (a, b) in zip(typical, bounds, strict=True)]
+        start = 2 * rearrange(z.new_tensor(shares), to_maps) - 1
     # At the bounds the sigmoid is flat: start away from them.
-    return low * torch.exp(torch.sigmoid(z + torch.logit((start + 1) / 2, eps=_MARGIN)) * math.log(high / low))
+    return low * torch.exp(torch.sigmoid(z + torch.logit((start + 1) / 2, eps=_MARGIN)) * width)
 
 
 def positive_amplitude(
@@ -99,27 +106,28 @@ def laplace_log_scale(
         Natural logarithm of the scales.
     """
     bounded = MAX_LOG_SCALE * torch.tanh(z / MAX_LOG_SCALE)
-    return bounded + scale.log() + first.reshape(-1, *(1,) * (z.ndim - 2))
+    return bounded + scale.log() + rearrange(first, f"task -> task{' 1' * (z.ndim - 2)}")
 
 
-def weighed(
-    z: Float[Tensor, "batch channel *space"], hints: list[Float[Tensor, "batch task *space"]]
+def blend(
+    z: Float[Tensor, "batch channel *space"], estimates: list[Float[Tensor, "batch task *space"]]
 ) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch task *space"] | None]:
-    """Part corrections from the weights of hints.
+    """Split corrections from the weights of initial estimates, and blend these.
 
     Parameters
     ----------
     z
-        What a network says: a correction for each task, then for each hint its weights, before a softmax.
-    hints
-        The hints; there may be none.
+        Outputs: a correction for each task, then for each estimate its weights, before a softmax.
+    estimates
+        The initial estimates; there may be none.
 
     Returns
     -------
     tuple
-        The corrections, and what they correct, the mean of the hints; None where there is none.
+        The corrections, and what they correct, the weighted mean of the estimates; None where there is none.
     """
-    if not hints:
+    if not estimates:
         return z, None
-    z, *weights = torch.split(z, hints[0].shape[1], dim=1)
-    return z, (torch.softmax(torch.stack(weights), dim=0) * torch.stack(hints)).sum(0)
+    z, weights = z[:, : estimates[0].shape[1]], z[:, estimates[0].shape[1] :]
+    weights = rearrange(weights, "batch (estimate task) ... -> estimate batch task ...", estimate=len(estimates))
+    return z, (torch.softmax(weights, dim=0) * torch.stack(estimates)).sum(0)

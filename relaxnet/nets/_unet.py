@@ -125,7 +125,7 @@ class UNet(nn.Module):
         return outputs[0] if isinstance(self.out_channels, int) else outputs
 
     def zero_head(self, decoder: int) -> None:
-        """Let a decoder answer with zero until it has learnt something.
+        """Let a decoder output zero until it is trained.
 
         Parameters
         ----------

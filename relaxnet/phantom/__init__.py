@@ -1,4 +1,4 @@
-"""Digital patients: axial slices of the abdomen whose T1rho, T2 and amplitude are known.
+"""Digital subjects: axial slices of the abdomen whose T1rho, T2 and amplitude are known.
 
 :func:`liver_cohort` makes a :class:`Cohort` from a seed; ``cohort[0]`` simulates its first :class:`Subject`:
 

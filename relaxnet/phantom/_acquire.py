@@ -6,16 +6,15 @@ from dataclasses import replace
 
 import torch
 
-from relaxnet.phantom._anatomy import Anatomy
+from relaxnet.phantom._anatomy.abdomen import Anatomy
+from relaxnet.phantom._anatomy.geometry import Grid
+from relaxnet.phantom._anatomy.random_fields import Stream, generator
 from relaxnet.phantom._appearance import Appearance
 from relaxnet.phantom._corruptions import Corruption, corrupt
-from relaxnet.phantom._geometry import Grid
 from relaxnet.phantom._partial_volume import FINE, Voxels, mix
-from relaxnet.phantom._random import Stream, generator
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._tissues import Disease
 from relaxnet.protocol import Protocol
-from relaxnet.signals import add_noise
 
 _SLICE_SPACING_MM = 7.0
 _LONGEST_STACK_MM = 98.0  # slices beyond it would miss the liver
@@ -65,7 +64,7 @@ def simulate(
     for k in range(slices):
         z = anatomy.body.middle_mm + (k - (slices - 1) / 2) * spacing
         labels, roi = anatomy.slice(fine, z)
-        stack.append(mix(labels, roi, appearance.paint(labels, fine.x, fine.y, z), protocol))
+        stack.append(mix(labels, roi, appearance.paint(labels, fine.x, fine.y, z, protocol.names), protocol))
     pixel_mm = Grid(shape).pixel_mm
     return acquire(
         stack,
@@ -124,7 +123,7 @@ def acquire(
     """
     clean = torch.stack([voxels.clean for voxels in stack])
     roi = torch.stack([voxels.roi for voxels in stack])
-    sigma = float(clean[:, 0][roi].mean()) / snr if math.isfinite(snr) else 0.0
+    sigma = float(clean[:, 0][roi].abs().mean()) / snr if math.isfinite(snr) else 0.0
     subject = Subject(
         index=index,
         protocol=protocol,
@@ -140,4 +139,4 @@ def acquire(
     )
     clean = corrupt(clean, corruptions, subject, generator(seed, index, Stream.CORRUPTIONS))
     noise = torch.Generator().manual_seed(int(generator(seed, index, Stream.NOISE).integers(2**63)))
-    return replace(subject, clean=clean, images=add_noise(clean, sigma, kind="rician", generator=noise))
+    return replace(subject, clean=clean, images=protocol.add_noise(clean, sigma, generator=noise))

@@ -1,4 +1,4 @@
-"""Cohorts: as many digital patients as one likes from one seed."""
+"""Cohorts: any number of digital subjects from one seed."""
 
 import math
 import operator
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from relaxnet.phantom._acquire import simulate
 from relaxnet.phantom._corruptions import Corruption
+from relaxnet.phantom._more_values import check_protocol
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._subjects import Subjects
-from relaxnet.phantom._tissues import CONTRASTS, FIELDS
+from relaxnet.phantom._tissues import FIELDS
 from relaxnet.protocol import Protocol
 from relaxnet.protocols import LIVER_T1RHO_T2
 
@@ -92,7 +93,8 @@ def liver_cohort(
     seed
         A whole number, 0 or more.
     protocol
-        What is acquired, of contrasts named ``"t1rho"`` and ``"t2"``.
+        What is acquired, of contrasts named ``"t1rho"``, ``"t2"``, ``"t1"``, ``"t2star"`` and ``"adc"``, each by its
+        signal model.
     field_tesla
         Field strength in T, 1.5 or 3.0. At the other field a subject has the same anatomy and disease, and its
         tissues deviate from the means of that field by as many standard deviations.
@@ -144,17 +146,9 @@ def liver_cohort(
         raise ValueError(f"snr={snr!r}: give a positive number, such as 20, or math.inf for no noise.")
     if not isinstance(protocol, Protocol):
         raise TypeError(f"protocol={protocol!r} is a {type(protocol).__name__}: pass a relaxnet.Protocol.")
-    unknown = [name for name in protocol.names if name not in CONTRASTS]
-    if unknown:
-        raise ValueError(f"protocol has contrasts named {unknown}: the tissues of the phantom have {CONTRASTS}.")
+    check_protocol(protocol)
     if field_tesla not in FIELDS:
         raise ValueError(f"field_tesla={field_tesla!r}: the tissues of the phantom are known at {FIELDS} T.")
-    start = protocol.contrasts[0].times_ms[0]
-    if protocol.shared_first and len(protocol.contrasts) > 1 and start != 0:
-        raise ValueError(
-            f"protocol shares the first image of {protocol.names} at {start:g} ms: what decays differently looks "
-            f"the same at 0 ms only. Pass shared_first=False."
-        )
     return Cohort(
         indices=range(n_subjects),
         slices=slices,

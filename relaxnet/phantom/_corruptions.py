@@ -1,6 +1,6 @@
 """What goes wrong in an acquisition: changes of images before the noise is added.
 
-The truth stays what it was. So the errors that a corruption causes in maps can be told.
+The truth stays what it was, so the errors that a corruption causes in maps can be measured.
 """
 
 import math
@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from relaxnet.phantom._subject import Subject
-from relaxnet.phantom._tissues import CONTRASTS, Tissue
-from relaxnet.protocol import Protocol
-from relaxnet.signals import add_noise
+from relaxnet.phantom._tissues import Tissue
+from relaxnet.protocol import Contrast, Protocol
+from relaxnet.signals import MonoExponential
 
 Images = Float[Tensor, "slice image height width"]
 T = TypeVar("T", float, Tensor)
@@ -89,7 +89,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Breathing:
-    """Patients who do not hold their breath alike: each image but the first lies a little elsewhere in its plane.
+    """Subjects who do not hold their breath alike: each image but the first lies a little elsewhere in its plane.
 
     The shifts are rigid, uniformly distributed, and different for each slice and image. What moves through the plane is
     not modelled.
@@ -185,7 +185,7 @@ class SpinLockError:
         return self.b0_hz**2 / (self.b0_hz**2 + (self.b1 * self.lock_hz) ** 2)
 
     def effective_ms(self, t1rho_ms: T) -> T:
-        """Tell which T1rho is seen in the place of the true one.
+        """Compute the T1rho that is measured in the place of the true one.
 
         Parameters
         ----------
@@ -202,11 +202,16 @@ class SpinLockError:
     def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
         """Let the images of the spin lock decay as they would."""
         del rng
-        channels, times_ms = _series(subject.protocol, self.contrast, shared_too=True)
+        channels, contrast = _series(subject.protocol, self.contrast, shared_too=True)
+        if not isinstance(contrast.model, MonoExponential):
+            raise ValueError(  # noqa: TRY004 (it is a model, but not of the right kind)
+                f"SpinLockError: contrast {self.contrast!r} has the model {contrast.model!r}; it is known for "
+                f"MonoExponential() alone."
+            )
         true_rate = 1 / subject.truth[self.contrast]
         change = ((1 / self.t1_ms - true_rate) * self.along).nan_to_num(nan=0.0)  # air does not decay
         images = clean.clone()
-        images[:, channels] *= torch.exp(-change[:, None] * torch.tensor(times_ms)[:, None, None])
+        images[:, channels] *= torch.exp(-change[:, None] * torch.tensor(contrast.times_ms)[:, None, None])
         return images
 
 
@@ -238,8 +243,8 @@ class ResidualFat:
     def __post_init__(self) -> None:
         if not 0 <= self.fraction <= 1:
             raise ValueError(f"fraction={self.fraction} does not lie between 0 and 1.")
-        if set(self.t_ms) != set(CONTRASTS) or not all(0 < t < math.inf for t in self.t_ms.values()):
-            raise ValueError(f"t_ms={self.t_ms}: give a positive time for each of {CONTRASTS}.")
+        if not self.t_ms or not all(0 < t < math.inf for t in self.t_ms.values()):
+            raise ValueError(f"t_ms={self.t_ms}: give a positive time for each contrast.")
         object.__setattr__(self, "t_ms", dict(self.t_ms))
 
     def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
@@ -249,9 +254,11 @@ class ResidualFat:
         part = self.fraction * inside.to(clean.dtype)[:, None]
         images = clean.clone()
         for name in subject.protocol.names:
-            channels, times_ms = _series(subject.protocol, name, shared_too=name == subject.protocol.names[0])
-            decay = torch.exp(-torch.tensor(times_ms, dtype=clean.dtype) / self.t_ms[name])[:, None, None]
-            fat = subject.truth["m0"][:, None] * decay
+            if name not in self.t_ms:
+                raise ValueError(f"t_ms={self.t_ms} lacks {name!r}, a contrast of the subject.")
+            channels, contrast = _series(subject.protocol, name, shared_too=name == subject.protocol.names[0])
+            m0 = subject.truth["m0"]
+            fat = contrast.model(m0, torch.full_like(m0, self.t_ms[name]), contrast)[:, -len(channels) :]
             images[:, channels] += part * (fat - clean[:, channels])
         return images
 
@@ -309,7 +316,7 @@ def corrupted(subject: Subject, corruptions: Sequence[Corruption], *, seed: int 
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject.index,))))
     noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
     clean = corrupt(subject.clean, corruptions, subject, rng)
-    return replace(subject, clean=clean, images=add_noise(clean, subject.sigma, kind="rician", generator=noise))
+    return replace(subject, clean=clean, images=subject.protocol.add_noise(clean, subject.sigma, generator=noise))
 
 
 def shift(images: Images, pixels: Float[Tensor, "slice image 2"]) -> Images:
@@ -340,9 +347,8 @@ def shift(images: Images, pixels: Float[Tensor, "slice image 2"]) -> Images:
     return torch.where(moved, shifted.reshape(images.shape).clamp(min=0), images)
 
 
-def _series(protocol: Protocol, name: str, *, shared_too: bool = False) -> tuple[list[int], tuple[float, ...]]:
-    """Tell the channels and times of a contrast, with or without an image that it shares with others."""
+def _series(protocol: Protocol, name: str, *, shared_too: bool = False) -> tuple[list[int], Contrast]:
+    """Return a contrast and its channels, with or without an image that it shares with others."""
     channels = list(protocol.images_of(name))
-    times_ms = protocol.contrasts[protocol.names.index(name)].times_ms
     shared = protocol.shared_first and len(protocol.names) > 1 and not shared_too
-    return (channels[1:], times_ms[1:]) if shared else (channels, times_ms)
+    return channels[1:] if shared else channels, protocol.contrasts[protocol.names.index(name)]

@@ -1,6 +1,6 @@
 """Which diffuse disease of the liver a subject has: it shows in shapes as well as in relaxation times."""
 
-from relaxnet.phantom._random import Stream, generator
+from relaxnet.phantom._anatomy.random_fields import Stream, generator
 from relaxnet.phantom._tissues import Disease
 
 _PREVALENCE = {  # assumed

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from relaxnet.phantom._acquire import acquire
+from relaxnet.phantom._anatomy.random_fields import Array
 from relaxnet.phantom._appearance import Appearance
+from relaxnet.phantom._more_values import check_protocol
 from relaxnet.phantom._partial_volume import FINE, mix
-from relaxnet.phantom._random import Array
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._tissues import FIELDS, Tissue
 from relaxnet.protocol import Protocol
@@ -101,10 +102,10 @@ def label_map_subject(
     field_tesla: float = 3.0,
     partial_volume: bool = False,
 ) -> Subject:
-    """Make a digital patient of a label map.
+    """Make a digital subject of a label map.
 
     The tissues get their relaxation times, textures, disease and coils from ``seed`` and ``index`` in the way of
-    :func:`liver_cohort`. So one label map makes as many patients as one likes, who have the same anatomy.
+    :func:`liver_cohort`. So one label map makes any number of subjects, who have the same anatomy.
 
     Parameters
     ----------
@@ -120,9 +121,9 @@ def label_map_subject(
     seed
         A whole number, 0 or more.
     index
-        Number of the patient, which gives the name as well.
+        Number of the subject, which gives the name as well.
     protocol
-        What is acquired, of contrasts named ``"t1rho"`` and ``"t2"``.
+        What is acquired, as for :func:`liver_cohort`.
     field_tesla
         Field strength in T, 1.5 or 3.0.
     partial_volume
@@ -132,7 +133,7 @@ def label_map_subject(
     Returns
     -------
     Subject
-        The patient. The region of interest is the liver without a margin of 5 mm at its edge in the slice and at
+        The subject. The region of interest is the liver without a margin of 5 mm at its edge in the slice and at
         whatever else is labelled within; vessels that nobody labelled are in it as parenchyma.
 
     Raises
@@ -148,6 +149,7 @@ def label_map_subject(
     >>> subject.images.shape
     torch.Size([1, 7, 40, 40])
     """
+    check_protocol(protocol)
     fine, roi, step, (between, row, column) = prepare(
         labels, voxel_mm, table, snr=snr, seed=seed, index=index, field_tesla=field_tesla, partial_volume=partial_volume
     )
@@ -160,7 +162,7 @@ def label_map_subject(
     stack = []
     for k, points in enumerate(fine):
         z = (k - (len(fine) - 1) / 2) * between
-        stack.append(mix(points, roi[k], appearance.paint(points, x, y, z), protocol))
+        stack.append(mix(points, roi[k], appearance.paint(points, x, y, z, protocol.names), protocol))
     return acquire(
         stack,
         seed=seed,

@@ -99,7 +99,7 @@ def label_map_cohort(
     seed
         A whole number, 0 or more.
     protocol
-        What is acquired, of contrasts named ``"t1rho"`` and ``"t2"``.
+        What is acquired, as for :func:`liver_cohort`.
     field_tesla
         Field strength in T, 1.5 or 3.0.
     partial_volume

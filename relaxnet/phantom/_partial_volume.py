@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from relaxnet.phantom._random import Array
+from relaxnet.phantom._anatomy.random_fields import Array
 from relaxnet.phantom._tissues import Tissue
 from relaxnet.protocol import Protocol
-from relaxnet.signals import MonoExponential
+from relaxnet.signals import ExponentialDecay, MonoExponential
 
 FINE = 2
 """Points of the fine grid along each side of a voxel."""
@@ -40,8 +40,9 @@ def mix(labels: NDArray[np.uint8], roi: NDArray[np.bool_], maps: dict[str, Array
 
     .. math:: T = -\frac{S(0)}{S'(0)} = \frac{\sum_p m_p}{\sum_p m_p / T_p},
 
-    the mean of the rates, weighted by amplitude. In a voxel of one tissue this is what every fit finds. A mixture is
-    not mono-exponential: what decays slowly is what is left in the end, so a fit finds T or more, never less.
+    the mean of the rates, weighted by amplitude; of a model that is no decay, too. In a voxel of one tissue this is
+    what every fit finds. A mixture is not mono-exponential: what decays slowly is what is left in the end, so a fit
+    finds T or more, never less.
 
     Parameters
     ----------
@@ -69,27 +70,30 @@ def mix(labels: NDArray[np.uint8], roi: NDArray[np.bool_], maps: dict[str, Array
     >>> maps = {"t2": np.array([[30.0, 600.0]] * 2), "m0": np.full((2, 2), 100.0)}
     >>> protocol = rx.Protocol((rx.Contrast("t2", (0, 30)),))
     >>> voxels = mix(labels, np.zeros((2, 2), dtype=bool), maps, protocol)
-    >>> voxels.truth["t2"]
-    tensor([[57.1429]])
+    >>> voxels.truth["t2"].round(decimals=2)
+    tensor([[57.1400]])
     >>> voxels.clean.flatten()
     tensor([100.0000,  65.9554])
     """
     fine = {name: torch.from_numpy(maps[name].astype(np.float32)) for name in (*protocol.names, "m0")}
     m0 = _mean(fine["m0"])
     truth = {}
-    for name in protocol.names:
-        rate = torch.where(fine["m0"] > 0, fine["m0"] / fine[name], 0)
-        truth[name] = m0 / _mean(rate)  # 0 / 0, which is NaN, in air
+    for contrast in protocol.contrasts:
+        model = contrast.model if isinstance(contrast.model, ExponentialDecay) else MonoExponential()
+        rate = torch.where(fine["m0"] > 0, fine["m0"] * model.rate(fine[contrast.name]), 0)
+        truth[contrast.name] = model.from_rate(_mean(rate) / m0)  # 0 / 0, which is NaN, in air
     truth["m0"] = m0
     return Voxels(
-        clean=_mean(decays(fine, protocol)),
+        clean=_mean(clean_images(fine, protocol)),
         truth=truth,
         labels=torch.from_numpy(_majority(labels)),
         roi=torch.from_numpy(_points(roi).all(axis=0)),
     )
 
 
-def decays(maps: dict[str, Float[Tensor, "height width"]], protocol: Protocol) -> Float[Tensor, "image height width"]:
+def clean_images(
+    maps: dict[str, Float[Tensor, "height width"]], protocol: Protocol
+) -> Float[Tensor, "image height width"]:
     """Simulate the images of a protocol without noise, point by point.
 
     Parameters
@@ -108,7 +112,7 @@ def decays(maps: dict[str, Float[Tensor, "height width"]], protocol: Protocol) -
     images = m0.new_empty(protocol.n_images, *m0.shape)
     for contrast in protocol.contrasts:
         t = maps[contrast.name].nan_to_num(nan=1.0)  # any: the amplitude of air is 0
-        images[list(protocol.images_of(contrast.name))] = MonoExponential()(m0[None], t[None], contrast.times_ms)[0]
+        images[list(protocol.images_of(contrast.name))] = contrast.model(m0[None], t[None], contrast)[0]
     return images
 
 

@@ -1,4 +1,4 @@
-"""One digital patient: images, and the truth behind them."""
+"""One digital subject: images, and the truth behind them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from relaxnet.protocol import Protocol
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Subject:
-    """One digital patient: what a scanner would give, and what no scanner can."""
+    """One digital subject: what a scanner would give, and what no scanner can."""
 
     index: int
     """Number of the subject in the cohort, from 0."""

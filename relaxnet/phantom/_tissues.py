@@ -107,11 +107,11 @@ class Properties:
     """Of T1rho and T2, between subjects and within the tissue. All are assumed."""
 
 
-_DE_BAZELAIRE = "de Bazelaire et al., Radiology 230:652 (2004)"
+DE_BAZELAIRE = "de Bazelaire et al., Radiology 230:652 (2004)"
 _STANISZ = "Stanisz et al., Magn Reson Med 54:507 (2005); sd assumed"
 _SEIBERLICH = "tissue table of Abdominal_MR_Phantom (Seiberlich lab); sd assumed"
-_SPINSIGHT = _DE_BAZELAIRE + ", as in the tissue table of SpinSight; sd {}"
-_ROY = _DE_BAZELAIRE + ", as in the tissue table of XCAT_to_MR_DCE.m (Roy); sd {}"
+_SPINSIGHT = DE_BAZELAIRE + ", as in the tissue table of SpinSight; sd {}"
+_ROY = DE_BAZELAIRE + ", as in the tissue table of XCAT_to_MR_DCE.m (Roy); sd {}"
 _MCFARLAND = "McFarland et al., Radiology 193:43 (1994), 1.5 T"
 _XIE = "Xie et al., Korean J Radiol 18:898 (2017), 3 T"
 _TRANSL_MED = "J Transl Med 13:292 (2015), 1.5 T, 500 Hz"
@@ -120,7 +120,7 @@ _FIBROSIS_T1RHO = "derived: healthy at 1.5 T x fibrosis / healthy at 3 T"
 _F4 = "derived: healthy + 10.5 ms, meta-analysis of 11 studies, Diagn Interv Radiol 2025.253325; sd of fibrosis"
 _IRON = "Acta Radiol, doi 10.1177/0284185117715285: {} ms over patients; sd is a quarter of it"
 _GRAFT = "Mount Sinai: functioning kidney grafts, 1.5 T"
-_BY_FIELD = "derived: 3 T / 0.92, the mean ratio over tissues of " + _DE_BAZELAIRE
+_BY_FIELD = "derived: 3 T / 0.92, the mean ratio over tissues of " + DE_BAZELAIRE
 _T1RHO = "derived: 1.3 x T2"
 
 
@@ -154,7 +154,7 @@ LIVER: dict[Disease, Properties] = {
         1.0,
         _both(
             (Value(51.0, 3.1, _TRANSL_MED), Value(46, 6, _SPINSIGHT.format("unchecked"))),
-            (Value(44.9, 2.8, _XIE), Value(34, 4, _DE_BAZELAIRE)),
+            (Value(44.9, 2.8, _XIE), Value(34, 4, DE_BAZELAIRE)),
         ),
     ),
     Disease.STEATOSIS: Properties(
@@ -195,14 +195,14 @@ LIVER: dict[Disease, Properties] = {
 """The liver, healthy and diseased."""
 
 TISSUES: dict[Tissue, Properties] = {
-    Tissue.FAT: Properties(0.16, _t2_only(Value(74, 4, _BY_FIELD), Value(68, 4, _DE_BAZELAIRE))),
-    Tissue.MUSCLE: Properties(0.75, _t2_only(Value(27, 4, _SPINSIGHT.format("of 3 T")), Value(29, 4, _DE_BAZELAIRE))),
-    Tissue.BONE_MARROW: Properties(0.40, _t2_only(Value(49, 4, _ROY.format("of 3 T")), Value(49, 4, _DE_BAZELAIRE))),
+    Tissue.FAT: Properties(0.16, _t2_only(Value(74, 4, _BY_FIELD), Value(68, 4, DE_BAZELAIRE))),
+    Tissue.MUSCLE: Properties(0.75, _t2_only(Value(27, 4, _SPINSIGHT.format("of 3 T")), Value(29, 4, DE_BAZELAIRE))),
+    Tissue.BONE_MARROW: Properties(0.40, _t2_only(Value(49, 4, _ROY.format("of 3 T")), Value(49, 4, DE_BAZELAIRE))),
     Tissue.CEREBROSPINAL_FLUID: Properties(1.30, _same(2000, 200, "assumed: textbook value")),
     Tissue.SPINAL_CORD: Properties(0.90, _t2_only(Value(74, 4, _STANISZ), Value(78, 4, _STANISZ))),
     Tissue.BLOOD: Properties(0.06, _t2_only(Value(290, 25, _STANISZ), Value(275, 25, _STANISZ))),
     Tissue.SPLEEN: Properties(
-        1.05, _t2_only(Value(79, 15, _SPINSIGHT.format("unchecked")), Value(61, 9, _DE_BAZELAIRE))
+        1.05, _t2_only(Value(79, 15, _SPINSIGHT.format("unchecked")), Value(61, 9, DE_BAZELAIRE))
     ),
     Tissue.STOMACH: Properties(0.85, _same(100, 10, _SEIBERLICH)),
     Tissue.STOMACH_CONTENT: Properties(0.60, _same(300, 60, "assumed: a watery meal")),
@@ -212,18 +212,18 @@ TISSUES: dict[Tissue, Properties] = {
         1.10,
         _both(
             (Value(99.0, 11.0, _GRAFT), Value(87, 4, _SPINSIGHT.format("unchecked"))),
-            (Value(98.8, 9.1, _T1RHO), Value(76, 7, _DE_BAZELAIRE)),
+            (Value(98.8, 9.1, _T1RHO), Value(76, 7, DE_BAZELAIRE)),
         ),
     ),
     Tissue.KIDNEY_MEDULLA: Properties(
         1.20,
         _both(
             (Value(124.3, 20.8, _GRAFT), Value(85, 11, _SPINSIGHT.format("unchecked"))),
-            (Value(105.3, 10.4, _T1RHO), Value(81, 8, _DE_BAZELAIRE)),
+            (Value(105.3, 10.4, _T1RHO), Value(81, 8, DE_BAZELAIRE)),
         ),
     ),
     Tissue.PANCREAS: Properties(
-        0.90, _t2_only(Value(46, 6, _ROY.format("unchecked")), Value(43, 7, _DE_BAZELAIRE)), texture=0.06
+        0.90, _t2_only(Value(46, 6, _ROY.format("unchecked")), Value(43, 7, DE_BAZELAIRE)), texture=0.06
     ),
     Tissue.GALLBLADDER: Properties(1.25, _same(500, 80, "assumed: bile, a watery fluid"), texture=0.01),
     Tissue.BOWEL_CONTENT: Properties(

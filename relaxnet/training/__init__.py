@@ -1,32 +1,28 @@
-"""Training without labels, and what comes out of it.
+"""Training without labels, and trained networks.
 
 :func:`train` takes a cohort and returns a :class:`Trained` network, ready to map new images, to be saved, and to be
-loaded again with :func:`load`. What it is taught by stands in a :class:`Loss`, how large the network is and how long it
-trains in a :class:`Preset`.
+loaded again with :func:`load`. A :class:`Loss` (:data:`LOSSES`) is what its maps are compared with, a :class:`Preset`
+(:data:`PRESETS`) the size of the network and the length of the training.
 
-An :class:`Ensemble` of such networks maps better than each of them. How wrong maps may be, in ms, a :class:`Spread`
-says.
+An :class:`Ensemble` of such networks maps better than each of them. A :class:`Spread` holds what their standard
+deviations in ms follow from.
 
 Lightning runs the training and is imported by :func:`train` alone (extra ``train``).
 """
 
-from relaxnet.training._ensemble import Ensemble
-from relaxnet.training._objectives import LOSSES, Loss, LossName
-from relaxnet.training._presets import PRESETS, Preset, PresetName
-from relaxnet.training._train import train
-from relaxnet.training._trained import Trained, load
-from relaxnet.training._uncertainty import Spread
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "LOSSES",
-    "PRESETS",
-    "Ensemble",
-    "Loss",
-    "LossName",
-    "Preset",
-    "PresetName",
-    "Spread",
-    "Trained",
-    "load",
-    "train",
-]
+from relaxnet._lazy import lazily
+
+if TYPE_CHECKING:
+    from relaxnet.training._ensemble import Ensemble as Ensemble
+    from relaxnet.training._loss import LOSSES as LOSSES
+    from relaxnet.training._loss import Loss as Loss
+    from relaxnet.training._presets import PRESETS as PRESETS
+    from relaxnet.training._presets import Preset as Preset
+    from relaxnet.training._spread import Spread as Spread
+    from relaxnet.training._train import train as train
+    from relaxnet.training._trained import Trained as Trained
+    from relaxnet.training._trained import load as load
+
+__getattr__, __dir__, __all__ = lazily(__name__)

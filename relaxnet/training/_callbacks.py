@@ -1,4 +1,4 @@
-"""What happens around the steps: the best weights are kept, the run is saved, progress is shown."""
+"""What happens at the end of an epoch: the best weights are kept, the run is saved, progress is shown."""
 
 import copy
 import sys
@@ -25,7 +25,7 @@ class BestWeights(Callback):
     Parameters
     ----------
     each_epoch
-        Is called with the number of each epoch, the network as it is then, and what was noted.
+        Is called with the number of each epoch, the network as it is then, and what was recorded.
     """
 
     def __init__(self, each_epoch: Callable[[int, RelaxationNet, dict[str, float]], None] | None = None) -> None:
@@ -35,7 +35,7 @@ class BestWeights(Callback):
         self.history: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Note the epoch; keep its weights if they are the best so far.
+        """Record the epoch; keep its weights if they are the best so far.
 
         Parameters
         ----------
@@ -72,6 +72,22 @@ class BestWeights(Callback):
             What :meth:`state_dict` returned.
         """
         self.residual, self.weights, self.history = (state_dict[k] for k in ("residual", "weights", "history"))
+
+
+class StepWeighting(Callback):
+    """End the epoch of the weighting, before the run is saved."""
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Call its hook.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        del trainer
+        if isinstance(pl_module, RelaxationModule):
+            pl_module.weighting.step()
 
 
 class SaveRun(Callback):

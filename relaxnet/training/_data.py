@@ -1,4 +1,4 @@
-"""What networks learn from: subjects of a phantom, arrays, or any data set of images."""
+"""Training data: subjects of a phantom, arrays, or any data set of images."""
 
 from dataclasses import dataclass
 from os import PathLike
@@ -18,7 +18,7 @@ Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Scan:
+class Case:
     """All images of one subject, and what else is known of it."""
 
     images: Float[Tensor, "slice image *space"]
@@ -29,7 +29,7 @@ class Scan:
     """The digital subject, where it is one."""
 
 
-def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Scan]]:
+def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Case]]:
     """Read all subjects into memory.
 
     Parameters
@@ -54,8 +54,8 @@ def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Scan]]:
     """
     if isinstance(data, str | PathLike):
         raise TypeError(f"data={data!r} is a path: open the folder with relaxnet.io.read_cohort, and pass that.")
-    scans = [_scan(data[k], k) for k in range(len(data))]
-    of_subjects = {scan.subject.protocol for scan in scans if scan.subject is not None}
+    cases = [_case(data[k], k) for k in range(len(data))]
+    of_subjects = {case.subject.protocol for case in cases if case.subject is not None}
     of_all = getattr(data, "protocol", None)
     if isinstance(of_all, Protocol):
         of_subjects.add(of_all)
@@ -64,38 +64,38 @@ def gather(data: Any, protocol: Protocol | None) -> tuple[Protocol, list[Scan]]:
         raise ValueError("protocol is missing: images alone do not say at which times they were acquired.")
     if of_subjects - {chosen}:
         raise ValueError(f"protocol is {chosen}, but subjects were acquired with {of_subjects - {chosen}}.")
-    for k, scan in enumerate(scans):
-        shape = tuple(scan.images.shape)
-        if scan.images.ndim < 4 or shape[1] != chosen.n_images:
+    for k, case in enumerate(cases):
+        shape = tuple(case.images.shape)
+        if case.images.ndim < 4 or shape[1] != chosen.n_images:
             raise ValueError(
                 f"subject {k} has images of shape {shape}: (slice, image, height, width) with all {chosen.n_images} "
                 f"images of the protocol is needed."
             )
-        if shape[2:] != tuple(scans[0].images.shape[2:]):
+        if shape[2:] != tuple(cases[0].images.shape[2:]):
             raise ValueError(
-                f"subject {k} has slices of {shape[2:]}, subject 0 of {tuple(scans[0].images.shape[2:])}: bring them to"
+                f"subject {k} has slices of {shape[2:]}, subject 0 of {tuple(cases[0].images.shape[2:])}: bring them to"
                 f" one size."
             )
-        if not torch.isfinite(scan.images).all():
+        if not torch.isfinite(case.images).all():
             raise ValueError(f"subject {k} has images that are not finite: replace or leave out what is NaN.")
-    return chosen, scans
+    return chosen, cases
 
 
-def _scan(item: Any, k: int) -> Scan:
+def _case(item: Any, k: int) -> Case:
     if isinstance(item, Subject):
-        return Scan(item.images, item.sigma, item)
+        return Case(item.images, item.sigma, item)
     if not isinstance(item, Tensor | np.ndarray):
         raise TypeError(f"subject {k} is a {type(item).__name__}: a phantom's Subject, an array or a tensor is needed.")
     images = torch.as_tensor(item).float()
-    return Scan(images if images.ndim > 3 else images[None], None, None)
+    return Case(images if images.ndim > 3 else images[None], None, None)
 
 
-def noise_level(scan: Scan, protocol: Protocol) -> float:
-    """Tell the noise level of a subject; estimate it from the residuals of a fit where it is not known.
+def noise_level(case: Case, protocol: Protocol) -> float:
+    """Return the noise level of a subject; estimate it from the residuals of a fit where it is not known.
 
     Parameters
     ----------
-    scan
+    case
         The subject.
     protocol
         What was acquired.
@@ -105,20 +105,20 @@ def noise_level(scan: Scan, protocol: Protocol) -> float:
     float
         The noise level, in the units of the images.
     """
-    if scan.sigma is not None:
-        return scan.sigma
+    if case.sigma is not None:
+        return case.sigma
     contrast = max(protocol.contrasts, key=lambda contrast: len(contrast.times_ms))
-    images = scan.images[:, protocol.images_of(contrast.name)]
+    images = case.images[:, protocol.images_of(contrast.name)]
     # Residuals of noise alone are too small, so air is left out, roughly.
     return estimate_sigma(images, contrast, mask=images[:, 0] > images[:, 0].mean())
 
 
-def labels_of(scan: Scan, protocol: Protocol, kind: str) -> tuple[Tensor, Tensor]:
+def labels_of(case: Case, protocol: Protocol, kind: str) -> tuple[Tensor, Tensor]:
     """Find labels.
 
     Parameters
     ----------
-    scan
+    case
         The subject.
     protocol
         What was acquired.
@@ -136,12 +136,12 @@ def labels_of(scan: Scan, protocol: Protocol, kind: str) -> tuple[Tensor, Tensor
         If there is no truth.
     """
     if kind == "truth":
-        if scan.subject is None:
+        if case.subject is None:
             raise ValueError("loss='supervised-truth' needs subjects of a phantom, whose truth is known.")
-        truth = torch.stack([scan.subject.truth[name] for name in protocol.names], dim=1)
+        truth = torch.stack([case.subject.truth[name] for name in protocol.names], dim=1)
         known = torch.isfinite(truth).all(1)
         return truth.nan_to_num(0.0), known
-    results = [fit(scan.images[:, protocol.images_of(c.name)], c, maps_only=True) for c in protocol.contrasts]
+    results = [fit(case.images[:, protocol.images_of(c.name)], c, maps_only=True) for c in protocol.contrasts]
     maps = torch.stack([result.maps[name] for result, name in zip(results, protocol.names, strict=True)], dim=1)
     return maps.nan_to_num(0.0), torch.stack([result.ok for result in results]).all(0)
 
@@ -151,7 +151,7 @@ class Slices(Dataset[Batch]):
 
     Parameters
     ----------
-    scans
+    cases
         The subjects.
     protocol
         What was acquired.
@@ -170,7 +170,7 @@ class Slices(Dataset[Batch]):
 
     def __init__(
         self,
-        scans: list[Scan],
+        cases: list[Case],
         protocol: Protocol,
         *,
         labels: str | None = None,
@@ -178,18 +178,18 @@ class Slices(Dataset[Batch]):
         needs_sigma: bool,
     ) -> None:
         columns: dict[str, list[Tensor]] = {}
-        for scan in scans:
-            n = len(scan.images)
-            sigma = noise_level(scan, protocol) if needs_sigma or fresh_noise else 0.0
-            images = scan.images
+        for case in cases:
+            n = len(case.images)
+            sigma = noise_level(case, protocol) if needs_sigma or fresh_noise else 0.0
+            images = case.images
             if fresh_noise:
-                if scan.subject is None:
+                if case.subject is None:
                     raise ValueError("fresh_noise=True needs subjects of a phantom: others have but one noise.")
-                images = scan.subject.clean
+                images = case.subject.clean
             columns.setdefault("images", []).append(images)
             columns.setdefault("sigma", []).append(torch.full((n,), sigma))
             if labels:
-                maps, known = labels_of(scan, protocol, labels)
+                maps, known = labels_of(case, protocol, labels)
                 columns.setdefault("labels", []).append(maps)
                 columns.setdefault("labelled", []).append(known)
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}

@@ -1,6 +1,6 @@
-"""Several networks that differ in their seed: where they differ, they are unsure."""
+"""Deep ensembles: networks that differ in their seed, whose spread estimates uncertainty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet.protocol import Protocol
+from relaxnet.signals import SignalModel
+from relaxnet.training import _storage
+from relaxnet.training._calibrate import factors
 from relaxnet.training._data import gather
-from relaxnet.training._trained import Trained, pack, read, unpack, write
-from relaxnet.training._uncertainty import factors
+from relaxnet.training._trained import Trained
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    r"""Networks that have learnt the same with different seeds, a deep ensemble.
+    r"""Networks that were trained alike with different seeds, a deep ensemble.
 
     Its map is the mean of theirs, :math:`\bar T`. Its variance is the mean of theirs, and what they differ by:
 
@@ -62,18 +64,18 @@ class Ensemble:
         for k, net in enumerate(others, 1):
             if (net.protocol, net.input_channels) != (first.protocol, first.input_channels):
                 raise ValueError(
-                    f"members[{k}] sees the images {net.input_channels} of {net.protocol}, members[0] "
+                    f"members[{k}] has the inputs {net.input_channels} of {net.protocol}, members[0] "
                     f"{first.input_channels} of {first.protocol}: they must be the same."
                 )
 
     def predict(
-        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, seen: Any = None
+        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, inputs: Any = None
     ) -> dict[str, Tensor]:
         """Map the relaxation times of a volume by all networks.
 
         Parameters
         ----------
-        images, protocol, seen
+        images, protocol, inputs
             As for :meth:`Trained.predict`.
 
         Returns
@@ -86,13 +88,13 @@ class Ensemble:
         ValueError
             As by :meth:`Trained.predict`.
         """
-        answers = [member.predict(images, protocol=protocol, seen=seen) for member in self.members]
+        outputs = [member.predict(images, protocol=protocol, inputs=inputs) for member in self.members]
         maps = {}
         for name in self.members[0].net.protocol.names:
-            times = torch.stack([answer[name] for answer in answers])
+            times = torch.stack([output[name] for output in outputs])
             maps[name] = times.mean(0)
-            if all(f"{name}_std" in answer for answer in answers):
-                own = torch.stack([answer[f"{name}_std"] for answer in answers]).square().mean(0)
+            if all(f"{name}_std" in output for output in outputs):
+                own = torch.stack([output[f"{name}_std"] for output in outputs]).square().mean(0)
                 maps[f"{name}_std"] = self.calibration.get(name, 1.0) * torch.sqrt(own + times.var(0))
         return maps
 
@@ -102,10 +104,10 @@ class Ensemble:
         Parameters
         ----------
         data
-            Subjects, as for :func:`train`: a phantom's, unless the networks have learnt from their truth, or others
-            that none of the networks has learnt from.
+            Subjects, as for :func:`train`: a phantom's, unless their truth was a label, or others that none of the
+            networks was trained with.
         protocol
-            What was acquired, where ``data`` does not tell.
+            What was acquired, where ``data`` does not say.
 
         Returns
         -------
@@ -126,14 +128,14 @@ class Ensemble:
         for k, member in enumerate(self.members):
             if set(member.calibration.factors) != set(net.protocol.names):
                 raise ValueError(f"members[{k}] has standard deviations of {tuple(member.calibration.factors)} alone.")
-        _, scans = gather(data, net.protocol if protocol is None else protocol)
+        _, cases = gather(data, net.protocol if protocol is None else protocol)
         plain = replace(self, calibration={})
 
-        def both(images: Tensor, seen: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-            maps = plain.predict(images, seen=seen)
+        def predict(images: Tensor, inputs: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+            maps = plain.predict(images, inputs=inputs)
             return maps, {name: maps[f"{name}_std"] for name in net.protocol.names}
 
-        return replace(self, calibration=factors(both, net, scans))
+        return replace(self, calibration=factors(predict, net, cases))
 
     def save(self, path: str | Path) -> None:
         """Write all networks to one safetensors file.
@@ -148,18 +150,22 @@ class Ensemble:
         MissingExtraError
             If safetensors is not installed.
         """
-        packed = [pack(member) for member in self.members]
+        packed = [member.packed() for member in self.members]
         weights = {f"{k}/{name}": tensor for k, (_, own) in enumerate(packed) for name, tensor in own.items()}
-        write(path, {"members": [description for description, _ in packed], "calibration": self.calibration}, weights)
+        _storage.write(
+            path, {"members": [description for description, _ in packed], "calibration": self.calibration}, weights
+        )
 
     @staticmethod
-    def load(path: str | Path) -> "Ensemble":
+    def load(path: str | Path, *, models: Mapping[str, SignalModel] | None = None) -> "Ensemble":
         """Load networks that :meth:`save` wrote.
 
         Parameters
         ----------
         path
             The file.
+        models
+            Signal models of your own by the name of their contrast.
 
         Returns
         -------
@@ -175,13 +181,12 @@ class Ensemble:
         MissingExtraError
             If safetensors is not installed.
         """
-        description, weights = read(path)
+        description, weights = _storage.read(path)
         if "members" not in description:
             raise ValueError(f"{path} holds a single network, not an ensemble: load it by relaxnet.load.")
-        members = [
-            unpack(
-                own, {name.removeprefix(f"{k}/"): w for name, w in weights.items() if name.startswith(f"{k}/")}, path
-            )
-            for k, own in enumerate(description["members"])
-        ]
+
+        def of_member(k: int) -> dict[str, Tensor]:
+            return {name.removeprefix(f"{k}/"): w for name, w in weights.items() if name.startswith(f"{k}/")}
+
+        members = [Trained.unpacked(own, of_member(k), path, models) for k, own in enumerate(description["members"])]
         return Ensemble(members, description["calibration"])

@@ -1,13 +1,14 @@
 """Trained networks on the Hugging Face Hub, by its own mixin. Importing this module needs the extra ``hub``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelHubMixin, hf_hub_download
 
-import relaxnet
-from relaxnet.training._trained import Trained, load
+from relaxnet._version import __version__
+from relaxnet.nets import RelaxationNet
 
 FILE = "model.safetensors"
 
@@ -17,8 +18,8 @@ CARD = """---
 
 # Relaxation-time maps: {{ contrasts }}
 
-A network of [relaxnet](https://pypi.org/project/relaxnet/) that maps {{ contrasts }} (in ms) from {{ n_inputs }}
-weighted MR images. It was trained without labels, unless said otherwise below. **For research, not for clinical use.**
+A network of [relaxnet](https://pypi.org/project/relaxnet/) that maps {{ contrasts }} from {{ n_inputs }} weighted MR
+images. It was trained without labels, unless stated otherwise below. **For research, not for clinical use.**
 
 ```python
 import relaxnet as rx
@@ -30,48 +31,57 @@ maps = trained.predict(images)  # (slice, image, height, width), magnitudes in a
 | | |
 | --- | --- |
 | protocol | {{ protocol }} |
-| images that it sees | {{ inputs }} (channel numbers of the protocol) |
-| relaxation times that it can answer with | {{ bounds }} ms |
+| input images | {{ inputs }} (channel numbers of the protocol) |
+| range of its maps | {{ bounds }} |
 | relaxnet | {{ version }} |
-| training data | {{ training_data | default("not said", true) }} |
-| field strength, spin-lock frequency | {{ scanner | default("not said", true) }} |
+| training data | {{ training_data | default("not stated", true) }} |
+| field strength, spin-lock frequency | {{ scanner | default("not stated", true) }} |
 
-It refuses images of another protocol when it is told theirs: `trained.predict(images, protocol=...)`. Standard
-deviations, where it gives any, are calibrated on the liver of simulated subjects, or on held-out patients.
+Pass the protocol of your images, `trained.predict(images, protocol=...)`, and it refuses those of another. Standard
+deviations, where it has any, are calibrated on the liver of simulated subjects, or on validation subjects.
 """
 
 
-class HubTrained(ModelHubMixin, library_name="relaxnet", tags=["mri", "relaxometry"], model_card_template=CARD):
-    """A trained network in the shape that the mixin wants.
+class ToHub(ModelHubMixin, library_name="relaxnet", tags=["mri", "relaxometry"], model_card_template=CARD):
+    """The files of a trained network, in the shape that the mixin wants.
 
     Parameters
     ----------
-    trained
-        The network.
+    save
+        Writes the network to a path.
+    config
+        Describes the network.
+    path
+        Where the network was found, once it has been.
     """
 
-    def __init__(self, trained: Trained) -> None:
-        self.trained = trained
+    def __init__(
+        self, save: Callable[[Path], None] | None = None, config: dict[str, Any] | None = None, path: Path | None = None
+    ) -> None:
+        self.save = save
+        self.net_config = config
+        self.path = path
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        self.trained.save(save_directory / FILE)
-        (save_directory / "config.json").write_text(json.dumps(self.trained.net.config, indent=2), encoding="utf-8")
+        assert self.save is not None  # noqa: S101 (only what was found cannot be saved)
+        self.save(save_directory / FILE)
+        (save_directory / "config.json").write_text(json.dumps(self.net_config, indent=2), encoding="utf-8")
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, **options: Any) -> "HubTrained":
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> "ToHub":
         path = Path(model_id) / FILE
         if not path.is_file():
             known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             path = Path(hf_hub_download(model_id, FILE, **{name: options[name] for name in known if name in options}))
-        return cls(load(path))
+        return cls(path=path)
 
 
-def describe(trained: Trained) -> dict[str, Any]:
-    """Say in a model card's words what a network is.
+def describe(net: RelaxationNet) -> dict[str, Any]:
+    """Describe a network in the words of a model card.
 
     Parameters
     ----------
-    trained
+    net
         The network.
 
     Returns
@@ -79,14 +89,19 @@ def describe(trained: Trained) -> dict[str, Any]:
     dict
         Fields of the card.
     """
-    protocol = trained.net.protocol
+    protocol = net.protocol
+    acquired = (
+        f"{c.name} ({c.model!r}) at {', '.join(f'{t:g}' for t in c.times_ms)} {c.model.axis.unit}"
+        for c in protocol.contrasts
+    )
     return {
         "contrasts": " and ".join(protocol.names),
-        "n_inputs": len(trained.net.input_channels),
-        "protocol": "; ".join(
-            f"{c.name} at {', '.join(f'{t:g}' for t in c.times_ms)} ms" for c in protocol.contrasts
-        ) + (", the first image shared" if protocol.shared_first else ""),
-        "inputs": ", ".join(map(str, trained.net.input_channels)),
-        "bounds": " to ".join(f"{bound:g}" for bound in trained.net.bounds_ms),
-        "version": relaxnet.__version__,
-    }  # fmt: skip
+        "n_inputs": len(net.input_channels),
+        "protocol": "; ".join(acquired) + (", the first image shared" if protocol.shared_first else ""),
+        "inputs": ", ".join(map(str, net.input_channels)),
+        "bounds": ", ".join(
+            f"{c.name} {' to '.join(f'{bound:g}' for bound in net.bounds_ms[c.name])} {c.model.parameter.unit}"
+            for c in protocol.contrasts
+        ),
+        "version": __version__,
+    }

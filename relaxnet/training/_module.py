@@ -6,67 +6,58 @@ from typing import Any
 
 import lightning
 import torch
+from einops import reduce
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Sampler
 
-from relaxnet.losses import DynamicWeightAverage, FixedWeights, HeteroscedasticLaplace, Weighting
+from relaxnet.losses import Weighting
 from relaxnet.nets import RelaxationNet, UNet
-from relaxnet.signals import add_noise
-from relaxnet.training._augment import faster, random_affine, random_flip, slower
+from relaxnet.training._augment import Augmentation, shift_rates, undo_rate_shift
+from relaxnet.training._comparison import to_maps, usable
 from relaxnet.training._data import Batch, Slices, mix
-from relaxnet.training._objectives import Comparison, Loss, usable
+from relaxnet.training._loss import Loss
 from relaxnet.training._presets import Preset
 
 VALIDATION = "val_residual"
-WATCHED = Loss("pairwise", unseen=True, remove_bias=True)
-"""What tells how good a network is without the truth: the images that it does not see have a noise of their own, and
+WATCHED = Loss("pairwise", held_out=True, remove_bias=True)
+"""The validation loss, which measures a network without the truth: held-out images have a noise of their own, and
 orthogonal pairs have no bias."""
 
 
 class RelaxationModule(lightning.LightningModule):
-    """Teach a network.
+    """Train a network.
 
-    What is minimised is the weighted residual. What is watched is another one, the same for all losses and weightings:
-    a weighted loss also falls when a scale does, and a residual of images that the network sees also falls when it
-    learns to reproduce their noise.
+    What is minimised is the weighted residual. What validates is another one, the same for all losses and weightings: a
+    weighted loss also falls when a scale does, and a residual of input images also falls when the network learns to
+    reproduce their noise.
 
     Parameters
     ----------
     net
         The network to train.
     loss
-        What it is taught by.
+        The training loss.
     weighting
         How its tasks are balanced.
     preset
-        Settings of the optimiser.
+        Settings of optimiser and augmentation.
     seed
         Of the augmentation, which depends on nothing but the seed and the number of the step.
-    fresh_noise
-        Whether to add noise to the training images, new in each step.
     """
 
-    def __init__(
-        self, net: RelaxationNet, loss: Loss, weighting: Weighting, preset: Preset, seed: int, *, fresh_noise: bool
-    ) -> None:
+    def __init__(self, net: RelaxationNet, loss: Loss, weighting: Weighting, preset: Preset, seed: int) -> None:
         super().__init__()
         self.net = net
-        self.compare = Comparison(loss, net, weighting)
-        self.watch = Comparison(watched(net), net)
+        self.compare = loss.comparison(net, weighting)
+        self.validate = validation_loss(net).comparison(net)
         self.weighting = weighting
-        first = net.protocol.contrasts[0].times_ms[0]
-        if preset.rate_shift and net.protocol.shared_first and len(net.protocol.names) > 1 and first:
-            raise ValueError(
-                f"rate_shift={preset.rate_shift} needs a shared image at 0 ms, not at {first:g}: use a preset without."
-            )
-        # A task of weight 0 is not learnt, and says nothing of when to stop.
-        fixed = isinstance(weighting, FixedWeights)
+        self.augment = Augmentation(preset, net.protocol)
+        # A task of weight 0 is not trained, and says nothing of when to stop.
         tasks = range(len(net.protocol.names))
-        self.taught = [k for k in tasks if not fixed or weighting.weights[k] > 0] or list(tasks)
+        self.trained_tasks = [k for k in tasks if weighting.weights[k] != 0] or list(tasks)
         self.preset = preset
         self.seed = seed
-        self.fresh_noise = fresh_noise
         if isinstance(net.backbone, UNet) and net.backbone.dims == 2:
             # 1.3 times faster on a processor.
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -107,41 +98,54 @@ class RelaxationModule(lightning.LightningModule):
             If the loss is not finite; the message names the slices.
         """
         generator = torch.Generator().manual_seed(mix(self.seed, self.current_epoch, batch_idx))
-        batch = self._augmented(batch, generator)
-        images = batch["images"]
-        seen = None
-        if self.net.any_subset:
-            # In turns rather than at random: a normalisation over the batch should always meet the same mixture.
-            sets = list(self.net.protocol.input_sets)
-            order = torch.randperm(len(sets), generator=generator).tolist()
-            seen = [sets[order[k % len(sets)]] for k in range(len(images))]
-        inputs = images[:, self.net.input_channels]
-        shifts = self._rate_shifts(len(images), generator).to(images)
-        output = self.net(faster(inputs, shifts, self.net.protocol, self.net.input_channels), seen)
-        output = output._replace(maps_ms=slower(output.maps_ms, shifts))
-        scale = self.net.scale(inputs, seen)
-        compared = self._moved(images, generator)
-        residual = self.compare(output, compared, scale, batch["sigma"], batch.get("labels"), seen)
-        mask = usable(output, images)
-        if "labelled" in batch:
-            low, high = self.net.bounds_ms  # beyond, as in fluid, the network has no answer
-            reachable = ((batch["labels"] >= low) & (batch["labels"] <= high)).all(1)
-            mask = mask & (batch["labelled"] > 0.99) & reachable
-        finite = bool(torch.isfinite(residual).all())
-        if finite:
-            if isinstance(self.weighting, HeteroscedasticLaplace):
-                log_scale = output.log_scale - torch.log(scale) + self._begin_scales(residual.detach(), mask)
-                loss: Tensor = self.weighting(residual, log_scale, mask=mask)
-            else:
-                loss = self.weighting(residual, mask=mask)
-            finite = bool(torch.isfinite(loss))
-        if not finite:
+        batch = self.augment(batch, generator)
+        net, images = self.net, batch["images"]
+        inputs = self._input_sets(len(images), generator)
+        own = images[:, net.input_channels]
+        shifts = self.augment.rate_shifts(len(images), generator).to(images)
+        if self.preset.rate_shift:
+            output = net(shift_rates(own, shifts, net.protocol, net.input_channels), inputs)
+            output = output._replace(maps_ms=undo_rate_shift(output.maps_ms, shifts, net.protocol))
+        else:
+            output = net(own, inputs)
+        scale = net.scale(own, inputs)
+        residual = self.compare(
+            output, images, scale, batch["sigma"], labels=batch.get("labels"), inputs=inputs, generator=generator
+        )
+        mask = usable(output, images) & self._labelled(batch)
+        loss: Tensor = residual.new_tensor(math.nan)
+        if torch.isfinite(residual).all():
+            scales: tuple[Tensor, ...] = ()
+            if self.weighting.needs == "scales":
+                scales = (output.log_scale - torch.log(scale) + self._begin_scales(residual.detach(), mask),)
+            loss = self.weighting(residual, *scales, mask=mask)
+        if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"The loss is not finite in epoch {self.current_epoch}, batch {batch_idx}, training slices "
                 f"{batch['slice'].tolist()}. Look for images that are all zero, or lower the learning rate."
             )
         self.log("residual", residual.detach().abs().mean(), on_step=False, on_epoch=True, batch_size=len(images))
         return loss
+
+    def _input_sets(self, n: int, generator: torch.Generator) -> list[str] | None:
+        """Choose the input set of each sample, for a network that takes any.
+
+        In turns rather than at random: a normalisation over the batch should always meet the same mixture.
+        """
+        if not self.net.any_subset:
+            return None
+        sets = list(self.net.protocol.input_sets)
+        order = torch.randperm(len(sets), generator=generator).tolist()
+        return [sets[order[k % len(sets)]] for k in range(n)]
+
+    def _labelled(self, batch: Batch) -> Tensor:
+        """Find the voxels with labels that the network can output; all where there are no labels."""
+        if "labels" not in batch:
+            return torch.ones((), dtype=torch.bool, device=batch["images"].device)
+        bounds = torch.tensor(list(self.net.bounds_ms.values())).T
+        low, high = (to_maps(bound, batch["labels"]) for bound in bounds)
+        reachable = ((batch["labels"] >= low) & (batch["labels"] <= high)).all(1)  # beyond is fluid, for one
+        return (batch["labelled"] > 0.99) & reachable
 
     def _begin_scales(self, residual: Tensor, mask: Tensor) -> Tensor:
         """Let the scales that a new network predicts begin at the mean residuals of the first batch that has any.
@@ -152,48 +156,7 @@ class RelaxationModule(lightning.LightningModule):
         if self.net.first_log_scale.any() or not (means > 0).all():
             return torch.zeros(())
         self.net.first_log_scale.copy_(torch.log(means))
-        return self.net.first_log_scale.reshape(-1, *(1,) * (residual.ndim - 2))
-
-    def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Rotate, shift and flip the slices, all that belongs to one alike; add noise last, which must stay white."""
-        preset, images = self.preset, batch["images"]
-        if preset.max_degrees or preset.max_shift or preset.flips:
-            extra = [batch[name].to(images) for name in ("labels", "labelled") if name in batch]
-            stack = torch.cat([images, *(x if x.ndim == images.ndim else x.unsqueeze(1) for x in extra)], dim=1)
-            if preset.max_degrees or preset.max_shift:
-                stack = random_affine(
-                    stack, max_degrees=preset.max_degrees, max_shift=preset.max_shift, generator=generator
-                )
-            if preset.flips:
-                stack = random_flip(stack, generator=generator)
-            n = images.shape[1]
-            batch = {**batch, "images": stack[:, :n]}
-            if extra:
-                batch |= {"labels": stack[:, n:-1], "labelled": stack[:, -1]}
-        if self.fresh_noise:
-            source = torch.Generator(images.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            sigma = batch["sigma"].reshape(-1, *(1,) * (images.ndim - 1))
-            batch = {**batch, "images": add_noise(batch["images"], sigma, generator=source)}
-        return batch
-
-    def _rate_shifts(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw changes of the relaxation rates in 1/ms, (slice, task)."""
-        spread = self.preset.rate_shift / 1e3
-        return spread * (2 * torch.rand(n, len(self.net.protocol.names), generator=generator) - 1)
-
-    def _moved(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Move the later images of those contrasts that the loss wants moved, each by itself."""
-        loss, moved = self.compare.loss, images
-        for name in loss.moved:
-            for channel in self.net.protocol.images_of(name)[1:]:
-                image = random_affine(
-                    images[:, [channel]],
-                    max_degrees=loss.motion_degrees,
-                    max_shift=loss.motion_shift,
-                    generator=generator,
-                )
-                moved = moved.index_copy(1, torch.tensor([channel], device=images.device), image)
-        return moved
+        return to_maps(self.net.first_log_scale, residual)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Average the weights.
@@ -207,13 +170,8 @@ class RelaxationModule(lightning.LightningModule):
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
 
-    def on_train_epoch_start(self) -> None:
-        """Tell a weighting that goes by epochs; not at their end, by when the run has been saved."""
-        if isinstance(self.weighting, DynamicWeightAverage):
-            self.weighting.step()
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Note the watched residual of a batch; for a network that takes any input set, over all of them.
+        """Record the validation residual of a batch; for a network that takes any input set, over all of them.
 
         Parameters
         ----------
@@ -224,17 +182,16 @@ class RelaxationModule(lightning.LightningModule):
         """
         del batch_idx
         images, net = batch["images"], self.best_guess
-        inputs = images[:, net.input_channels]
+        own = images[:, net.input_channels]
         means = []
         for name in net.protocol.input_sets if net.any_subset else (None,):
-            seen = None if name is None else [name] * len(images)
-            output, scale = net(inputs, seen), net.scale(inputs, seen)
-            residual = self.watch(output, images, scale, batch["sigma"], seen=seen)
-            means.append(residual.transpose(0, 1).flatten(1).mean(1))
+            inputs = None if name is None else [name] * len(images)
+            residual = self.validate(net(own, inputs), images, net.scale(own, inputs), batch["sigma"], inputs=inputs)
+            means.append(reduce(residual, "batch task ... -> task", "mean"))
         mean = torch.stack(means).mean(0)
         for k, name in enumerate(net.protocol.names):
             self.log(f"{VALIDATION}_{name}", mean[k], batch_size=len(images))
-        self.log(VALIDATION, mean[self.taught].mean(), batch_size=len(images))
+        self.log(VALIDATION, mean[self.trained_tasks].mean(), batch_size=len(images))
 
     def configure_optimizers(self) -> Any:
         """Set up Adam, with a rate of its own for the weighting.
@@ -260,7 +217,7 @@ class RelaxationModule(lightning.LightningModule):
 
 
 class SliceModule(lightning.LightningDataModule):
-    """The slices to learn from and those to watch, for Lightning.
+    """Training and validation slices, for Lightning.
 
     Parameters
     ----------
@@ -269,7 +226,7 @@ class SliceModule(lightning.LightningDataModule):
     batch_size
         Slices in a step.
     seed
-        Of the order, which depends on nothing but the seed and the epoch, so that a resumed run sees what it would
+        Of the order, which depends on nothing but the seed and the epoch, so that a resumed run goes on as it would
         have.
     """
 
@@ -296,7 +253,7 @@ class SliceModule(lightning.LightningDataModule):
         Returns
         -------
         DataLoader
-            Batches; none where nothing is watched.
+            Batches; none without validation.
         """
         return [] if self.validation is None else DataLoader(self.validation, self.batch_size)
 
@@ -320,8 +277,8 @@ class _Shuffled(Sampler[int]):
         return self.n
 
 
-def watched(net: RelaxationNet) -> Loss:
-    """Choose what to watch: unseen images, or all of them where too few are unseen.
+def validation_loss(net: RelaxationNet) -> Loss:
+    """Choose what validates: held-out images, or all of them where too few are held out.
 
     Parameters
     ----------
@@ -334,7 +291,7 @@ def watched(net: RelaxationNet) -> Loss:
         A loss of orthogonal pairs.
     """
     try:
-        Comparison(WATCHED, net)
+        WATCHED.comparison(net)
     except ValueError:
         return Loss("pairwise", remove_bias=True)
     return WATCHED

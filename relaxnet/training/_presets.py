@@ -1,10 +1,10 @@
-"""How large a network is, and how long it trains."""
+"""Presets: the size of a network and the length of its training."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-PresetName = Literal["smoke", "laptop", "paper"]
+Schedule = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Preset:
     """Of Adam, for what the weighting learns."""
     weight_decay: float
     """L2 penalty of Adam, on the network alone."""
-    schedule: Literal["constant", "cosine"]
+    schedule: Schedule
     """How the learning rates change over the epochs."""
     patience: int
     """Stop after this many epochs in which the validation residual did not improve."""
@@ -44,9 +44,12 @@ class Preset:
     flips: bool = False
     """Augmentation: mirror half of the slices left to right, and half of them top to bottom."""
     rate_shift: float = 0.0
-    """Augmentation: change of the relaxation rate of each contrast of a slice, uniformly up to this many 1/s either
-    way, by multiplying what the network sees with the decay that makes the difference."""
-    hints: tuple[float, ...] = ()
+    """Augmentation: change of the relaxation rate of each contrast of a slice, uniformly up to this part of the typical
+    rate of its signal model either way (0.24 is 6/s, as that of a decay is 25/s), by multiplying the input images with
+    the decay that makes the difference. Signal models that are no decays have no rates, and refuse it."""
+    fresh_noise: bool = False
+    """Augmentation: draw the noise of simulated subjects anew in each step, as if each were scanned many times."""
+    initial_estimates: tuple[float, ...] = ()
     """Of the network: see :class:`~relaxnet.nets.RelaxationNet`."""
     averaging: float = 0.0
     """Part of the running average of the weights that is kept in each step; the average is what is used. 0 for none."""
@@ -57,13 +60,15 @@ class Preset:
         for name in ("base", "depth", "epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1 is needed.")
+        if self.schedule not in get_args(Schedule):
+            raise ValueError(f"schedule={self.schedule!r} is unknown: use one of {get_args(Schedule)}.")
         for name in ("learning_rate", "weighting_rate"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}={getattr(self, name)}: a rate is positive.")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"averaging={self.averaging}: it lies in [0, 1).")
         if not 0 <= self.rate_shift < math.inf:
-            raise ValueError(f"rate_shift={self.rate_shift}: give a change in 1/s, 0 or more.")
+            raise ValueError(f"rate_shift={self.rate_shift}: give a part of the typical rate, 0 or more.")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip={self.clip}: a norm is positive; None does not shorten any.")
         for name in ("weight_decay", "max_degrees", "max_shift"):
@@ -71,7 +76,7 @@ class Preset:
                 raise ValueError(f"{name}={getattr(self, name)}: it must not be negative.")
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS = {
     "smoke": Preset(
         shape=(32, 32),
         base=4,
@@ -100,8 +105,8 @@ PRESETS: dict[str, Preset] = {
         max_degrees=10.0,
         max_shift=0.05,
         flips=True,
-        rate_shift=6.0,
-        hints=(0.0, 1.5, 3.0, 6.0),
+        rate_shift=0.24,
+        initial_estimates=(0.0, 1.5, 3.0, 6.0),
         averaging=0.99,
     ),
     "paper": Preset(
@@ -119,6 +124,6 @@ PRESETS: dict[str, Preset] = {
         max_shift=0.03,
     ),
 }
-"""The named presets: ``smoke`` runs in seconds, ``laptop`` in minutes on a processor, ``paper`` is that of Huang et al.
-(2023): 256x256, batches of 4, 300 epochs, Adam at 5e-4 with a weight decay of 1e-4 (patience and the size of rotations
-and translations are not given there)."""
+"""The presets by name: ``smoke`` only shows that everything runs, in seconds, ``laptop`` takes minutes on a processor,
+``paper`` is that of Huang et al. (2023): 256x256, batches of 4, 300 epochs, Adam at 5e-4 with a weight decay of 1e-4
+(patience and the size of rotations and translations are not given there)."""

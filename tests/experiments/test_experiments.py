@@ -11,26 +11,26 @@ import torch
 import relaxnet as rx
 from relaxnet.cli._experiment import Name
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
-from relaxnet.experiments._fits import METHODS, non_local_means
-from relaxnet.experiments._networks import alone
-from relaxnet.experiments._rows import ROWS
-from relaxnet.experiments._score import score
+from relaxnet.experiments._harness.fits import METHODS, non_local_means
+from relaxnet.experiments._harness.networks import alone
+from relaxnet.experiments._harness.rows import ROWS
+from relaxnet.experiments._harness.score import score
 
 pytestmark = pytest.mark.xdist_group("experiments")  # they share what the fixture runs, which takes a while
 
 PROMISED = {
     "table2": {
         "two-point", "stsm", "st", "sl", "baseline", "heteu", "homou", "profiled", "correlated",
-        "unseen-reconstruction", "unseen-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3", "denoise-then-fit-7",
-        "zero-shot", "sl-truth", "ensemble", "floor",
+        "held-out-reconstruction", "held-out-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3",
+        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "floor",
     },
     "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
     "fig2": {"truth", "nlls-4", "two-point", "sl", "homou"},
     "fig3": {"fixed-0.25", "fixed-0.75", "homou"},
-    "snr": {"joint-7", "bound-7", "nlls-4", "homou", "unseen-orthogonal"},
-    "generalise": {"nlls-4", "homou", "unseen-orthogonal"},
-    "losses": {"nlls-4", "paper", "unseen-orthogonal", "fresh"},
+    "snr": {"joint-7", "bound-7", "nlls-4", "homou", "held-out-orthogonal"},
+    "generalise": {"nlls-4", "homou", "held-out-orthogonal"},
+    "losses": {"nlls-4", "paper", "held-out-orthogonal", "fresh"},
     "ablation": {"ours", "paper"},
 }  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
 def test_networks_are_tried_on_patients_with_the_noise_that_they_learnt_from(smoke):
     """What they are compared with there is what the fit of these patients gave."""
     rows, snrs = smoke[1]["snr"]["rows"], SETTINGS["smoke"].snrs
-    for name, contrast, snr in product(("homou", "unseen-orthogonal"), ("t1rho", "t2"), snrs):
+    for name, contrast, snr in product(("homou", "held-out-orthogonal"), ("t1rho", "t2"), snrs):
         network, fit = (
             entry_of(rows[row], contrast=contrast, against="reference", snr=snr) for row in (name, "nlls-4")
         )
@@ -170,7 +170,7 @@ def test_a_folder_without_results(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"names": "table5"}, "experiment 'table5' is unknown"),
+        ({"names": "table5"}, "experiment='table5' is unknown"),
         ({"names": "table2", "preset": "huge"}, "preset='huge' is unknown"),
         ({"names": "table2", "seeds": 0}, "seeds=0: at least one"),
     ],
@@ -233,8 +233,8 @@ def test_non_local_means_denoise():
     assert after < 0.6 * before
 
 
-def test_rows_of_the_paper_see_what_the_paper_showed_them():
+def test_rows_of_the_paper_have_the_inputs_of_the_paper():
     for name in ("stsm", "st", "sl", "baseline", "heteu", "homou"):
         for recipe in ROWS[name].recipes:
-            assert recipe.training == {"hints": (), "rate_shift": 0.0, "flips": False}
-    assert rx.training.PRESETS["paper"].hints == ()
+            assert recipe.training == {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
+    assert rx.training.PRESETS["paper"].initial_estimates == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relaxnet.experiments._steps import Step, _minutes, run_steps, workers
+from relaxnet.experiments._harness.steps import Step, _minutes, run_steps, workers
 
 
 def square(path, *, number):

@@ -132,17 +132,17 @@ def test_a_spoiled_volume_loses_no_good_voxel():
     g = np.random.default_rng(0)
     t = g.uniform(20, 80, (64, 64, 6)).astype(np.float32)
     signal = 100 * np.exp(-np.array(TIMES, dtype=np.float32) / t[..., None])
-    spoiled = g.random(t.shape) < 0.05
+    invalid = g.random(t.shape) < 0.05
     ways = np.array([[nan] * 4, [0] * 4, [-1] * 4, [inf] * 4, [1, 2, 3, 4], [5] * 4, [nan, nan, 5, nan], [1e-44] * 4])
-    signal[spoiled] = ways[g.integers(len(ways), size=spoiled.sum())]
+    signal[invalid] = ways[g.integers(len(ways), size=invalid.sum())]
     result = rx.fit(signal, TIMES, dim=-1)
-    assert result.ok[~spoiled].all()
-    np.testing.assert_allclose(result.maps["t"][~spoiled], t[~spoiled], rtol=1e-4)
-    assert not result.ok[spoiled].any()
+    assert result.ok[~invalid].all()
+    np.testing.assert_allclose(result.maps["t"][~invalid], t[~invalid], rtol=1e-4)
+    assert not result.ok[invalid].any()
 
 
 def test_voxels_that_do_not_settle_are_not_passed_off_as_results(monkeypatch):
-    monkeypatch.setattr("relaxnet.fitting._projection.MAX_STEPS", 1)
+    monkeypatch.setattr("relaxnet.fitting._core.projection.MAX_STEPS", 1)
     result = rx.fit(np.array([[100.0, nan, 25.0, 20.0]]), TIMES)
     assert FitStatus(result.status[0]) is FitStatus.NOT_CONVERGED
     assert np.isnan(result.maps["t"]).all()

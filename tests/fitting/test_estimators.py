@@ -294,7 +294,7 @@ def test_bounds_of_a_joint_fit_may_differ():
             "common first image at 0 ms",
         ),
         (PROTOCOL, {"bounds": {"t1": (1, 2)}}, r"names \('t1',\): the contrasts are"),
-        (PROTOCOL, {"bounds": (10, 1)}, "shortest < longest"),
+        (PROTOCOL, {"bounds": (10, 1)}, "smallest < largest"),
         (PROTOCOL, {"dim": 0}, "7 times"),
     ],
 )

@@ -26,7 +26,7 @@ def decay(m0, t, times=TIMES):
 
 
 def noisy_voxels(n=300, seed=0, dtype=np.float64):
-    """Voxels of all sorts: good ones, noise alone, and some spoiled samples."""
+    """Voxels of all sorts: good ones, noise alone, and some invalid samples."""
     g = np.random.default_rng(seed)
     signal = decay(g.uniform(50, 150, n), g.uniform(5, 300, n)) + g.normal(0, 5, (n, 4))
     signal[::7] = g.normal(0, 5, signal[::7].shape)
@@ -140,10 +140,10 @@ def test_neighbours_of_a_spoiled_voxel_are_bit_identical(method):
     signal = noisy_voxels(dtype=np.float32)
     clean = fit(signal, TIMES, method=method)
     signal[100, 1] = np.nan
-    spoiled = fit(signal, TIMES, method=method)
+    invalid = fit(signal, TIMES, method=method)
     others = np.arange(len(signal)) != 100
-    np.testing.assert_array_equal(spoiled.maps["t"][others], clean.maps["t"][others])
-    assert spoiled.n_used[100] == clean.n_used[100] - (method != "two-point")
+    np.testing.assert_array_equal(invalid.maps["t"][others], clean.maps["t"][others])
+    assert invalid.n_used[100] == clean.n_used[100] - (method != "two-point")
 
 
 @given(st.sampled_from(METHODS), st.sampled_from([0, 1, 2, -1, -2, -3]))

@@ -131,8 +131,12 @@ def test_magnitude_is_the_size_of_the_signed_signal():
     t, time = torch.tensor([300.0, 800.0, 1500.0]), torch.from_numpy(INVERSION_MS)[:, None]
     signed, magnitude = InversionRecovery(magnitude=False), InversionRecovery()
     torch.testing.assert_close(magnitude.basis(t, time), signed.basis(t, time).abs())
-    for closed, automatic in zip(magnitude.jet(t, time), SignalModel.jet(magnitude, t, time), strict=True):
+    for closed, automatic in zip(
+        magnitude.basis_with_derivatives(t, time), SignalModel.basis_with_derivatives(magnitude, t, time), strict=True
+    ):
         torch.testing.assert_close(closed, automatic, rtol=1e-4, atol=1e-5)
     for model in (signed, SaturationRecovery()):
-        for closed, automatic in zip(model.jet(t, time), SignalModel.jet(model, t, time), strict=True):
+        for closed, automatic in zip(
+            model.basis_with_derivatives(t, time), SignalModel.basis_with_derivatives(model, t, time), strict=True
+        ):
             torch.testing.assert_close(closed, automatic, rtol=1e-4, atol=1e-5)

@@ -11,9 +11,9 @@ import torch
 
 import relaxnet as rx
 from relaxnet import FitStatus
-from relaxnet.fitting._decay import DecayShortcut
-from relaxnet.fitting._engine import for_each
-from relaxnet.fitting._voxels import Voxels, check_voxels, n_voxels, positions
+from relaxnet.fitting._core.decay import DecayShortcut
+from relaxnet.fitting._core.engine import for_each
+from relaxnet.fitting._core.voxels import Voxels, check_voxels, n_voxels, positions
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 
@@ -28,7 +28,7 @@ def decays(*space, seed=0, noise=0.02):
 def test_a_whole_volume_with_voxels_spoiled_in_every_way_loses_no_good_one():
     t, signal = decays(256, 256, 30, noise=0.0)
     g = np.random.default_rng(1)
-    spoiled = g.random(t.shape) < 0.05
+    invalid = g.random(t.shape) < 0.05
     nan, inf = np.nan, np.inf
     ways = np.array(
         [
@@ -44,11 +44,11 @@ def test_a_whole_volume_with_voxels_spoiled_in_every_way_loses_no_good_one():
             [1, 0, 0, 0],
         ]
     )
-    signal[spoiled] = ways[g.integers(len(ways), size=spoiled.sum())]
+    signal[invalid] = ways[g.integers(len(ways), size=invalid.sum())]
     result = rx.fit(signal, TIMES, dim=-1)
-    assert result.ok[~spoiled].all()
-    np.testing.assert_allclose(result.maps["t"][~spoiled], t[~spoiled], rtol=2e-5)
-    assert not result.ok[spoiled].any()
+    assert result.ok[~invalid].all()
+    np.testing.assert_allclose(result.maps["t"][~invalid], t[~invalid], rtol=2e-5)
+    assert not result.ok[invalid].any()
     assert (np.isfinite(result.maps["t"]) == (result.status <= FitStatus.AT_BOUND)).all()
 
 
@@ -91,11 +91,11 @@ def test_blocks_cover_every_voxel_once(space, chunk_size):
         if mask is not None and not mask.any():
             continue
         voxels = check_voxels(np.zeros((*space, 4)), TIMES, mask=mask, **options)
-        seen = torch.zeros(space, dtype=torch.int)
+        seen = torch.zeros(voxels.space, dtype=torch.int)  # of a single curve, (1,)
         for block in voxels.blocks(chunk_size):
             assert voxels.read(block).shape[1] <= chunk_size
             seen[block] += 1
-        np.testing.assert_array_equal(seen, np.ones(space) if mask is None else mask)
+        np.testing.assert_array_equal(seen.reshape(space), np.ones(space) if mask is None else mask)
 
 
 MEASURE = """
@@ -223,10 +223,10 @@ def test_a_noise_level_of_each_sample_is_one_of_each_time_where_it_is_alike():
 
 def test_a_sample_of_great_noise_hardly_counts():
     _, signal = decays(200)
-    spoiled, sigma = signal.copy(), np.ones_like(signal)
-    spoiled[:100, 2] += 5
+    invalid, sigma = signal.copy(), np.ones_like(signal)
+    invalid[:100, 2] += 5
     sigma[:100, 2] = 1e6
-    result = rx.fitting.nlls(torch.from_numpy(spoiled), TIMES, sigma=torch.from_numpy(sigma))
+    result = rx.fitting.nlls(torch.from_numpy(invalid), TIMES, sigma=torch.from_numpy(sigma))
     expected = rx.fit(signal[:100][:, [0, 1, 3]], [TIMES[k] for k in (0, 1, 3)])
     np.testing.assert_allclose(result.maps["t"][:100], expected.maps["t"], rtol=1e-4)
     np.testing.assert_allclose(result.maps["t"][100:], rx.fit(signal[100:], TIMES).maps["t"], rtol=1e-4)

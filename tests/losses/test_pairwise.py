@@ -150,8 +150,8 @@ def test_shapes_that_do_not_fit(maps, images, message):
     ("options", "message"),
     [
         ({"pairs": "some"}, "pairs='some' is unknown: use one of"),
-        ({"unseen_by": "mid"}, "mid"),
-        ({"unseen_by": (0, 1, 2, 4)}, "leaves 1 of 4 images of t1rho"),
+        ({"held_out_from": "mid"}, "mid"),
+        ({"held_out_from": (0, 1, 2, 4)}, "leaves 1 of 4 images of t1rho"),
     ],
 )
 @pytest.mark.usefixtures("as_user")

@@ -28,10 +28,10 @@ def truth(generator):
     return maps, m0, images_of(maps, m0)
 
 
-@pytest.mark.parametrize("unseen_by", [None, "short"])
-def test_the_truth_leaves_no_residual(truth, unseen_by):
+@pytest.mark.parametrize("held_out_from", [None, "short"])
+def test_the_truth_leaves_no_residual(truth, held_out_from):
     maps, m0, images = truth
-    reconstruction = rx.losses.Reconstruction(PROTOCOL, unseen_by=unseen_by)
+    reconstruction = rx.losses.Reconstruction(PROTOCOL, held_out_from=held_out_from)
     for amplitude in (None, m0, m0[:, 0], m0.expand(-1, 2, -1, -1)):
         assert reconstruction(maps, images, m0=amplitude).max() < 1e-9
     assert (reconstruction(maps, images, m0=1.1 * m0) > 0.1).all()
@@ -129,11 +129,10 @@ def test_a_spoiled_voxel_is_nan_without_gradient(truth):
 
 
 def test_any_separable_model():
-    protocol = rx.Protocol((rx.Contrast("t1", (100, 400, 1500, 4000)),))
-    model = rx.signals.InversionRecovery(magnitude=False)
+    t1 = rx.Contrast("t1", (100, 400, 1500, 4000), model=rx.signals.InversionRecovery(magnitude=False))
     t, m0 = torch.full((1, 5), 900.0), torch.full((1, 5), 10.0)
-    images = model(m0, t, protocol.contrasts[0])
-    assert rx.losses.Reconstruction(protocol, model=model)(t.unsqueeze(1), images).max() < 1e-3
+    images = t1.model(m0, t, t1)
+    assert rx.losses.Reconstruction(rx.Protocol((t1,)))(t.unsqueeze(1), images).max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -141,10 +140,12 @@ def test_any_separable_model():
     [
         (lambda: rx.losses.Reconstruction(PROTOCOL, distance="l3"), "distance='l3' is unknown"),
         (
-            lambda: rx.losses.Reconstruction(PROTOCOL, model=rx.signals.MonoExponentialWithOffset()),
-            "MonoExponentialWithOffset has an offset",
+            lambda: rx.losses.Reconstruction(
+                rx.Protocol((rx.Contrast("t2", (0, 20, 60), model=rx.signals.MonoExponentialWithOffset()),))
+            ),
+            r"contrast 't2' has the model MonoExponentialWithOffset\(\), whose constant",
         ),
-        (lambda: rx.losses.Reconstruction(PROTOCOL, unseen_by=range(7)), "leaves 0 of 4 images of t1rho"),
+        (lambda: rx.losses.Reconstruction(PROTOCOL, held_out_from=range(7)), "leaves 0 of 4 images of t1rho"),
         (
             lambda: rx.losses.Reconstruction(PROTOCOL, distance="rician-mean")(
                 torch.ones(1, 2, 4), torch.ones(1, 7, 4)
@@ -158,8 +159,10 @@ def test_any_separable_model():
             r"m0 has shape \(1, 3, 4\): \(batch, 1 or 2, \*space\)",
         ),
         (
-            lambda: rx.losses.Reconstruction(PROTOCOL, unseen_by=(0, 1, 2))(torch.ones(1, 2, 4), torch.ones(1, 7, 4)),
-            "m0 is missing: of a single unseen image",
+            lambda: rx.losses.Reconstruction(PROTOCOL, held_out_from=(0, 1, 2))(
+                torch.ones(1, 2, 4), torch.ones(1, 7, 4)
+            ),
+            "m0 is missing: of a single held-out image",
         ),
     ],
 )

@@ -90,15 +90,15 @@ def test_a_mask_is_the_same_as_leaving_voxels_out(make, space):
 def test_what_is_masked_out_may_be_anything(make):
     residual, mask = residuals(1, 2, 3, 3), torch.ones(1, 3, 3, dtype=torch.bool)
     mask[0, 1, 1] = False
-    spoiled = residual.clone()
-    spoiled[:, :, 1, 1] = torch.nan
-    spoiled.requires_grad_()
+    invalid = residual.clone()
+    invalid[:, :, 1, 1] = torch.nan
+    invalid.requires_grad_()
     weighting = make()
-    loss = weighting(spoiled, mask=mask)
+    loss = weighting(invalid, mask=mask)
     loss.backward()
     assert weighting.count == (8, 1, 1)
     torch.testing.assert_close(loss, make()(residual, mask=mask))
-    assert torch.isfinite(spoiled.grad).all()
+    assert torch.isfinite(invalid.grad).all()
 
 
 @every_weighting
@@ -114,13 +114,13 @@ def test_an_empty_mask_is_a_loss_of_zero_with_a_gradient_of_zero(make):
 
 @every_weighting
 def test_what_is_used_has_to_be_finite(make):
-    spoiled = residuals(1, 2, 3, 3)
-    spoiled[0, 1, 0, :2] = torch.nan
-    spoiled[0, 0, 2, 2] = torch.inf
+    invalid = residuals(1, 2, 3, 3)
+    invalid[0, 1, 0, :2] = torch.nan
+    invalid[0, 0, 2, 2] = torch.inf
     with pytest.raises(ValueError, match="residual is not finite in 3 of 9 voxels to use"):
-        make()(spoiled)
+        make()(invalid)
     with pytest.raises(ValueError, match="residual is not finite in 2 of 5 voxels to use"):
-        make()(spoiled, mask=torch.arange(9).reshape(1, 3, 3) < 5)
+        make()(invalid, mask=torch.arange(9).reshape(1, 3, 3) < 5)
 
 
 @every_weighting

@@ -30,8 +30,8 @@ def test_a_constant_difference_is_bias_alone(a, roi, shift):
 
 @given(maps, maps, rois)
 def test_what_lies_outside_does_not_count(a, b, roi):
-    spoiled = np.where(roi, a, np.nan)
-    assert metrics.rmae(spoiled, b, roi) == metrics.rmae(a, b, roi)
+    invalid = np.where(roi, a, np.nan)
+    assert metrics.rmae(invalid, b, roi) == metrics.rmae(a, b, roi)
 
 
 @given(maps, maps, rois)

@@ -44,14 +44,14 @@ def test_volumes(make_net):
     assert {name: values.shape for name, values in maps.items()} == dict.fromkeys(["t1rho", "t2", "m0"], (2, 3, 8, 9))
 
 
-@pytest.mark.parametrize("seen", ["short", (0, 6), ["short", "long", "middle", (1, 2), "long"]])
-def test_any_subset(make_net, seen):
+@pytest.mark.parametrize("inputs", ["short", (0, 6), ["short", "long", "middle", (1, 2), "long"]])
+def test_any_subset(make_net, inputs):
     net, images = make_net("any"), volume()
-    maps = net.predict(images, seen=seen, batch_size=2)
-    torch.testing.assert_close(maps["t1rho"], net(images, seen).maps_ms[:, 0])
-    mask = rx.nets.seen_mask(PROTOCOL, seen, len(images))
+    maps = net.predict(images, inputs=inputs, batch_size=2)
+    torch.testing.assert_close(maps["t1rho"], net(images, inputs).maps_ms[:, 0])
+    mask = rx.nets.input_mask(PROTOCOL, inputs, len(images))
     images[~mask] = torch.nan
-    assert torch.equal(net.predict(images, seen=mask, batch_size=2)["t1rho"], maps["t1rho"])
+    assert torch.equal(net.predict(images, inputs=mask, batch_size=2)["t1rho"], maps["t1rho"])
 
 
 def test_a_spoiled_voxel_costs_that_voxel_alone(make_net):
@@ -88,8 +88,8 @@ def test_the_network_goes_back_to_what_it_did(make_net):
 
 def test_it_goes_back_after_a_failure_too(make_net):
     net = make_net("any").train()
-    with pytest.raises(ValueError, match="seen='tall'"):
-        net.predict(volume(), seen="tall")
+    with pytest.raises(ValueError, match="inputs='tall'"):
+        net.predict(volume(), inputs="tall")
     assert net.training
     assert torch.is_grad_enabled()
 

@@ -171,15 +171,15 @@ def test_neighbours_of_a_spoiled_voxel_see_a_zero_there(make_net, spoiler, optio
     images = images_for(net)
     at = (0, 1, *[5] * net.dims)
     images[at] = spoiler
-    spoiled = net(images)
-    invalid = torch.zeros_like(spoiled.valid)
+    output = net(images)
+    invalid = torch.zeros_like(output.valid)
     invalid[at[:1] + at[2:]] = True
-    assert torch.equal(~spoiled.valid, invalid)
-    assert all(torch.isfinite(answer).all() for answer in spoiled if answer is not None)
+    assert torch.equal(~output.valid, invalid)
+    assert all(torch.isfinite(values).all() for values in output if values is not None)
     images[at] = 0
     # Equal but for the scale of the subject, for which one value less counts.
-    torch.testing.assert_close(spoiled.maps_ms[0], net(images).maps_ms[0], rtol=50 / images[0].numel(), atol=0)
-    assert torch.equal(spoiled.maps_ms[1], net(images).maps_ms[1])
+    torch.testing.assert_close(output.maps_ms[0], net(images).maps_ms[0], rtol=50 / images[0].numel(), atol=0)
+    assert torch.equal(output.maps_ms[1], net(images).maps_ms[1])
 
 
 def test_voxels_where_all_images_are_zero_are_not_valid(make_net):
@@ -243,8 +243,8 @@ def test_heads_keep_their_precision_under_autocast(make_net):
     ("call", "message"),
     [
         (lambda make: make(inputs="tall"), "inputs='tall'"),
-        (lambda make: make(bounds_ms=(100, 10)), "shortest < longest"),
-        (lambda make: make(bounds_ms=(0, 10)), "0 < shortest"),
+        (lambda make: make(bounds_ms=(100, 10)), "smallest < largest"),
+        (lambda make: make(bounds_ms=(0, 10)), "0 < smallest"),
         (lambda make: make(dims=4), "dims=4: it is 2 or 3"),
         (lambda make: make(norm="layer"), "norm='layer'"),
         (

@@ -8,10 +8,10 @@ import torch
 
 import relaxnet as rx
 from relaxnet.phantom import Disease, Tissue
-from relaxnet.phantom._anatomy import Anatomy
+from relaxnet.phantom._anatomy.abdomen import Anatomy
+from relaxnet.phantom._anatomy.geometry import Grid
 from relaxnet.phantom._appearance import Appearance
 from relaxnet.phantom._disease import draw_disease
-from relaxnet.phantom._geometry import Grid
 
 
 @cache
@@ -87,7 +87,8 @@ def test_a_finer_grid_samples_the_same_anatomy():
     np.testing.assert_array_equal(labels, fine_labels[1::3, 1::3])
     np.testing.assert_array_equal(roi, fine_roi[1::3, 1::3])
     painted, finely_painted = (
-        appearance.paint(points, grid.x, grid.y, z) for points, grid in ((labels, coarse), (fine_labels, fine))
+        appearance.paint(points, grid.x, grid.y, z, ("t1rho", "t2"))
+        for points, grid in ((labels, coarse), (fine_labels, fine))
     )
     for name, values in painted.items():
         np.testing.assert_allclose(values, finely_painted[name][1::3, 1::3], rtol=1e-9)

@@ -11,7 +11,7 @@ import torch
 import relaxnet as rx
 from relaxnet.phantom import Tissue, corrupt
 from relaxnet.phantom import _cohort as cohort_module
-from relaxnet.phantom._random import Stream, generator
+from relaxnet.phantom._anatomy.random_fields import Stream, generator
 
 SMALL = {"slices": 1, "shape": (32, 32)}
 
@@ -121,12 +121,12 @@ def test_repr_is_short(noisy):
         ({"snr": None}, "snr=None: .*math.inf for no noise"),
         ({"seed": -1}, "seed=-1: .* 0 or more"),
         ({"seed": 1.5}, "seed=1.5"),
-        ({"protocol": rx.Protocol((rx.Contrast("t2star", (1, 2)),))}, r"\['t2star'\].*\('t1rho', 't2'\)"),
+        ({"protocol": rx.Protocol((rx.Contrast("mtr", (1, 2)),))}, r"\['mtr'\].*\('t1rho', 't2', 't1'"),
         ({"field_tesla": 7}, r"field_tesla=7: .*\(1.5, 3.0\) T"),
         ({"field_tesla": "3T"}, "field_tesla='3T'"),
         (
             {"protocol": rx.Protocol((rx.Contrast("t2", (5, 9)), rx.Contrast("t1rho", (5, 8))), shared_first=True)},
-            "at 5 ms.*shared_first=False",
+            "common first image at 0 ms.*'t2': 5.0",
         ),
     ],
 )
@@ -197,3 +197,26 @@ def test_it_goes_wrong_differently_in_each_subject():
 def test_what_cannot_go_wrong(wrong, named):
     with pytest.raises(TypeError, match=named):
         rx.phantom.liver_cohort(corruptions=wrong)
+
+
+CONTRASTS = {
+    "t1": rx.Contrast("t1", (50, 200, 600, 1500, 4000), rx.signals.InversionRecovery()),
+    "signed t1": rx.Contrast("t1", (50, 600, 1500, 4000), rx.signals.InversionRecovery(magnitude=False)),
+    "flip angles": rx.Contrast("t1", (2, 5, 10, 15), rx.signals.VariableFlipAngle(5.0)),
+    "stretched": rx.Contrast("t2", (0, 10, 30, 50), rx.signals.StretchedExponential(0.8)),
+    "t2star": rx.Contrast("t2star", (2, 6, 12, 20)),
+    "adc": rx.Contrast("adc", (0, 200, 400, 800), rx.signals.Diffusion()),
+}
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS.values(), ids=CONTRASTS)
+def test_images_obey_the_signal_model_of_their_contrast(contrast):
+    cohort = rx.phantom.liver_cohort(1, 1, (48, 48), snr=math.inf, protocol=rx.Protocol((contrast,)))
+    subject = cohort[0]
+    truth = subject.truth[contrast.name][subject.roi]
+    assert torch.isfinite(truth).all()
+    images = contrast.model(subject.truth["m0"][subject.roi], truth, contrast)
+    measured = subject.clean.movedim(1, -1)[subject.roi]
+    torch.testing.assert_close(measured, images, rtol=0.01, atol=10.0)  # of an amplitude of 1000: texture, near a null
+    noisy = rx.phantom.liver_cohort(1, 1, (48, 48), snr=20, protocol=rx.Protocol((contrast,)))[0]
+    assert bool((noisy.images < 0).any()) == contrast.model.signed

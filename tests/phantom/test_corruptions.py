@@ -148,7 +148,7 @@ def test_fat_adds_a_slower_decay_to_the_liver(noise_free):
         (SpinLockError, {"t1_ms": math.inf}, "t1_ms"),
         (SpinLockError, {"b0_hz": math.nan}, "b0_hz"),
         (ResidualFat, {"fraction": 1.5}, "fraction=1.5"),
-        (ResidualFat, {"fraction": 0.5, "t_ms": {"t2": 68.0}}, "t_ms"),
+        (ResidualFat, {"fraction": 0.5, "t_ms": {}}, "t_ms"),
         (ResidualFat, {"fraction": 0.5, "t_ms": {"t2": 68.0, "t1rho": 0.0}}, "t_ms"),
     ],
 )
@@ -160,3 +160,12 @@ def test_what_makes_no_sense_is_refused(kind, arguments, message):
 def test_a_contrast_that_is_not_there(noisy):
     with pytest.raises(ValueError, match="t2star"):
         Gain({"t2star": 2.0})(noisy.clean, noisy, rng())
+
+
+def test_what_a_corruption_does_not_know_is_refused(noise_free):
+    with pytest.raises(ValueError, match=r"t_ms=.* lacks 't1rho'"):
+        ResidualFat(0.5, t_ms={"t2": 68.0})(noise_free.clean, noise_free, rng())
+    stretched = rx.Contrast("t1rho", (0, 10, 30, 50), rx.signals.StretchedExponential(0.8))
+    subject = rx.phantom.liver_cohort(1, 1, (32, 32), protocol=rx.Protocol((stretched,)))[0]
+    with pytest.raises(ValueError, match=r"SpinLockError: .*StretchedExponential.*MonoExponential\(\) alone"):
+        corrupted(subject, [SpinLockError()])

@@ -8,7 +8,7 @@ import torch
 
 import relaxnet as rx
 from relaxnet.phantom import Tissue
-from relaxnet.phantom._partial_volume import decays, mix
+from relaxnet.phantom._partial_volume import clean_images, mix
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 NO_ROI = np.zeros((8, 8), dtype=bool)
@@ -30,7 +30,7 @@ def labels():
 
 def test_the_image_of_a_mixture_is_the_mean_of_images(labels):
     maps = painted(labels)
-    images = decays({name: torch.from_numpy(values).float() for name, values in maps.items()}, PROTOCOL)
+    images = clean_images({name: torch.from_numpy(values).float() for name, values in maps.items()}, PROTOCOL)
     parts = torch.stack([images[:, i::2, j::2] for i in range(2) for j in range(2)])
     torch.testing.assert_close(mix(labels, NO_ROI, maps, PROTOCOL).clean, parts.mean(0))
 

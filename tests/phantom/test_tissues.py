@@ -69,13 +69,13 @@ def test_paint_takes_any_label_map():
     labels = np.zeros((5, 9), dtype=np.uint8)
     labels[1:3, 2:7], labels[2, 4] = Tissue.MUSCLE, Tissue.KIDNEY_CORTEX
     x, y = np.linspace(-40, 40, 9)[None], np.linspace(20, -20, 5)[:, None]
-    maps = appearance.paint(labels, x, y, 3.0)
+    maps = appearance.paint(labels, x, y, 3.0, CONTRASTS)
     assert set(maps) == {*CONTRASTS, "m0"}
     for name in CONTRASTS:
         np.testing.assert_array_equal(np.isnan(maps[name]), labels == Tissue.AIR)
         assert maps[name][2, 4] == pytest.approx(appearance.t_ms[name][Tissue.KIDNEY_CORTEX], rel=0.2)
     np.testing.assert_array_equal(maps["m0"] == 0, labels == Tissue.AIR)
-    empty = appearance.paint(np.zeros_like(labels), x, y, 3.0)
+    empty = appearance.paint(np.zeros_like(labels), x, y, 3.0, CONTRASTS)
     assert np.isnan(empty["t2"]).all()
     assert (empty["m0"] == 0).all()
 

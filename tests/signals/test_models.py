@@ -37,7 +37,10 @@ def test_units_do_not_matter(t, time, factor):
 
 @given(relaxation_ms, time_ms)
 def test_closed_derivatives_are_the_automatic_ones(t, time):
-    closed, automatic = model.jet(number(t), number(time)), Automatic().jet(number(t), number(time))
+    closed, automatic = (
+        model.basis_with_derivatives(number(t), number(time)),
+        Automatic().basis_with_derivatives(number(t), number(time)),
+    )
     torch.testing.assert_close(closed, automatic, rtol=1e-9, atol=1e-12)
 
 
@@ -48,7 +51,7 @@ def test_automatic_derivatives_are_those_of_finite_differences():
         torch.tensor([[10.0], [30.0]], dtype=torch.float64),
     )
     low, mid, high = (Automatic().basis(torch.exp(x + d), time) for d in (-h, 0.0, h))
-    value, first, second = Automatic().jet(torch.exp(x), time)
+    value, first, second = Automatic().basis_with_derivatives(torch.exp(x), time)
     torch.testing.assert_close(value, mid)
     torch.testing.assert_close(first, (high - low) / (2 * h), rtol=1e-6, atol=0)
     torch.testing.assert_close(second, (high - 2 * mid + low) / h**2, rtol=1e-4, atol=0)
@@ -81,8 +84,8 @@ def test_simulation_has_a_gradient():
 def test_rising_signals_contradict_a_decay_and_flat_ones_do_not():
     time = torch.tensor([[0.0], [10.0], [30.0], [50.0]])
     signal = torch.tensor([[4.0, 4.0, 1.0], [3.0, 4.0, 2.0], [2.0, 4.0, 3.0], [1.0, 4.0, 4.0]])
-    assert model.contradicted_by(signal, torch.ones(4, 1), time).tolist() == [False, False, True]
-    assert Automatic().contradicted_by(signal, torch.ones(4, 1), time).tolist() == [False, False, False]
+    assert model.is_incompatible(signal, torch.ones(4, 1), time).tolist() == [False, False, True]
+    assert Automatic().is_incompatible(signal, torch.ones(4, 1), time).tolist() == [False, False, False]
 
 
 def test_a_contrast_gives_its_times():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import relaxnet as rx
-from relaxnet.training._augment import faster, random_affine, slower
+from relaxnet.training._augment import random_affine, shift_rates, undo_rate_shift
 
 
 def generator(seed=0):
@@ -62,7 +62,7 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize("inputs", [(0, 1, 2, 3, 4, 5, 6), (0, 2, 5), (6, 1)])
-def test_faster_images_are_those_of_a_higher_rate(inputs):
+def test_shifted_images_are_those_of_a_higher_rate(inputs):
     protocol = rx.protocols.LIVER_T1RHO_T2
     times = torch.tensor([0.0, 10, 30, 50, 18.2, 34.6, 51])
     task = torch.tensor([0, 0, 0, 0, 1, 1, 1])
@@ -71,12 +71,36 @@ def test_faster_images_are_those_of_a_higher_rate(inputs):
     def images(rates):
         return torch.exp(-rates[:, task] * times)[:, inputs, None, None]
 
-    torch.testing.assert_close(faster(images(rates), shifts, protocol, inputs), images(rates + shifts))
-    back = slower(1 / (rates + shifts)[..., None, None], shifts)
+    torch.testing.assert_close(shift_rates(images(rates), shifts, protocol, inputs), images(rates + shifts))
+    back = undo_rate_shift(1 / (rates + shifts)[..., None, None], shifts, protocol)
     torch.testing.assert_close(1 / back[..., 0, 0], rates)
 
 
-def test_slower_never_leaves_what_can_be():
-    maps = slower(torch.tensor([400.0, 5.0]).reshape(1, 2, 1, 1), torch.tensor([[0.01, -0.01]]))
+def test_undoing_a_shift_never_leaves_what_can_be():
+    t = torch.tensor([400.0, 5.0]).reshape(1, 2, 1, 1)
+    maps = undo_rate_shift(t, torch.tensor([[0.01, -0.01]]), rx.protocols.LIVER_T1RHO_T2)
     assert (maps > 0).all()
     assert (maps <= 1000).all()
+
+
+@pytest.mark.parametrize(
+    "model", [rx.signals.StretchedExponential(0.7), rx.signals.Diffusion(), rx.signals.MonoExponential()], ids=repr
+)
+def test_rates_of_every_decay_can_be_shifted(model):
+    contrast = rx.Contrast("x", (0, 20, 60, 100), model=model)
+    protocol, typical = rx.Protocol((contrast,)), torch.tensor(model.parameter.typical)
+    rate, shift = model.rate(typical), 0.2 * model.rate(typical)
+    m0 = torch.ones(1, 4, 4)
+    images = model(m0, typical.expand(1, 4, 4), contrast)
+    shifted = shift_rates(images, shift.reshape(1, 1), protocol, range(4))
+    torch.testing.assert_close(shifted, model(m0, model.from_rate(rate + shift).expand(1, 4, 4), contrast))
+    back = undo_rate_shift(model.from_rate(rate + shift).expand(1, 1, 4, 4), shift.reshape(1, 1), protocol)
+    torch.testing.assert_close(back, typical.expand(1, 1, 4, 4))
+
+
+def test_rates_of_a_model_that_has_none_are_not_shifted():
+    t1 = rx.Protocol((rx.Contrast("t1", (50, 200, 600), model=rx.signals.InversionRecovery()),))
+    with pytest.raises(ValueError, match=r"rate_shift: contrast 't1' has the model InversionRecovery.*rate_shift=0"):
+        shift_rates(torch.ones(1, 3, 4, 4), torch.zeros(1, 1), t1, range(3))
+    with pytest.raises(ValueError, match="rate_shift: contrast 't1'"):
+        rx.training.train([torch.rand(1, 3, 32, 32)] * 2, t1, loss="paper", inputs="short", progress=False, validation=0)

@@ -8,11 +8,10 @@ import torch
 from torch.utils.data import Dataset
 
 import relaxnet as rx
-from relaxnet.training import PRESETS, _train
+from relaxnet.training import LOSSES, PRESETS, _train
 from relaxnet.training._augment import random_flip
 from relaxnet.training._data import Slices, gather, labels_of, noise_level
 from relaxnet.training._module import RelaxationModule
-from relaxnet.training._objectives import LOSSES
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 SMOKE = PRESETS["smoke"]
@@ -54,7 +53,7 @@ def test_the_noise_of_arrays_is_estimated(cohort):
     assert np.mean(estimates) == pytest.approx(1, abs=0.1)
     _, known = gather(cohort, None)
     assert [noise_level(scan, protocol) for scan in known] == [subject.sigma for subject in cohort]
-    assert len(train([scan.images for scan in scans], protocol=PROTOCOL, loss="unseen-orthogonal").history) == 2
+    assert len(train([scan.images for scan in scans], protocol=PROTOCOL, loss="held-out-orthogonal").history) == 2
 
 
 def test_a_single_scan_is_learnt_without_watching(cohort):
@@ -104,7 +103,7 @@ def test_a_network_made_elsewhere(cohort):
 def module(**options):
     preset = dataclasses.replace(SMOKE, **options)
     net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=2)
-    return RelaxationModule(net, LOSSES["paper"], rx.losses.FixedWeights((1, 1)), preset, 0, fresh_noise=True)
+    return RelaxationModule(net, LOSSES["paper"], rx.losses.FixedWeights((1, 1)), preset, 0)
 
 
 def test_fresh_noise_is_new_in_each_step_and_that_of_the_subject(cohort):
@@ -112,7 +111,7 @@ def test_fresh_noise_is_new_in_each_step_and_that_of_the_subject(cohort):
     slices = Slices(scans, PROTOCOL, labels=None, fresh_noise=True, needs_sigma=True)
     batch = torch.utils.data.default_collate([slices[k] for k in range(8)])
     torch.testing.assert_close(batch["images"][0], cohort[0].clean[0])
-    made = [module()._augmented(batch, torch.Generator().manual_seed(k))["images"] for k in (0, 0, 1)]
+    made = [module(fresh_noise=True).augment(batch, torch.Generator().manual_seed(k))["images"] for k in (0, 0, 1)]
     assert torch.equal(made[0], made[1])
     assert not torch.equal(made[0], made[2])
     bright = batch["images"][:2, 0] > 10 * cohort[0].sigma
@@ -125,8 +124,7 @@ def test_labels_move_with_their_images(cohort):
     slices = Slices(scans, PROTOCOL, labels="truth", fresh_noise=False, needs_sigma=False)
     batch = torch.utils.data.default_collate([slices[k] for k in range(4)])
     turned = module(flips=True)
-    turned.fresh_noise = False
-    after = turned._augmented(batch, torch.Generator().manual_seed(3))
+    after = turned.augment(batch, torch.Generator().manual_seed(3))
     assert not torch.equal(after["images"], batch["images"])
     for name in ("images", "labels", "labelled"):
         torch.testing.assert_close(after[name].double().sum(), batch[name].double().sum())

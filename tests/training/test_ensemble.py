@@ -19,8 +19,8 @@ def members(cohort):
 
 def test_it_answers_with_mean_and_spread(members, cohort):
     images = cohort[0].images
-    answers = [member.predict(images, seen="long") for member in members]
-    maps = Ensemble(members, {"t1rho": 1.0, "t2": 2.0}).predict(images, seen="long")
+    answers = [member.predict(images, inputs="long") for member in members]
+    maps = Ensemble(members, {"t1rho": 1.0, "t2": 2.0}).predict(images, inputs="long")
     for name, factor in (("t1rho", 1.0), ("t2", 2.0)):
         times = torch.stack([answer[name] for answer in answers]).double()
         torch.testing.assert_close(maps[name].double(), times.sum(0) / 3, rtol=1e-5, atol=0)
@@ -31,11 +31,11 @@ def test_it_answers_with_mean_and_spread(members, cohort):
 
 def test_it_errs_no_more_than_its_members_do_on_average(members, cohort):
     subject = cohort[0]
-    ours = Ensemble(members).predict(subject.images, seen="middle")
+    ours = Ensemble(members).predict(subject.images, inputs="middle")
     for name in PROTOCOL.names:
         errors = [
             rx.metrics.rmae(maps[name], subject.truth[name], subject.roi)
-            for maps in (ours, *(member.predict(subject.images, seen="middle") for member in members))
+            for maps in (ours, *(member.predict(subject.images, inputs="middle") for member in members))
         ]
         assert errors[0] <= sum(errors[1:]) / 3 + 1e-5  # the triangle inequality
 
@@ -46,7 +46,7 @@ def test_once_calibrated_nine_of_ten_voxels_are_covered(members, cohort):
         parts = [
             (maps[name][s.roi], maps[f"{name}_std"][s.roi], s.truth[name][s.roi])
             for s in cohort
-            for maps in (ensemble.predict(s.images, seen=seen) for seen in PROTOCOL.input_sets)
+            for maps in (ensemble.predict(s.images, inputs=seen) for seen in PROTOCOL.input_sets)
         ]
         columns = (torch.cat(column) for column in zip(*parts, strict=True))
         inside = rx.metrics.coverage(*columns, levels=(0.9,), kind="gaussian")
@@ -59,8 +59,8 @@ def test_it_is_saved_whole(members, cohort, tmp_path):
     again = Ensemble.load(tmp_path / "three.safetensors")
     assert again.calibration == ensemble.calibration
     images = cohort[0].images
-    for name, values in ensemble.predict(images, seen="short").items():
-        assert torch.equal(again.predict(images, seen="short")[name], values)
+    for name, values in ensemble.predict(images, inputs="short").items():
+        assert torch.equal(again.predict(images, inputs="short")[name], values)
 
 
 @pytest.mark.usefixtures("as_user")
@@ -68,12 +68,12 @@ def test_what_is_not_an_ensemble_is_refused(members, cohort, tmp_path):
     with pytest.raises(ValueError, match=r"members has 1 network\(s\): two or more"):
         Ensemble(members[:1])
     other = rx.training.train(cohort, preset="smoke", progress=False)
-    with pytest.raises(ValueError, match=r"members\[1\] sees the images \(0, 2, 5\)"):
+    with pytest.raises(ValueError, match=r"members\[1\] has the inputs \(0, 2, 5\)"):
         Ensemble([members[0], other])
     bare = dataclasses.replace(members[1], calibration=rx.training.Spread())
     with pytest.raises(ValueError, match=r"members\[1\] has standard deviations of \(\) alone"):
         Ensemble([members[0], bare]).calibrated(cohort)
-    assert set(Ensemble([members[0], bare]).predict(cohort[0].images, seen="long")) == {"t1rho", "t2"}
+    assert set(Ensemble([members[0], bare]).predict(cohort[0].images, inputs="long")) == {"t1rho", "t2"}
     members[0].save(tmp_path / "one.safetensors")
     with pytest.raises(ValueError, match=r"holds a single network, not an ensemble: load it by relaxnet\.load"):
         Ensemble.load(tmp_path / "one.safetensors")

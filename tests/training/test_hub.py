@@ -23,9 +23,9 @@ def test_a_folder_holds_the_network_its_configuration_and_a_card(trained, tmp_pa
     card = (tmp_path / "liver" / "README.md").read_text()
     for words in (
         "library_name: relaxnet",
-        "t1rho at 0, 10, 30, 50 ms; t2 at 0, 18.2, 34.6, 51 ms, the first image shared",
+        "t1rho (MonoExponential()) at 0, 10, 30, 50 ms; t2 (MonoExponential()) at 0, 18.2, 34.6, 51 ms, the first",
         "| 0, 2, 5 (channel",
-        "5 to 400 ms",
+        "t1rho 5 to 400 ms, t2 5 to 400 ms",
         "51 simulated livers",
         "not for clinical use",
     ):
@@ -40,10 +40,10 @@ def test_publishing_is_left_to_the_mixin(trained, monkeypatch):
     pushed = {}
 
     def push(self, repo_id, **options):
-        pushed.update(options, repo_id=repo_id, net=self.trained.net)
+        pushed.update(options, repo_id=repo_id, config=self.net_config)
         return "https://example.org/commit"
 
     monkeypatch.setattr(ModelHubMixin, "push_to_hub", push)
     assert trained.push_to_hub("me/liver", private=True, scanner="3 T, 400 Hz") == "https://example.org/commit"
-    assert (pushed["repo_id"], pushed["private"], pushed["net"]) == ("me/liver", True, trained.net)
+    assert (pushed["repo_id"], pushed["private"], pushed["config"]) == ("me/liver", True, trained.net.config)
     assert pushed["model_card_kwargs"]["scanner"] == "3 T, 400 Hz"

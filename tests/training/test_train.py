@@ -105,9 +105,10 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(cohort, tmp_path,
         max_shift=0.05,
         flips=True,
         averaging=0.9,
+        fresh_noise=True,
         clip=1.0,
     )
-    settings = {"preset": preset, "weighting": "dynamic", "fresh_noise": True}
+    settings = {"preset": preset, "weighting": "dynamic"}
     expected = train(cohort, **settings)
     save = _callbacks.SaveRun.on_train_epoch_end
 
@@ -180,7 +181,10 @@ class Spoiled(list):
         ({"inputs": "tall"}, "inputs='tall'"),
         ({"validation": -0.1}, "validation=-0.1"),
         ({"loss": "papers"}, "loss='papers' is unknown.*Did you mean 'paper'"),
-        ({"weighting": "correlated", "loss": "reconstruction"}, "weighting is correlated"),
+        (
+            {"weighting": "correlated", "loss": "reconstruction"},
+            "weighting=CorrelatedLaplace needs the signed residuals",
+        ),
         ({"validation": 1.0}, "validation=1.0"),
         ({"seed": -1}, "seed=-1"),
     ],

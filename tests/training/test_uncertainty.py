@@ -8,8 +8,10 @@ import torch
 
 import relaxnet as rx
 from relaxnet.training import PRESETS, Spread, Trained
+from relaxnet.training._calibrate import calibrate
 from relaxnet.training._data import gather
-from relaxnet.training._uncertainty import calibrate, errors_in_ms, image_noise
+from relaxnet.training._noise import image_noise
+from relaxnet.training._spread import errors_in_ms
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 
@@ -78,7 +80,7 @@ def test_all_networks_can_be_calibrated(cohort, inputs, uncertainty):
     assert set(spread.factors["t2"]) == set(spread.growth["t2"]) == sets
     assert 0 < spread.usual_noise < 0.5
     seen = "short" if inputs == "any" else None
-    maps = Trained(net, [], spread).predict(cohort[3].images, seen=seen)
+    maps = Trained(net, [], spread).predict(cohort[3].images, inputs=seen)
     assert set(maps) == {"t1rho", "t2", "t1rho_std", "t2_std"}
     assert (maps["t2_std"][cohort[3].roi] > 0).all()
 
@@ -145,10 +147,10 @@ def test_factors_grow_with_the_noise_beyond_the_usual(cohort, trained):
     """By the power that was found; and a set without factors of its own has those of all."""
     images = cohort[0].images
     for net, seen in ((trained.net, None), (rx.nets.RelaxationNet(PROTOCOL, "any", base=4, depth=2).eval(), (0, 1, 5))):
-        errors, ratio = errors_in_ms(net, images, net.predict(images, seen=seen), seen, usual_noise=0.01)
+        errors, ratio = errors_in_ms(net, images, net.predict(images, inputs=seen), seen, usual_noise=0.01)
         assert (ratio > 1).all()
         spread = Spread(0.01, {"t2": {"any": 3.0, "short": 9.0}}, {"t2": {"any": 0.5, "short": 2.0}})
-        found = Trained(net, [], spread).predict(images, seen=seen)
+        found = Trained(net, [], spread).predict(images, inputs=seen)
         torch.testing.assert_close(found["t2_std"], 3 * ratio.sqrt()[:, None, None] * errors["t2"])
         assert "t1rho_std" not in found
 

@@ -1,0 +1,43 @@
+"""What all commands share: lines on standard error, the line as it was typed, and choices by name."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any
+
+COMMAND_LINE = ContextVar("COMMAND_LINE", default="relaxnet")
+"""The line as it was typed, for results to say how they were made."""
+
+
+def say(message: str) -> None:
+    """Print one line to standard error."""
+    print("relaxnet:", " ".join(message.split()), file=sys.stderr, flush=True)
+
+
+def silence(message: str) -> None:
+    """Print nothing, in the place of :func:`say`."""
+    del message
+
+
+def one_of(name: str, names: Iterable[str]) -> Any:
+    """Make the type of an option that is one of some names, as they are written down in the library.
+
+    Parameters
+    ----------
+    name
+        Name of the type.
+    names
+        What can be chosen.
+
+    Returns
+    -------
+    type
+        An enumeration of strings.
+    """
+    return StrEnum(name, {text.upper().replace("-", "_"): text for text in names})
+
+
+def explain(choices: Mapping[str, Any]) -> str:
+    """Write what can be chosen for a help text, each with its sentence."""
+    return "; ".join(f"{name}: {choice.summary}" for name, choice in choices.items())

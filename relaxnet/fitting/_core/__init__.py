@@ -1,0 +1,1 @@
+"""Behind the estimators: checked arguments, blocks of voxels, and the numerics that they share."""

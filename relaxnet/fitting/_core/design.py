@@ -1,0 +1,122 @@
+"""What is fitted: signal models at the times of some images, as a function of their parameters."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relaxnet.signals import SignalModel
+
+
+class Linearised(NamedTuple):
+    """A model near some parameters."""
+
+    prediction: Float[Tensor, "time voxel"]
+    columns: list[Float[Tensor, "time voxel"]]
+    """Derivative of the prediction with respect to each parameter: the columns of the Jacobian."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """One amplitude, one relaxation time or more, each with its model, and perhaps an offset.
+
+    Parameter values are stacked as (parameter, voxel), in the order of :attr:`names`: the amplitude, the relaxation
+    times, the offset. What is called a relaxation time, T, is the nonlinear parameter of any model.
+    """
+
+    models: tuple[SignalModel, ...]
+    """The model of each relaxation time."""
+    time: Float[Tensor, "time 1"]
+    """Times of the images in ms, or what else the axis of the models is."""
+    t_names: tuple[str, ...]
+    """Names of the relaxation times."""
+    owner: Int[Tensor, " time"] | None = None
+    """Which relaxation time each image depends on, by number; None where there is only one."""
+
+    @property
+    def model(self) -> SignalModel:
+        """The only model."""
+        (model,) = self.models
+        return model
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether a constant is added to the signal."""
+        return self.models[0].has_offset
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return ("m0", *self.t_names, *(("offset",) if self.has_offset else ()))
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
+        of_t = {name: model.parameter.unit for name, model in zip(self.t_names, self.models, strict=True)}
+        return {name: of_t.get(name, "signal") for name in self.names}
+
+    @property
+    def t_rows(self) -> slice:
+        """Where the relaxation times stand among the parameters."""
+        return slice(1, 1 + len(self.t_names))
+
+    def at(self, images: Int[Tensor, " chosen"]) -> "Design":
+        """Keep some of the images."""
+        return replace(self, time=self.time[images], owner=None if self.owner is None else self.owner[images])
+
+    def images_of(self, k: int) -> Bool[Tensor, " time"]:
+        """Find the images that depend on relaxation time ``k`` by their owner."""
+        return torch.ones_like(self.time[:, 0], dtype=torch.bool) if self.owner is None else self.owner == k
+
+    @cached_property
+    def informative(self) -> Bool[Tensor, " time"]:
+        """Which images depend on a relaxation time; the first image of decays, at time 0, does not."""
+        depends = [self.models[k].constant_at(t) is None for k, t in self._images]
+        return torch.tensor(depends, device=self.time.device)
+
+    @cached_property
+    def _images(self) -> list[tuple[int, float]]:
+        """The owner and the time of each image."""
+        owners = [0] * len(self.time) if self.owner is None else self.owner.tolist()
+        return list(zip(owners, self.time[:, 0].tolist(), strict=True))
+
+    @cached_property
+    def _groups(self) -> list[tuple[SignalModel, Int[Tensor, " some"]]]:
+        """The images of each model, which are evaluated together."""
+        models = [self.models[k] for k, _ in self._images]
+        return [
+            (model, torch.tensor([i for i, own in enumerate(models) if own == model], device=self.time.device))
+            for model in dict.fromkeys(models)
+        ]
+
+    def basis(self, t: Float[Tensor, "t voxel"]) -> Float[Tensor, "time voxel"]:
+        """Evaluate the basis at each image."""
+        return self.basis_with_derivatives(t)[0]
+
+    def basis_with_derivatives(self, t: Float[Tensor, "t voxel"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate the basis at each image, with its first two derivatives with respect to the log of its own T."""
+        of_image = t if self.owner is None else t[self.owner]
+        if len(self._groups) == 1:
+            return self.models[0].basis_with_derivatives(of_image, self.time)
+        parts = [m.basis_with_derivatives(of_image[images], self.time[images]) for m, images in self._groups]
+        order = torch.argsort(torch.cat([images for _, images in self._groups]))
+        return cast("tuple[Tensor, Tensor, Tensor]", tuple(torch.cat(p)[order] for p in zip(*parts, strict=True)))
+
+    def only(self, k: int, values: Float[Tensor, "time voxel"]) -> Float[Tensor, "time voxel"]:
+        """Keep what concerns relaxation time ``k``; zero for images that depend on another."""
+        return values if self.owner is None else values * (self.owner == k)[:, None]
+
+    def linearise(self, values: Float[Tensor, "parameter voxel"]) -> Linearised:
+        """Evaluate the model and its derivatives with respect to all parameters."""
+        m0, t = values[0], values[self.t_rows]
+        basis, slope, _ = self.basis_with_derivatives(t)
+        prediction = m0 * basis
+        slope = m0 * slope
+        columns = [basis, *(self.only(k, slope) / t[k] for k in range(len(t)))]
+        if self.has_offset:
+            prediction = prediction + values[-1]
+            columns.append(torch.ones_like(basis))
+        return Linearised(prediction, columns)

@@ -1,0 +1,165 @@
+"""The base of all estimators: what they are given, and what they give back."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.quality import quality
+from relaxnet.fitting._core.samples import Samples
+
+Bounds = tuple[float, float]
+
+
+class Estimate(NamedTuple):
+    """What an estimator finds for some voxels.
+
+    Examples
+    --------
+    >>> values = torch.tensor([[100.0], [42.0]])
+    >>> rx.fitting.Estimate(values, torch.tensor([rx.FitStatus.CONVERGED])).status
+    tensor([0])
+    """
+
+    values: Float[Tensor, "parameter voxel"]
+    """The amplitude, the relaxation times, and the offset of a model that has one."""
+    status: Int[Tensor, " voxel"]
+    """A :class:`~relaxnet.FitStatus` for each voxel."""
+
+
+@runtime_checkable
+class Shortcut(Protocol):
+    """Fits most voxels of a block at less cost than an estimator, and leaves the others to it."""
+
+    def __call__(
+        self, samples: Float[Tensor, "time voxel"], noise: Float[Tensor, " 1"] | None, *, maps_only: bool, refine: bool
+    ) -> tuple[Float[Tensor, "row voxel"], Bool[Tensor, " voxel"]]:
+        """Fit voxels of any scale.
+
+        Parameters
+        ----------
+        samples
+            Samples in the units of the signal.
+        noise
+            Known standard deviation of a sample of weight 1, or None.
+        maps_only
+            Whether the rows are those of the estimate alone, not those of :meth:`Estimator.judge`, too.
+        refine
+            Whether to take more steps.
+
+        Returns
+        -------
+        tuple of Tensor
+            The rows, which hold until the next call, and which voxels are certain to have converged.
+        """
+
+
+class Estimator(ABC):
+    """A way to find the parameters of a signal model in each voxel.
+
+    A subclass writes :meth:`estimate`. :func:`relaxnet.fitting.run` checks the arguments, walks over the voxels, brings
+    each to a largest sample of 1, leaves out what cannot be used, calls :meth:`estimate`, and brings the answer back to
+    the units of the signal with standard errors and status.
+
+    Parameters
+    ----------
+    design
+        The model at the times of the images. Read it in :meth:`estimate`, not in a constructor: where samples are
+        missing, it is that of the others.
+    bounds
+        Smallest and largest value of each relaxation time.
+
+    Examples
+    --------
+    The rate of a decay from the areas under two halves of it, for evenly spaced times:
+
+    >>> class HalfAreas(rx.fitting.Estimator):
+    ...     def estimate(self, samples):
+    ...         half = len(samples.values) // 2
+    ...         early, late = samples.values[:half].sum(0), samples.values[-half:].sum(0)
+    ...         gap = self.design.time[-half] - self.design.time[0]
+    ...         t = gap / torch.log(early / late)
+    ...         m0 = samples.values[0] * torch.exp(self.design.time[0] / t)
+    ...         inside = (t > self.bounds[0][0]) & (t < self.bounds[0][1])
+    ...         status = torch.where(inside, rx.FitStatus.CONVERGED, rx.FitStatus.NOT_CONVERGED)
+    ...         return rx.fitting.Estimate(torch.stack((m0, t)), status)
+    >>> signal = 100 * np.exp(-np.array([10, 20, 30, 40]) / 42)
+    >>> rx.fitting.run(HalfAreas, signal, (10, 20, 30, 40)).maps["t"].round(3)
+    np.float64(42.0)
+    """
+
+    obeys_weights: ClassVar[bool] = False
+    """Whether :meth:`estimate` obeys ``samples.weight``, so that a sample of weight 0, whose value is 0, has no
+    influence. Where it does not, it is called with the used samples alone: once for each set of missing samples."""
+    differentiable: ClassVar[bool] = False
+    """Whether the answer is the optimum of least squares, so that its gradient is known."""
+
+    def __init__(self, design: Design, bounds: tuple[Bounds, ...]) -> None:
+        self.design = design
+        self.bounds = bounds
+
+    def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
+        """Find the finite samples that can be used.
+
+        Parameters
+        ----------
+        samples
+            Samples in the units of the signal.
+
+        Returns
+        -------
+        Tensor
+            Mask of the samples; by default all.
+        """
+        return torch.ones_like(samples, dtype=torch.bool)
+
+    @abstractmethod
+    def estimate(self, samples: Samples) -> Estimate:
+        """Fit voxels whose largest sample is 1, with at least as many samples as parameters each.
+
+        Parameters
+        ----------
+        samples
+            The samples of some voxels.
+
+        Returns
+        -------
+        Estimate
+            Parameters and status of each voxel. A voxel whose parameters are not finite counts as not converged.
+        """
+
+    def shortcut(self, weight: Float[Tensor, " time"]) -> Shortcut | None:
+        """Prepare a cheaper way for voxels all of whose samples are used, where there is one.
+
+        Parameters
+        ----------
+        weight
+            Relative weight of each time, which all voxels share.
+
+        Returns
+        -------
+        Shortcut or None
+            By default None.
+        """
+        del weight
+        return None
+
+    def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
+        """Compute standard errors, covariances and goodness of fit: what :func:`quality_names` lists.
+
+        Parameters
+        ----------
+        samples
+            The samples of some voxels.
+        values
+            Their parameters.
+
+        Returns
+        -------
+        Tensor
+            Rows; by default those of least squares.
+        """
+        return quality(self.design, samples, values)

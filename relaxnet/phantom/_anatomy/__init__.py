@@ -1,0 +1,1 @@
+"""The anatomy of the digital abdomen: organs as functions of the position in mm."""

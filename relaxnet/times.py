@@ -1,0 +1,187 @@
+"""Times, flip angles and b-values, checked at the door: what the images of a series differ in, and in which unit."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxnet.errors import DtypeError
+
+__all__ = ["B_VALUE", "FLIP_ANGLE", "TIME", "Axis", "CheckedTimes", "HasTimes", "TimeUnit", "parse_times"]
+
+TimeUnit = Literal["ms", "s"]
+
+
+@runtime_checkable
+class HasTimes(Protocol):
+    """Anything that knows its times, as a :class:`~relaxnet.Contrast` does."""
+
+    times_ms: tuple[float, ...]
+
+
+class CheckedTimes(tuple[float, ...]):
+    """Times whose unit has been checked, or was said: they may be below 1 ms, as echo times of an ultrashort TE are."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the images of a series differ in, and how values in a wrong unit give themselves away.
+
+    Examples
+    --------
+    >>> rx.times.FLIP_ANGLE.unit
+    'degrees'
+    """
+
+    name: str
+    """What it is called: ``"time"``."""
+    unit: str
+    """Unit of its values: ``"ms"``."""
+    least: float
+    """Values that are all below this one are refused, since they look like those of ``other_unit``."""
+    other_unit: str
+    """The unit that such values are taken for."""
+    remedy: str
+    """How to convert them."""
+    most: float
+    """Values above this one cause a warning."""
+    doubt: str
+    """What the warning asks."""
+
+
+TIME = Axis(
+    "time",
+    "ms",
+    least=1.0,
+    other_unit="seconds; relaxnet works in milliseconds",
+    remedy="Multiply by 1000, pass unit='s', or use Contrast.from_seconds.",
+    most=1e4,
+    doubt="above 10 s: are they microseconds?",
+)
+FLIP_ANGLE = Axis(
+    "flip angle",
+    "degrees",
+    least=1.0,
+    other_unit="radians; relaxnet takes flip angles in degrees",
+    remedy="Use numpy.rad2deg.",
+    most=180.0,
+    doubt="above 180 degrees: are they in another unit?",
+)
+B_VALUE = Axis(
+    "b-value",
+    "s/mm²",
+    least=10.0,
+    other_unit="ms/µm²; relaxnet takes b-values in s/mm²",
+    remedy="Multiply by 1000.",
+    most=1e5,
+    doubt="above 100 000 s/mm²: are they in s/m²?",
+)
+
+
+def parse_times(
+    times: object, *, unit: TimeUnit = "ms", name: str = "times_ms", to_fit: bool = True, axis: Axis = TIME
+) -> tuple[float, ...]:
+    """Convert times of any numeric kind to a tuple of numbers, refusing what cannot be meant.
+
+    Parameters
+    ----------
+    times
+        Times, or values of another axis, finite and not negative: a list, tuple, array or tensor on any device; or a
+        :class:`~relaxnet.Contrast`.
+    unit
+        Their unit; only times can be in ``"s"``. Times in ``"ms"`` that are all below 1 are refused, because they look
+        like seconds. A contrast's are taken as they are.
+    name
+        What messages call the argument.
+    to_fit
+        Whether a model will be fitted to images at these times, for which two different ones are needed.
+    axis
+        What the values are.
+
+    Returns
+    -------
+    tuple of float
+        The values in the unit of the axis, in the order given.
+
+    Raises
+    ------
+    ValueError
+        If a value is negative or not finite, if they look like another unit, or if there are not enough to fit.
+    TypeError
+        If they are not real numbers.
+
+    Warns
+    -----
+    UserWarning
+        If a value is so large that it looks like another unit.
+
+    Examples
+    --------
+    >>> rx.times.parse_times([0, 10, 30, 50])
+    (0.0, 10.0, 30.0, 50.0)
+    >>> rx.times.parse_times([0, 0.01], unit="s")
+    (0.0, 10.0)
+    """
+    if unit not in ("ms", "s"):
+        raise ValueError(f"unit={unit!r} is not a unit of {name}: use 'ms' or 's'.")
+    if unit == "s" and axis != TIME:
+        raise ValueError(f"unit='s': {name} are {axis.name}s, in {axis.unit}.")
+    if isinstance(times, HasTimes):
+        return times.times_ms
+    array = _to_array(times, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}: pass one {axis.name} for each image.")
+    if to_fit and array.size < 2:
+        raise ValueError(f"{name} holds {array.size} {axis.name}(s): a fit needs images at 2 {axis.name}s or more.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}={show(array)} holds a {axis.name} that is not finite.")
+    if (array < 0).any():
+        raise ValueError(f"{name}={show(array)} holds a negative {axis.name}.")
+    if to_fit and (array == array[0]).all():
+        raise ValueError(f"{name}={show(array)} are all equal: no decay can be seen between them.")
+    if unit == "s":
+        array = array * 1e3
+    elif not isinstance(times, CheckedTimes) and 0 < array.max(initial=0) < axis.least:
+        raise ValueError(f"{name}={show(array)} look like {axis.other_unit}. {axis.remedy}")
+    if array.max(initial=0) > axis.most:
+        warnings.warn(f"{name} reach from {array.min():g} to {array.max():g} {axis.unit}, {axis.doubt}", stacklevel=3)
+    return CheckedTimes(float(t) for t in array)
+
+
+def show(times: Iterable[float]) -> str:
+    """Write times for a message, the first ten of many.
+
+    Parameters
+    ----------
+    times
+        Times.
+
+    Returns
+    -------
+    str
+        The times, without more digits than they need.
+    """
+    numbers = [f"{t:g}" for t in times]
+    more = [f"... {len(numbers)} in all"] if len(numbers) > 12 else []
+    return f"({', '.join(numbers[:10] + more if more else numbers)})"
+
+
+def _to_array(times: Any, name: str) -> NDArray[np.float64]:
+    if hasattr(times, "detach"):  # a tensor, without importing torch
+        times = times.detach().cpu()
+    if isinstance(times, (str, bytes)):
+        raise DtypeError(f"{name}={times!r} is text: pass numbers, such as (0, 10, 30, 50).")
+    if isinstance(times, Iterable) and not hasattr(times, "__array__"):
+        times = list(times)
+    try:
+        array = np.asarray(times)
+    except ValueError as error:
+        raise DtypeError(f"{name}={times!r} is ragged: pass one number for each image.") from error
+    if array.dtype.kind not in "iuf":
+        raise DtypeError(f"{name} holds {array.dtype} values, {times!r}: pass real numbers, such as (0, 10, 30, 50).")
+    return array.astype(np.float64)

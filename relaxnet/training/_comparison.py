@@ -1,0 +1,145 @@
+"""The residual of a training loss, in units of the network's own normalisation."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from relaxnet.losses import HeldOutFrom, PairwiseConstraint, Reconstruction, Weighting
+from relaxnet.nets import RelaxationNet, RelaxationOutput
+from relaxnet.signals import remove_rician_bias
+from relaxnet.training._loss import Loss
+
+
+class Comparison(torch.nn.Module):
+    """The residual of a loss, computed in units of the network's own normalisation.
+
+    In these, a strong receiver weighs no more than a weak one.
+
+    Parameters
+    ----------
+    loss
+        What is compared.
+    net
+        The network, for its protocol and inputs.
+    weighting
+        The weighting, for what it needs; absolute residuals by default.
+
+    Raises
+    ------
+    ValueError
+        If too few images are held out, or the weighting does not go with the loss.
+    """
+
+    def __init__(self, loss: Loss, net: RelaxationNet, weighting: Weighting | None = None) -> None:
+        super().__init__()
+        self.loss = loss
+        self.signed = weighting is not None and weighting.needs == "signed"
+        if self.signed and loss.kind != "pairwise":
+            raise ValueError(
+                f"weighting={type(weighting).__name__} needs the signed residuals of pairs, not {loss.kind!r}."
+            )
+        signed = net.protocol.signed_images
+        magnitudes = torch.tensor([k not in signed for k in range(net.protocol.n_images)])
+        self.magnitudes = rearrange(magnitudes, f"image -> image{' 1' * net.dims}")
+        self.residual: PairwiseConstraint | Reconstruction | None = None
+        held_out_from: HeldOutFrom = None
+        if loss.held_out:
+            held_out_from = None if net.any_subset else net.input_channels
+            if net.any_subset:  # raises here rather than in the first batch
+                PairwiseConstraint(net.protocol, held_out_from=tuple(net.protocol.input_sets))
+        if loss.kind == "pairwise":
+            self.residual = PairwiseConstraint(net.protocol, pairs=loss.pairs, held_out_from=held_out_from)
+        elif loss.kind == "reconstruction":
+            self.residual = Reconstruction(net.protocol, distance=loss.distance, held_out_from=held_out_from)
+
+    def forward(
+        self,
+        output: RelaxationOutput,
+        images: Float[Tensor, "batch image *space"],
+        scale: Float[Tensor, "batch 1 *ones"],
+        sigma: Float[Tensor, " batch"],
+        *,
+        labels: Float[Tensor, "batch task *space"] | None = None,
+        inputs: list[str] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "batch task *rest"]:
+        """Compare.
+
+        Parameters
+        ----------
+        output
+            The outputs of the network.
+        images
+            All images of the protocol.
+        scale
+            What the network divided them by.
+        sigma
+            Their noise levels.
+        labels
+            Labels in ms, for a supervised loss.
+        inputs
+            The input set of each sample, for a network that takes any.
+        generator
+            Source of random numbers, for losses that need some.
+
+        Returns
+        -------
+        Tensor
+            Residual of each task.
+        """
+        del generator
+        if self.residual is None:
+            if labels is None:
+                raise ValueError("labels are missing: a supervised loss needs them.")
+            return (output.maps_ms - labels).abs()
+        target = images / scale
+        noise = sigma.reshape(scale.shape) / scale
+        held_out_from = inputs if self.loss.held_out else None
+        if isinstance(self.residual, Reconstruction):
+            m0 = None if output.m0 is None else output.m0 / scale
+            level = noise.flatten() if self.loss.needs_sigma else None
+            residual: Tensor = self.residual(output.maps_ms, target, m0=m0, sigma=level, held_out_from=held_out_from)
+            return residual
+        if self.loss.remove_bias:
+            unbiased = remove_rician_bias(target, noise)
+            target = torch.where(self.magnitudes.to(target.device), unbiased, target)
+        compare = self.residual.signed if self.signed else self.residual
+        residual = compare(output.maps_ms, target, held_out_from=held_out_from)
+        return residual  # noqa: RET504 (for the type checker)
+
+
+def to_maps(of_tasks: Float[Tensor, " task"], like: Float[Tensor, "batch task *rest"]) -> Float[Tensor, "task *ones"]:
+    """Shape a number for each task so that it broadcasts against maps.
+
+    Parameters
+    ----------
+    of_tasks
+        Numbers.
+    like
+        Maps.
+
+    Returns
+    -------
+    Tensor
+        The numbers, on the device of the maps.
+    """
+    return rearrange(of_tasks.to(like), f"task -> task{' 1' * (like.ndim - 2)}")
+
+
+def usable(output: RelaxationOutput, images: Tensor) -> Bool[Tensor, "batch *space"]:
+    """Find the voxels to train with: those where all images are finite, and not all inputs are zero.
+
+    Parameters
+    ----------
+    output
+        The outputs of the network.
+    images
+        All images of the protocol.
+
+    Returns
+    -------
+    Tensor
+        Mask of the voxels.
+    """
+    return output.valid & torch.isfinite(images).all(1)

@@ -1,0 +1,239 @@
+"""Fitting a scan: from a file to maps and pictures."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxnet._choices import pick
+from relaxnet._files import prepare_folder
+from relaxnet.fitting import METHODS, FitResult, FitStatus, fit, fit_joint
+from relaxnet.io import (
+    Scan,
+    as_pictures,
+    joint_map_paths,
+    map_paths,
+    read_mask,
+    read_nifti,
+    read_protocol,
+    read_times,
+    sidecar_path,
+    write_joint_maps,
+    write_maps,
+)
+from relaxnet.protocol import Protocol
+from relaxnet.signals import SignalModel
+from relaxnet.workflows._drawing import Log, check_files, drawn, picture_paths, silence
+from relaxnet.workflows._outcome import Outcome
+
+JOINT = ("t1rho", "t2")
+"""Contrasts of a joint fit."""
+JOINT_ALGORITHM = "Nonlinear least squares over all images of all contrasts with one amplitude, by variable projection"
+
+Bounds = tuple[float, float]
+
+
+def fit_scan(
+    scan: str | Path,
+    contrast: str,
+    *,
+    out: str | Path | None = None,
+    times_ms: tuple[float, ...] | None = None,
+    model: SignalModel | None = None,
+    method: str = "nlls",
+    mask: str | Path | None = None,
+    bounds_ms: Bounds | None = None,
+    saturation: float | None = None,
+    sigma: float | None = None,
+    overwrite: bool = False,
+    command: str | None = None,
+    log: Log = silence,
+) -> Outcome:
+    """Fit a scan, and write its maps and a picture.
+
+    Parameters
+    ----------
+    scan
+        NIfTI file of shape (x, y, z, time).
+    contrast
+        What it measures: ``"t1rho"``, ``"t2"``, ...
+    out
+        Folder of the maps; by default that of the scan.
+    times_ms
+        Time of each volume in ms; by default those in the JSON file beside the scan.
+    model
+        The signal model; a mono-exponential decay by default.
+    method
+        The estimator, one of :data:`relaxnet.fitting.METHODS`.
+    mask
+        NIfTI file of zeros and ones on the grid of the scan.
+    bounds_ms
+        Smallest and largest T to look for.
+    saturation
+        Samples at or above this value are not used.
+    sigma
+        Standard deviation of the noise.
+    overwrite
+        Whether maps that are there may be replaced.
+    command
+        The command line that asked for it, for the sidecars.
+    log
+        Is told what is going on, a line at a time.
+
+    Returns
+    -------
+    Outcome
+        Its files are the maps, under the keys of :func:`relaxnet.io.map_paths`, and a ``"picture"``; its result is the
+        :class:`~relaxnet.FitResult`.
+
+    Raises
+    ------
+    ValueError
+        If an argument or a file is not what it should be; messages name it.
+    OSError
+        If a file is missing, or one is there and ``overwrite`` is false.
+    """
+    algorithm = pick("method", method, METHODS).summary
+    path, folder = Path(scan), Path(scan).parent if out is None else Path(out)
+    maps = map_paths(path, folder, contrast)
+    pictures = picture_paths(maps, (contrast,))
+    check_files(_inputs(path, mask), maps, pictures, overwrite=overwrite)
+    image = read_nifti(path)
+    source = "the command line" if times_ms else sidecar_path(path)
+    times = times_ms or read_times(path, contrast)
+    if len(times) != image.data.shape[-1]:
+        raise ValueError(f"{path}: it has {image.data.shape[-1]} volumes, but {source} gives {len(times)} times.")
+    where = None if mask is None else read_mask(Path(mask), like=image)
+    prepare_folder(folder)
+    log(f"{path}: {_size(image)} voxels at {_list(times)} ms (from {source})")
+    result = fit(
+        image.data,
+        times,
+        method=method,
+        model=model,
+        mask=where,
+        bounds=bounds_ms,
+        saturation=saturation,
+        sigma=sigma,
+        dim=-1,
+    )
+    # A Contrast would name the map, but its times must rise.
+    maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
+    result = replace(result, maps=maps_of, std=std, units=units)
+    log(f"writing maps to {folder}")
+    with drawn({contrast: _shown(result, contrast, image)}, pictures):
+        write_maps(
+            result, image, folder, times_ms=times, model=model, algorithm=algorithm, command=command,
+            overwrite=overwrite,
+        )  # fmt: skip
+    files = maps | {"picture": pictures[contrast]}
+    return _outcome(result, files, {"scan": str(path), "contrast": contrast, "times_ms": times, "method": method})
+
+
+def fit_joint_scan(
+    scan: str | Path,
+    *,
+    out: str | Path | None = None,
+    protocol: Protocol | None = None,
+    mask: str | Path | None = None,
+    bounds_ms: Bounds | None = None,
+    saturation: float | None = None,
+    sigma: float | None = None,
+    overwrite: bool = False,
+    command: str | None = None,
+    log: Log = silence,
+) -> Outcome:
+    """Fit T1rho and T2 of a scan at once, and write maps and pictures.
+
+    Parameters
+    ----------
+    scan
+        NIfTI file of shape (x, y, z, image): the common first image, the other T1rho images, the other T2 images.
+    protocol
+        What was acquired; by default what the JSON file beside the scan describes.
+    out, mask, bounds_ms, saturation, sigma, overwrite, command, log
+        As for :func:`fit_scan`.
+
+    Returns
+    -------
+    Outcome
+        Its files are those of :func:`relaxnet.io.joint_map_paths`, and a ``"t2_picture"`` of each contrast; its result
+        is the :class:`~relaxnet.FitResult`.
+
+    Raises
+    ------
+    ValueError
+        If an argument or a file is not what it should be; messages name it.
+    OSError
+        If a file is missing, or one is there and ``overwrite`` is false.
+    """
+    path, folder = Path(scan), Path(scan).parent if out is None else Path(out)
+    maps = joint_map_paths(path, folder, JOINT)
+    pictures = picture_paths(maps, JOINT)
+    check_files(_inputs(path, mask), maps, pictures, overwrite=overwrite)
+    image = read_nifti(path)
+    source = "the command line" if protocol else sidecar_path(path)
+    protocol = protocol or read_protocol(sidecar_path(path))
+    if set(protocol.names) != set(JOINT):
+        raise ValueError(f"{source}: it describes {_list(protocol.names)}: a joint fit needs {_list(JOINT)}.")
+    n = image.data.shape[-1]
+    if n != protocol.n_images:
+        raise ValueError(
+            f"{path}: it has {n} volumes, but {source} describes {protocol.n_images}, "
+            f"{'a shared first one included' if protocol.shared_first else 'none of them shared'}."
+        )
+    where = None if mask is None else read_mask(Path(mask), like=image)
+    prepare_folder(folder)
+    times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
+    told = "; ".join(f"{name} {_list(of_one)} ms" for name, of_one in times.items())
+    log(f"{path}: {_size(image)} voxels at {told}, the first volume shared (from {source})")
+    result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
+    log(f"writing maps to {folder}")
+    with drawn({name: _shown(result, name, image) for name in JOINT}, pictures):
+        write_joint_maps(
+            result, image, folder, protocol=protocol, algorithm=JOINT_ALGORITHM, command=command, overwrite=overwrite
+        )
+    files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
+    return _outcome(result, files, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
+
+
+def _inputs(scan: Path, mask: str | Path | None) -> list[Path]:
+    return [scan, sidecar_path(scan), *([] if mask is None else [Path(mask)])]
+
+
+def _outcome(result: FitResult[NDArray[Any]], files: dict[str, Path], about: dict[str, Any]) -> Outcome:
+    good = result.status == FitStatus.CONVERGED
+    quartiles = {
+        name: np.percentile(values[good], (25, 50, 75)).tolist() if good.any() else [None] * 3
+        for name, values in result.maps.items()
+    }
+    summary = {
+        **about,
+        "voxels": {member.name: int((result.status == member).sum()) for member in FitStatus},
+        "converged": {
+            name: dict(zip(("q25", "median", "q75"), values, strict=True)) for name, values in quartiles.items()
+        },
+        "files": {key: str(path) for key, path in files.items()},
+    }
+    return Outcome(result.summary(), files, summary, result)
+
+
+def _shown(result: FitResult[NDArray[Any]], name: str, scan: Scan) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Turn a map for its picture, where it converged."""
+    converged = np.where(result.ok, result.maps[name], np.nan)
+    return as_pictures(converged, scan.affine), as_pictures(result.std[name], scan.affine), result.units[name]
+
+
+def _size(scan: Scan) -> str:
+    return " x ".join(str(n) for n in scan.data.shape[:-1])
+
+
+def _list(items: Iterable[object]) -> str:
+    return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in items)
+
+
+def _renamed(of_parameters: dict[str, Any], contrast: str) -> dict[str, Any]:
+    return {contrast if name == "t" else name: values for name, values in of_parameters.items()}

@@ -1,0 +1,123 @@
+"""Predicting the maps of a scan by a network: from a file to maps and pictures."""
+
+from pathlib import Path
+
+from relaxnet._files import prepare_folder
+from relaxnet.io import (
+    as_slices,
+    describes_protocol,
+    predicted_paths,
+    read_nifti,
+    read_protocol,
+    sidecar_path,
+    write_predicted,
+)
+from relaxnet.protocol import Protocol
+from relaxnet.training import Trained, load
+from relaxnet.workflows._drawing import Log, check_files, drawn, picture_paths, silence
+from relaxnet.workflows._outcome import Outcome
+
+NETWORK = "network.safetensors"
+"""Name of a trained network in the folder of its run."""
+
+
+def predict_scan(
+    run: str | Path,
+    scan: str | Path,
+    *,
+    out: str | Path | None = None,
+    inputs: str | None = None,
+    overwrite: bool = False,
+    command: str | None = None,
+    log: Log = silence,
+) -> Outcome:
+    """Predict the maps of a scan, and write maps and pictures.
+
+    Parameters
+    ----------
+    run
+        Folder of a training, or a file of a network.
+    scan
+        The scan: all images of the protocol, or the input images alone, in their order.
+    out
+        Folder of the maps; by default that of the scan.
+    inputs
+        The input images, for a network of any input set.
+    overwrite
+        Whether maps that are there may be replaced.
+    command
+        The command line that asked for it, for the sidecars.
+    log
+        Is told what is going on, a line at a time.
+
+    Returns
+    -------
+    Outcome
+        Its files are the maps under their names, and a ``"<name>_picture"`` of each contrast; its result is the maps
+        (slice, row, column) by name.
+
+    Raises
+    ------
+    ValueError
+        If the scan has another number of images, or was acquired with another protocol.
+    OSError
+        If a file is missing, or one is there and ``overwrite`` is false.
+    """
+    run, path = Path(run), Path(scan)
+    folder = path.parent if out is None else Path(out)
+    trained = load(run / NETWORK if run.is_dir() else run)
+    protocol = trained.net.protocol
+    names = (
+        *protocol.names,
+        *(("m0",) if trained.net.amplitude else ()),
+        *(f"{name}_std" for name in trained.calibration.factors),
+    )
+    maps = predicted_paths(names, path, folder)
+    pictures = picture_paths(maps, protocol.names)
+    check_files([path, sidecar_path(path), run], maps, pictures, overwrite=overwrite)
+    image = read_nifti(path)
+    _check(path, image.data.shape[3], trained)
+    acquired = _acquired(path, image.data.shape[3], protocol)
+    prepare_folder(folder)
+    source = sidecar_path(path) if acquired else "taken on trust"
+    log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
+    found = trained.predict(as_slices(image), protocol=acquired, inputs=inputs)
+    log(f"writing maps to {folder}")
+    arrays = {name: values.numpy() for name, values in found.items()}
+    shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
+    with drawn(shown, pictures):
+        write_predicted(
+            {name: found[name] for name in names},
+            image,
+            folder,
+            protocol=protocol,
+            algorithm=f"Neural network of {len(trained.net.input_channels)} images",
+            command=command,
+            overwrite=overwrite,
+        )
+    files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
+    summary = {"scan": str(path), "files": {key: str(file) for key, file in files.items()}}
+    return Outcome(f"maps of {', '.join(protocol.names)}", files, summary, found)
+
+
+def _check(path: Path, n: int, trained: Trained) -> None:
+    protocol, own = trained.net.protocol, trained.net.input_channels
+    if n not in (protocol.n_images, len(own)):
+        needed = f"all {protocol.n_images} images ({_times(protocol)})"
+        if len(own) < protocol.n_images:
+            needed += f", or its inputs alone, numbers {', '.join(map(str, own))} of these, counted from 0"
+        raise ValueError(f"{path}: it has {n} volumes, and this network takes {needed}.")
+
+
+def _acquired(scan: Path, n: int, trained_for: Protocol) -> Protocol | None:
+    """Return what a scan was acquired with, if its sidecar describes a protocol of all its volumes."""
+    sidecar = sidecar_path(scan)
+    if n != trained_for.n_images or not sidecar.exists() or not describes_protocol(sidecar):
+        return None
+    return read_protocol(sidecar)
+
+
+def _times(protocol: Protocol) -> str:
+    first = ", one first image for all" if protocol.shared_first and len(protocol.names) > 1 else ""
+    contrasts = (f"{c.name} {', '.join(f'{t:g}' for t in c.times_ms)} ms" for c in protocol.contrasts)
+    return "; ".join(contrasts) + first

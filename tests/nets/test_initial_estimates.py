@@ -1,0 +1,142 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import relaxnet as rx
+from relaxnet.nets._initial_estimates import initial_estimate
+
+PROTOCOL = rx.protocols.LIVER_T1RHO_T2
+BOUNDS = (5.0, 400.0)
+
+
+def decays(t1rho, t2):
+    times = [contrast.times_ms for contrast in PROTOCOL.contrasts]
+    images = [math.exp(-t / t1rho) for t in times[0]] + [math.exp(-t / t2) for t in times[1][1:]]
+    return torch.tensor(images).reshape(1, 7, 1, 1).expand(1, 7, 6, 7)
+
+
+def times_of(estimates):
+    low, high = BOUNDS
+    return low * torch.exp((estimates + 1) / 2 * math.log(high / low))
+
+
+@given(
+    t=st.tuples(st.floats(6, 380), st.floats(6, 380)),
+    width=st.sampled_from([0.0, 1.5]),
+    name=st.sampled_from(["short", "middle", "long"]),
+)
+def test_without_noise_an_estimate_is_the_truth(t, width, name):
+    channels = PROTOCOL.input_sets[name]
+    images = decays(*t)[:, list(channels)]
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    times, amplitude = initial_estimate(PROTOCOL, channels, 3 * images, mask, (BOUNDS, BOUNDS), width)
+    torch.testing.assert_close(times_of(times)[0, :, 3, 3], torch.tensor(t), rtol=1e-3, atol=0)
+    torch.testing.assert_close(amplitude, torch.full((1, 1, 6, 7), 3.0), rtol=1e-3, atol=0)
+
+
+def test_an_estimate_is_a_weighted_line_through_logarithms():
+    images = decays(45, 34) * (1 + 0.1 * torch.randn(1, 7, 6, 7, generator=torch.Generator().manual_seed(0)))
+    mask = torch.ones(1, 7, dtype=torch.bool)
+    found = times_of(initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), 0.0)[0])
+    for k, contrast in enumerate(PROTOCOL.contrasts):
+        signal = images[0, list(PROTOCOL.images_of(contrast.name)), 2, 3].numpy()
+        slope, _ = np.polyfit(contrast.times_ms, np.log(signal), deg=1, w=signal)  # it squares the weights
+        np.testing.assert_allclose(found[0, k, 2, 3], -1 / slope, rtol=1e-3)
+
+
+def test_a_wide_estimate_has_less_noise():
+    noise = 0.05 * torch.randn(1, 7, 40, 40, generator=torch.Generator().manual_seed(0))
+    images = decays(45, 34)[..., :1, :1] + noise
+    mask = torch.ones(1, 7, dtype=torch.bool)
+    narrow, wide = (
+        initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), width)[0][0] for width in (0.0, 2.0)
+    )
+    assert (wide.std((-1, -2)) < 0.3 * narrow.std((-1, -2))).all()
+
+
+def test_what_is_no_input_gives_no_estimate():
+    mask = torch.tensor([[1, 0, 0, 1, 0, 0, 0]], dtype=torch.bool)
+    images = torch.where(mask[..., None, None], decays(45, 34), 0)
+    (t1rho, t2), amplitude = (
+        of[0] for of in initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), 1.0)
+    )
+    assert (t2 == 0).all()
+    np.testing.assert_allclose(amplitude, 1, rtol=1e-3)
+    nothing = torch.zeros_like(mask)
+    assert (initial_estimate(PROTOCOL, tuple(range(7)), 0 * images, nothing, (BOUNDS, BOUNDS), 1.0)[1] == 1).all()
+    np.testing.assert_allclose(times_of(t1rho), 45, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("dims", "inputs"), [(2, "any"), (3, "any"), (2, "long"), (3, (0, 1, 2, 4))])
+def test_networks_with_initial_estimates(dims, inputs):
+    net = rx.nets.RelaxationNet(PROTOCOL, inputs, base=4, depth=1, dims=dims, initial_estimates=(0, 1.5)).eval()
+    images = torch.rand(2, len(net.input_channels), *(6, 7, 8)[:dims])
+    maps = net(images).maps_ms
+    assert torch.isfinite(maps).all()
+    torch.testing.assert_close(net(1e6 * images).maps_ms, maps, rtol=1e-3, atol=0)
+    again = rx.nets.RelaxationNet.from_config(net.config).eval()
+    again.load_state_dict(net.state_dict())
+    assert torch.equal(again(images).maps_ms, maps)
+    assert again.initial_estimates == (0.0, 1.5)
+
+
+@given(t=st.tuples(st.floats(7, 300), st.floats(7, 300)), name=st.sampled_from(["short", "middle", "long"]))
+def test_an_untrained_network_outputs_its_estimates(t, name):
+    net = rx.nets.RelaxationNet(PROTOCOL, name, base=4, depth=1, amplitude=True, initial_estimates=(0, 1.5)).eval()
+    output = net(300 * decays(*t)[:, net.input_channels])
+    torch.testing.assert_close(output.maps_ms[0, :, 3, 3], torch.tensor(t), rtol=1e-3, atol=0)
+    torch.testing.assert_close(output.m0, torch.full((1, 1, 6, 7), 300.0), rtol=1e-3, atol=0)
+
+
+def test_a_lost_voxel_does_not_pull_at_the_estimates_of_its_neighbours():
+    net = rx.nets.RelaxationNet(PROTOCOL, "any", base=4, depth=1, initial_estimates=(0, 1.5)).eval()
+    images = decays(45, 34).clone()
+    images[0, 3, 2, 2] = torch.nan
+    t1rho, t2 = net(images).maps_ms[0]
+    others = torch.ones(6, 7, dtype=torch.bool)
+    others[2, 2] = False
+    np.testing.assert_allclose(t1rho[others].detach(), 45, rtol=1e-3)
+    np.testing.assert_allclose(t2[others].detach(), 34, rtol=1e-3)
+
+
+def test_weights_blend_estimates_and_corrections_correct_them():
+    outputs = torch.zeros(1, 6, 8, 8)  # corrections of both contrasts, then weights of the narrow and the wide estimate
+
+    class Fixed(torch.nn.Module):
+        def forward(self, features):
+            return outputs.expand(len(features), -1, -1, -1)
+
+    backbone = rx.nets.as_backbone(Fixed(), in_channels=11, out_channels=6)
+    net = rx.nets.RelaxationNet(PROTOCOL, range(7), initial_estimates=(0, 2), bounds_ms=BOUNDS, backbone=backbone)
+    images = decays(45, 34)[..., :1, :1] * (
+        1 + 0.1 * torch.randn(1, 7, 8, 8, generator=torch.Generator().manual_seed(0))
+    )
+    mask = torch.ones(1, 7, dtype=torch.bool)
+    narrow, wide = (
+        times_of(initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), width)[0])
+        for width in (0.0, 2.0)
+    )
+    torch.testing.assert_close(net(images).maps_ms, (narrow * wide).sqrt(), rtol=1e-4, atol=0)
+    outputs[:, 2:4] = 50.0
+    torch.testing.assert_close(net(images).maps_ms, narrow, rtol=1e-4, atol=0)
+    outputs[:, 4:6] = 100.0
+    torch.testing.assert_close(net(images).maps_ms, wide, rtol=1e-4, atol=0)
+    outputs[:, :2] = 0.1
+    assert (net(images).maps_ms > wide).all()
+
+
+def test_dark_images_give_finite_estimates():
+    net = rx.nets.RelaxationNet(PROTOCOL, "any", base=4, depth=1, initial_estimates=(0, 2)).eval()
+    for images in (torch.zeros(1, 7, 8, 8), torch.full((1, 7, 8, 8), torch.nan), -torch.rand(1, 7, 8, 8)):
+        assert torch.isfinite(net(images).maps_ms).all()
+
+
+@pytest.mark.parametrize("width", [-1.0, math.inf, math.nan])
+@pytest.mark.usefixtures("as_user")
+def test_a_width_that_is_none(width):
+    with pytest.raises(ValueError, match=r"initial_estimates=.* a width is a number of voxels"):
+        rx.nets.RelaxationNet(PROTOCOL, "any", initial_estimates=(width,))
