@@ -14,16 +14,16 @@ Name, Preset = one_of("Name", (*EXPERIMENTS, "all")), one_of("Preset", PRESETS)
 
 def experiment(
     name: Annotated[Name, typer.Argument(help=f"{explain(EXPERIMENTS)}; all: one after the other.")],  # type: ignore[valid-type]
-    preset: Annotated[Preset, typer.Option(help="Minutes; hours on two cores; for a GPU.")] = "laptop",  # type: ignore[valid-type]
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of the most important networks.")] = 3,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go, in a folder for each preset.")] = Path(
-        "results"
-    ),
+    preset: Annotated[Preset, typer.Option(help="Size: minutes; hours on two cores; for a GPU.")] = "laptop",  # type: ignore[valid-type]
+    seeds: Annotated[int, typer.Option(min=1, help="How often to train the most important networks.")] = 3,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the results, with a folder for each preset.")
+    ] = Path("results"),
     jobs: Annotated[int | None, typer.Option(min=1, help="Steps at a time; by default one a core.")] = None,
 ) -> None:
     """Repeat an experiment of the paper, or one of ours, on digital subjects.
 
-    Run it again to resume it: what has been computed is kept in DIR/.cache.
+    Run it again to resume it: computed steps are kept in DIR/.cache.
     """
     from relaxnet.experiments import render, run  # noqa: PLC0415 (it needs torch, which takes seconds)
 

@@ -1,138 +1,88 @@
-"""Fig. 2 of the paper: the maps themselves."""
+"""Fig. 2 of the paper: what do maps and their errors look like, for each of the three input sets?"""
 
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Table
+from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Fold, Result, Setting
 from relaxnet.experiments._harness.fits import METHODS
-from relaxnet.experiments._harness.format import NAMES
-from relaxnet.experiments._harness.report import AGAINST
-from relaxnet.experiments._harness.rows import plan
-from relaxnet.experiments._harness.score import CONTRASTS, reference_maps, score
-from relaxnet.experiments._harness.setting import SETTINGS, Setting
+from relaxnet.experiments._harness.format import Table, columns, table
+from relaxnet.experiments._harness.networks import with_network
+from relaxnet.experiments._harness.rows import ROWS
+from relaxnet.experiments._harness.score import score
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.plots import comparison_figure
 from relaxnet.training import load
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-else:
-    Figure = Any  # of an extra
-
-_NETWORKS = ("sl", "homou", "held-out-orthogonal")
 _LABELS = {
-    "truth": "Truth",
+    "truth": "Ground truth",
     "nlls-4": "Least squares, 4 images",
     "two-point": "Two-point fit",
     "sl": "Supervised (SL)",
     "homou": "Baseline + HOMOU",
-    "held-out-orthogonal": "Unseen images",
+    "held-out-orthogonal": "Held-out images",
 }
+_NETWORKS = tuple(name for name in _LABELS if name not in METHODS)
 
 
-def _steps(setting: Setting, seeds: int) -> list[Step]:
-    del seeds
-    networks = [plan(setting, name, 1)[0][0][0] for name in _NETWORKS]
-    return [Step("maps of one patient", draw, {"setting": setting.name}, needs=tuple(networks))]
+def _steps(setting: Setting) -> list[Step]:
+    fold = setting.folds()[0]
+    networks = tuple(ROWS[name].plan(name, [fold])[0][0][0] for name in _NETWORKS)
+    return [Step("maps of one subject", map_one_subject, {"fold": fold}, needs=networks)]
 
 
-def draw(path: Path, *networks: Path, setting: str) -> dict[str, Any]:
-    """Map a patient by all methods from all input sets, and keep the maps.
+def map_one_subject(*paths: Path, fold: Fold) -> dict[str, Any]:
+    """Map the first subject of a fold by all methods from all input sets.
 
     Parameters
     ----------
-    path
-        Where to keep them, without a suffix.
-    *networks
+    *paths
         Where the networks are.
-    setting
-        Size of the experiments.
+    fold
+        The fold.
 
     Returns
     -------
     dict
-        ``scores`` by method and input set, and the name of the file of the ``maps``.
+        The result: ``rows``, the name of the ``subject``, the names of its input ``sets``, and of its middle slice the
+        ``maps``, by method, input set and contrast, and the region of interest, ``roi``.
     """
-    subject = SETTINGS[setting].test(0)[0]
-    middle = subject.images.shape[0] // 2
-    kept: dict[str, NDArray[Any]] = {"roi": subject.roi[middle].numpy()}
-    scores: dict[str, Any] = {}
-    trained = dict(zip(_NETWORKS, (load(network.with_suffix(".safetensors")) for network in networks), strict=True))
-    for inputs in subject.protocol.input_sets:
-        found = {
-            "truth": subject.truth,
-            "nlls-4": reference_maps(subject),
-            "two-point": METHODS["two-point"][0](subject, inputs),
-        }
-        found |= {name: one.net.predict(subject.images, inputs=inputs) for name, one in trained.items()}
-        for name, maps in found.items():
-            own = {contrast: maps[contrast] for contrast in CONTRASTS}
-            scores.setdefault(name, {})[inputs] = score([(subject, own)])
-            kept |= {f"{name}/{inputs}/{contrast}": own[contrast][middle].numpy() for contrast in CONTRASTS}
-    file = path.with_suffix(".npz")
-    np.savez_compressed(file, **kept)  # type: ignore[arg-type]
-    return {"scores": scores, "subject": subject.name, "maps": file.name}
-
-
-def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    (step,) = _steps(setting, seeds)
-    outcome = outcomes[step.key]
-    rows: dict[str, Any] = {}
-    for name, sets in outcome["scores"].items():
-        row = rows.setdefault(name, {"label": _LABELS[name], "entries": []})
-        for inputs, scores in sets.items():
-            for contrast in CONTRASTS:
-                for against in AGAINST:
-                    (error,) = scores[contrast][f"{against}_error"]
-                    row["entries"].append({
-                        "contrast": contrast, "against": against, "inputs": inputs, "mean": error, "ci95": None,
-                        "seeds": 1,
-                    })  # fmt: skip
-    return {"rows": rows, "subject": outcome["subject"], "maps": Path(outcome["maps"]).name}
+    subject = fold.test()[0]
+    middle, sets = len(subject.images) // 2, tuple(subject.protocol.input_sets)
+    networks = {name: with_network(load(path).net.predict) for name, path in zip(_NETWORKS, paths, strict=True)}
+    rows, maps = dict[str, Any](), dict[str, Any]()
+    for name, label in _LABELS.items():
+        method = (METHODS | networks)[name]
+        scores = score([subject], method, sets)
+        entries = [
+            {"contrast": c, "against": a, "inputs": s, "mean": scores[s][c][f"{a}_error"][0], "seeds": 1}
+            for s, c, a in product(sets, CONTRASTS, AGAINST)
+        ]
+        rows[name] = {"label": label, "entries": entries}
+        found = {s: method(subject, s) for s in sets}
+        maps[name] = {s: {c: found[s][c][middle].numpy().round(2).tolist() for c in CONTRASTS} for s in sets}
+    return {"rows": rows, "subject": subject.name, "sets": sets, "maps": maps, "roi": subject.roi[middle].tolist()}
 
 
 def _tables(result: Result) -> list[Table]:
-    rows = []
-    for row in result["rows"].values():
-        cells = {(e["contrast"], e["inputs"]): f"{e['mean']:.2f}" for e in row["entries"] if e["against"] == "truth"}
-        rows.append((row["label"], *cells.values()))
-    header = ("", *(f"{NAMES[contrast]}, {inputs}" for contrast, inputs in _keys(result)))
-    return [Table(f"Error of the maps of {result['subject']} against the truth (ms)", header, rows)]
+    error = {"{contrast}, {inputs}": lambda entry: f"{entry['mean']:.2f}"}
+    shown = columns(error, inputs=tuple(result["sets"]), contrast=CONTRASTS, against="truth")
+    return [table(f"Error of the maps of {result['subject']} against the truth (ms)", result["rows"].values(), shown)]
 
 
-def _keys(result: Result) -> list[tuple[str, str]]:
-    entries = result["rows"]["truth"]["entries"]
-    return [(entry["contrast"], entry["inputs"]) for entry in entries if entry["against"] == "truth"]
+def _figures(result: Result) -> dict[str, Any]:
+    maps = {_LABELS[name]: of for name, of in result["maps"].items()}
+    return {
+        f"fig2-{inputs}": comparison_figure(
+            {c: {label: np.array(of[inputs][c]) for label, of in maps.items()} for c in CONTRASTS},
+            truth=_LABELS["truth"],
+            roi=np.array(result["roi"]),
+            title=f"{result['subject']}, input set {inputs!r}",
+        )
+        for inputs in result["sets"]
+    }
 
 
-def _figures(result: Result, cache: Path) -> dict[str, Figure]:
-    if not (cache / result["maps"]).exists():  # too large to be kept beside the results
-        return {}
-    with np.load(cache / result["maps"]) as kept:
-        return {
-            f"fig2-{inputs}": comparison_figure(
-                {
-                    contrast: {
-                        row["label"]: kept[f"{name}/{inputs}/{contrast}"] for name, row in result["rows"].items()
-                    }
-                    for contrast in CONTRASTS
-                },
-                truth=_LABELS["truth"],
-                roi=kept["roi"],
-                title=f"{result['subject']}, input set {inputs!r}",
-            )
-            for inputs in dict.fromkeys(entry["inputs"] for entry in result["rows"]["truth"]["entries"])
-        }
-
-
-FIG2 = Experiment(
-    title="The maps of one patient",
-    question="Fig. 2 of the paper: what do maps and their errors look like, from each of the three input sets?",
-    steps=_steps,
-    result=_result,
-    tables=_tables,
-    figures=_figures,
-)
+FIG2 = Experiment(__doc__, _steps, lambda setting, outcomes: outcomes[_steps(setting)[0].key], _tables, _figures)

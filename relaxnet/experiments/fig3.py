@@ -1,91 +1,50 @@
-"""Fig. 3 of the paper: fixed weights against a learnt one."""
+"""Fig. 3 of the paper: how much does the weighting of the two contrasts matter, and does learning it help?"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from relaxnet.errors import require
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Table
-from relaxnet.experiments._harness.format import NAMES, find, of_entry
-from relaxnet.experiments._harness.networks import Recipe, learning
-from relaxnet.experiments._harness.report import AGAINST, Plan, entries
-from relaxnet.experiments._harness.rows import AS_PAPER, ROWS, plan
-from relaxnet.experiments._harness.score import CONTRASTS
-from relaxnet.experiments._harness.setting import Setting
-from relaxnet.experiments._harness.steps import Step
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-else:
-    Figure = Any  # of an extra
-
-_BESIDE = ("homou", "profiled", "floor")
+from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.figures import curve, panels
+from relaxnet.experiments._harness.format import Table, columns, find, of_entry, table
+from relaxnet.experiments._harness.report import summarise
+from relaxnet.experiments._harness.rows import ROWS, Row, Rows, as_paper, fixed, plan_rows, steps_of
 
 
-def _fixed(setting: Setting, weight: float) -> Plan:
-    recipe = Recipe.of("paper", (weight, round(1 - weight, 4)), training=AS_PAPER)
-    return [[[learning(setting, f"weights {recipe.weighting}", recipe, fold=k)] for k in range(setting.n_folds)]]
+def _rows(setting: Setting) -> Rows:
+    weights = {weight: fixed(weight, round(1 - weight, 4)) for weight in setting.weights}
+    rows = {f"fixed-{w:g}": Row(f"{w:g} T1rho + {1 - w:g} T2", (as_paper(chosen),)) for w, chosen in weights.items()}
+    return plan_rows(rows | {name: ROWS[name] for name in ("homou", "profiled", "truth")}, {None: setting.folds()})
 
 
-def _plans(setting: Setting) -> dict[str, tuple[str, Plan]]:
-    fixed = {
-        f"fixed-{weight:g}": (f"{weight:g} T1rho + {1 - weight:g} T2", _fixed(setting, weight))
-        for weight in setting.weights
-    }
-    return fixed | {name: (ROWS[name].label, plan(setting, name, 1)) for name in _BESIDE}
-
-
-def _steps(setting: Setting, seeds: int) -> list[Step]:
-    del seeds
-    return [step for _, planned in _plans(setting).values() for (step,) in planned[0]]
-
-
-def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    del seeds
-    rows: dict[str, Any] = {}
-    for name, (label, planned) in _plans(setting).items():
-        rows[name] = {"label": label, "entries": entries(outcomes, planned, by_set=False)}
+def _result(setting: Setting, outcomes: Outcomes) -> Result:
+    rows = summarise(_rows(setting), outcomes)
     for weight in setting.weights:
         rows[f"fixed-{weight:g}"]["weight"] = weight
     return {"rows": rows}
 
 
 def _tables(result: Result) -> list[Table]:
-    pairs = [(contrast, against) for against in AGAINST for contrast in CONTRASTS]
-    rows = [
-        (row["label"], *(of_entry(find(row, contrast=contrast, against=against)) for contrast, against in pairs))
-        for row in result["rows"].values()
-    ]
-    header = ("", *(f"{NAMES[contrast]} against {against} (ms)" for contrast, against in pairs))
-    return [Table("Fixed weights and learnt ones", header, rows)]
+    shown = columns({"{contrast} against {against} (ms)": of_entry}, against=AGAINST, contrast=CONTRASTS)
+    return [table("Fixed weights and learnt ones", result["rows"].values(), shown)]
 
 
-def _figures(result: Result, cache: Path) -> dict[str, Figure]:
-    del cache
-    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(9, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharex=True)
-    fixed = [row for row in result["rows"].values() if "weight" in row]
-    weights = [row["weight"] for row in fixed]
-    for ax, contrast in zip(axes, CONTRASTS, strict=True):
+def _figures(result: Result) -> dict[str, Any]:
+    figure, axes = panels((9, 3.6), sharex=True)
+    rows = result["rows"]
+    fixed_rows = [row for row in rows.values() if "weight" in row]
+    weights = [row["weight"] for row in fixed_rows]
+    ends = (min(weights), max(weights))
+    for contrast, ax in axes.items():
         for against, colour in zip(AGAINST, ("C0", "C1"), strict=True):
-            found = [find(row, contrast=contrast, against=against) or {} for row in fixed]
-            ax.plot(weights, [entry["mean"] for entry in found], "o-", color=colour, label=f"fixed, against {against}")
-            ends = zip(*(entry["ci95"] for entry in found), strict=True)
-            ax.fill_between(weights, *ends, color=colour, alpha=0.15, linewidth=0)
-            learnt = find(result["rows"]["homou"], contrast=contrast, against=against) or {}
-            ax.axhline(learnt["mean"], color=colour, linestyle="--", label=f"learnt, against {against}")
-            ax.axhspan(*learnt["ci95"], color=colour, alpha=0.07, linewidth=0)
-        floor = find(result["rows"]["floor"], contrast=contrast, against="reference") or {}
-        ax.axhline(floor["mean"], color="0.4", linestyle=":", label="the truth, against reference")
-        ax.set(title=NAMES[contrast], xlabel="weight of T1rho; T2 has the rest of 1", ylabel="mean absolute error (ms)")
-    axes[0].legend(fontsize="small")
+            about = {"contrast": contrast, "against": against}
+            found = [find(row, **about) for row in fixed_rows]
+            curve(ax, weights, found, "o-", color=colour, label=f"fixed weights, against {against}")
+            learnt = find(rows["homou"], **about)
+            curve(ax, ends, [learnt, learnt], "--", color=colour, label=f"learnt weights, against {against}")
+        noise_floor = find(rows["truth"], contrast=contrast, against="reference")
+        curve(ax, ends, [noise_floor] * 2, ":", band=False, color="0.4", label="noise floor of the reference")
+        ax.set(xlabel="weight of T1rho; that of T2 is 1 minus it")
+    axes["t1rho"].legend(fontsize="small")
     return {"fig3": figure}
 
 
-FIG3 = Experiment(
-    title="Fixed weights against learnt ones",
-    question="Fig. 3 of the paper: how much does it matter how the two contrasts are weighted, and does learning help?",
-    steps=_steps,
-    result=_result,
-    tables=_tables,
-    figures=_figures,
-)
+FIG3 = Experiment(__doc__, lambda setting: steps_of(_rows(setting)), _result, _tables, _figures)

@@ -1,110 +1,70 @@
-"""Ours: networks on patients other than those that they have learnt from."""
+"""Not in the paper: how well does a network work with another noise level, field strength or anatomy than in training?
 
+A four-image fit, which needs no training, is the standard of comparison.
+"""
+
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from relaxnet.experiments._harness.anatomies import label_maps
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Table
-from relaxnet.experiments._harness.fits import fitting
-from relaxnet.experiments._harness.format import NAMES, find, of_entry, with_interval
-from relaxnet.experiments._harness.intervals import covering
-from relaxnet.experiments._harness.networks import trial
-from relaxnet.experiments._harness.report import Plan, compare, entries
-from relaxnet.experiments._harness.rows import ROWS, plan
-from relaxnet.experiments._harness.score import CONTRASTS
-from relaxnet.experiments._harness.setting import Setting
-from relaxnet.experiments._harness.steps import Step
-from relaxnet.metrics import bootstrap_mean
+from relaxnet.experiments._harness.abdomen import label_map_file
+from relaxnet.experiments._harness.coverage import coverage_table, covered, plan_coverage
+from relaxnet.experiments._harness.experiment import CONTRASTS, Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.format import NAMES, Table, columns, of_entry, of_ratio, table
+from relaxnet.experiments._harness.networks import plan_scoring
+from relaxnet.experiments._harness.report import summarise
+from relaxnet.experiments._harness.rows import ROWS, Plan, Planned, Rows, on_other_subjects, steps_of
 
 _OURS = "held-out-orthogonal"
-_NETWORKS = ("sl", "sl-truth", "homou", _OURS, "held-out-fresh")
+_NAMES = ("sl", "sl-truth", "homou", _OURS, "held-out-fresh", "nlls-4")
 _CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "same": ("as learnt from", {}),
+    "same": ("as in training", {}),
     "snr-10": ("SNR 10", {"snr": 10.0}),
     "snr-40": ("SNR 40", {"snr": 40.0}),
     "field-1.5": ("1.5 T", {"field_tesla": 1.5}),
-    "anatomy": ("the anatomy of a real abdomen", {"anatomy": "label map"}),
+    "anatomy": ("anatomy of a real abdomen", {"anatomy": "abdomen"}),
 }
 
 
-def _cases() -> dict[str, tuple[str, dict[str, Any]]]:
-    return {name: case for name, case in _CASES.items() if name != "anatomy" or label_maps() is not None}
+def _cases() -> dict[str, dict[str, Any]]:
+    """Say how the subjects of each case differ; the real abdomen is left out where its label map is not there."""
+    known = {name: changes for name, (_, changes) in _CASES.items()}
+    return {name: changes for name, changes in known.items() if "anatomy" not in changes or label_map_file()}
 
 
-def _plan(setting: Setting, name: str, case: str) -> Plan:
-    changes = _CASES[case][1]
-    folds = range(setting.n_folds)
-    if name not in _NETWORKS:
-        return [[[fitting(setting, name, fold=fold, subjects=changes)] for fold in folds]]
-    learnt = plan(setting, name, 1)[0]
-    if not changes:
-        return [learnt]
-    return [[[trial(f"{name}, {case}", learnt[fold][0], fold=fold, subjects=changes)] for fold in folds]]
+def _rows(setting: Setting) -> Rows:
+    def plan(name: str, changes: dict[str, Any]) -> Plan:
+        if not ROWS[name].recipes:
+            return ROWS[name].plan(name, setting.folds(**changes))
+        trained = ROWS[name].plan(name, setting.folds())
+        return on_other_subjects(trained, plan_scoring, changes) if changes else trained
+
+    cases = _cases().items()
+    return {name: Planned(ROWS[name].label, {case: plan(name, changes) for case, changes in cases}) for name in _NAMES}
 
 
-def _covering(setting: Setting, case: str, seeds: int) -> list[list[Step]]:
-    """Plan the intervals of the default network, by seed and fold."""
-    return [
-        [covering(f"{_OURS}, {case}", learnt, fold=fold, subjects=_CASES[case][1]) for fold, (learnt,) in folds]
-        for folds in map(enumerate, plan(setting, _OURS, seeds))
-    ]
+def _intervals(setting: Setting) -> Rows:
+    trained = ROWS[_OURS].plan(_OURS, setting.folds(), seeds=setting.seeds)
+    cases = {case: on_other_subjects(trained, plan_coverage, changes) for case, changes in _cases().items()}
+    return {_OURS: Planned(ROWS[_OURS].label, cases)}
 
 
-def _steps(setting: Setting, seeds: int) -> list[Step]:
-    rows = [step for name in (*_NETWORKS, "nlls-4") for case in _cases() for (step,) in _plan(setting, name, case)[0]]
-    return rows + [step for case in _cases() for folds in _covering(setting, case, seeds) for step in folds]
-
-
-def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    rows: dict[str, Any] = {name: {"label": ROWS[name].label, "entries": []} for name in (*_NETWORKS, "nlls-4")}
-    for case in _cases():
-        own = {name: {"entries": entries(outcomes, _plan(setting, name, case), by_set=False)} for name in rows}
-        compare(own, baseline="nlls-4", ratio=True)
-        for name, row in own.items():
-            rows[name]["entries"] += [{"case": case} | entry for entry in row["entries"]]
-    covered: dict[str, Any] = {}
-    for case in _cases():
-        for name in CONTRASTS:
-            inside = [[outcomes[step.key][name] for step in folds] for folds in _covering(setting, case, seeds)]
-            interval = bootstrap_mean(np.array([np.concatenate(folds) for folds in inside]))
-            covered.setdefault(case, {})[name] = {"mean": interval.mean, "ci95": [interval.low, interval.high]}
-    return {"rows": rows, "coverage_90": covered, "cases": {name: label for name, (label, _) in _cases().items()}}
+def _result(setting: Setting, outcomes: Outcomes) -> Result:
+    return {
+        "rows": summarise(_rows(setting), outcomes, by="case", ratio_to="nlls-4"),
+        "coverage_90": covered(_intervals(setting)[_OURS], outcomes),
+        "cases": {name: _CASES[name][0] for name in _cases()},
+    }
 
 
 def _tables(result: Result) -> list[Table]:
-    found = []
-    for contrast in CONTRASTS:
-        rows = []
-        for row in result["rows"].values():
-            cells = []
-            for case in result["cases"]:
-                entry = find(row, case=case, contrast=contrast, against="truth")
-                cells.append(of_entry(entry))
-                ratio = (entry or {}).get("ratio")
-                cells.append(with_interval(ratio["mean"], ratio["ci95"]) if ratio else "1")
-            rows.append((row["label"], *cells))
-        header = (
-            "",
-            *(text.format(label) for label in result["cases"].values() for text in ("{} (ms)", "of the fit's")),
-        )
-        found.append(Table(f"Error of {NAMES[contrast]} against the truth on other patients", header, rows))
-    covered = [
-        (label, *(of_entry(result["coverage_90"][case][name], digits=3) for name in CONTRASTS))
-        for case, label in result["cases"].items()
-    ]
-    note = f"Mean over patients, folds and seeds of the part of the voxels; intervals of {result['seeds']} seed(s)."
-    title = f"Voxels within the 90 % interval of the network of {result['rows'][_OURS]['label'].lower()}"
-    return [*found, Table(title, ("", *(NAMES[name] for name in CONTRASTS)), covered, note)]
+    cases, rows = result["cases"], result["rows"]
+    title = "Error of {} against the truth on other subjects"
+    shows = {"{case} (ms)": of_entry, "ratio to fit": of_ratio}
+    shown = {c: columns(shows, names=cases, case=tuple(cases), contrast=c, against="truth") for c in CONTRASTS}
+    errors = [table(title.format(NAMES[c]), rows.values(), own) for c, own in shown.items()]
+    note = f"Fraction of the voxels, mean over subjects, folds and {result['seeds']} seed(s)."
+    title = f"Voxels within the 90 % interval of the network ({rows[_OURS]['label'].lower()})"
+    return [*errors, coverage_table(title, result["coverage_90"], cases, partial(of_entry, digits=3), note)]
 
 
-GENERALISE = Experiment(
-    title="Networks on other patients",
-    question=(
-        "Not in the paper: what is a network worth on another noise, field strength and anatomy than it has learnt? "
-        "A fit of four images, which learns nothing, is the yardstick."
-    ),
-    steps=_steps,
-    result=_result,
-    tables=_tables,
-)
+GENERALISE = Experiment(__doc__, lambda setting: steps_of(_rows(setting), _intervals(setting)), _result, _tables)

@@ -1,136 +1,91 @@
-"""Ours: which loss teaches best, and whether intervals hold what they promise."""
+"""Not in the paper: with everything else the same, which loss trains the best network?
 
+It is judged by the truth and by the four-image fit. And do the intervals hold for new subjects?
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Table
-from relaxnet.experiments._harness.fits import fitting
-from relaxnet.experiments._harness.format import NAMES, find, of_entry, with_interval
-from relaxnet.experiments._harness.intervals import covering
-from relaxnet.experiments._harness.networks import Recipe, learning
-from relaxnet.experiments._harness.report import AGAINST, Plan, compare, entries
-from relaxnet.experiments._harness.rows import ROWS
-from relaxnet.experiments._harness.score import CONTRASTS
-from relaxnet.experiments._harness.setting import Setting
-from relaxnet.experiments._harness.steps import Step
+from relaxnet.experiments._harness.coverage import coverage_table, covered, plan_coverage
+from relaxnet.experiments._harness.experiment import CONTRASTS, Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.format import Table, columns, of_entry, of_ratio, table
+from relaxnet.experiments._harness.networks import Recipe
+from relaxnet.experiments._harness.report import summarise
+from relaxnet.experiments._harness.rows import OURS, ROWS, Planned, Row, Rows, on_other_subjects, plan_rows, steps_of
 
-_FOLD = 0
 _SNRS = (20.0, 10.0, 40.0)
 _OURS = "held-out-orthogonal"
-_FITS = ("nlls-4", "floor")
-_ROWS: dict[str, tuple[str, Recipe]] = {
-    "paper": ("all ordered pairs, all images (the paper)", Recipe.of("paper", "homoscedastic")),
-    "supervised-nlls": ("supervised on fits", Recipe.of("supervised-nlls", "homoscedastic")),
-    "supervised-truth": ("supervised on the truth", Recipe.of("supervised-truth", "homoscedastic")),
-    "orthogonal": ("orthogonal pairs, all images", Recipe.of("orthogonal", "homoscedastic")),
-    "reconstruction": ("reconstruction, all images", Recipe.of("reconstruction", "homoscedastic")),
-    "held-out-orthogonal": ("orthogonal pairs, unseen images", ROWS[_OURS].recipes[0]),
-    "held-out-reconstruction": ("reconstruction, unseen images", ROWS["held-out-reconstruction"].recipes[0]),
-    "fresh": ("orthogonal pairs, unseen images, fresh noise", ROWS["held-out-fresh"].recipes[0]),
+_RECIPES = {
+    "paper": ("all ordered pairs, all images (the paper)", Recipe("paper", "homoscedastic")),
+    "supervised-nlls": ("supervised, fits as labels", Recipe("supervised-nlls", "homoscedastic")),
+    "supervised-truth": ("supervised, true maps as labels", Recipe("supervised-truth", "homoscedastic")),
+    "orthogonal": ("orthogonal pairs, all images", Recipe("orthogonal", "homoscedastic")),
+    "reconstruction": ("reconstruction, all images", Recipe("reconstruction", "homoscedastic")),
+    _OURS: ("orthogonal pairs, held-out images", OURS),
+    "held-out-reconstruction": ("reconstruction, held-out images", Recipe("held-out-reconstruction", "homoscedastic")),
+    "fresh": ("orthogonal pairs, held-out images, new noise", replace(OURS, training={"fresh_noise": True})),
 }
 
 
-def _plan(setting: Setting, name: str, seeds: int) -> Plan:
-    return [
-        [[learning(setting, f"loss {name}", _ROWS[name][1], fold=_FOLD, seed=seed, watch=True)]]
-        for seed in range(seeds)
-    ]
+def _rows(setting: Setting) -> Rows:
+    """Plan the first fold alone, with all seeds."""
+    networks = {name: Row(label, (recipe,), seeded=True) for name, (label, recipe) in _RECIPES.items()}
+    rows = {"nlls-4": ROWS["nlls-4"]} | networks | {"truth": ROWS["truth"]}
+    return plan_rows(rows, {None: setting.folds()[:1]}, seeds=setting.seeds, watch=True)
 
 
-def _covering(setting: Setting, seeds: int) -> list[dict[str, Step]]:
-    """Plan the intervals, by seed and signal-to-noise ratio."""
-    learnt = [folds[0][0] for folds in _plan(setting, _OURS, seeds)]
-    return [
-        {f"{snr:g}": covering(f"{step.title}, SNR {snr:g}", step, fold=_FOLD, subjects={"snr": snr}) for snr in _SNRS}
-        for step in learnt
-    ]
+def _intervals(setting: Setting) -> Rows:
+    trained = _rows(setting)[_OURS]
+    cases = {f"{snr:g}": on_other_subjects(trained.cases[None], plan_coverage, {"snr": snr}) for snr in _SNRS}
+    return {_OURS: Planned(trained.label, cases)}
 
 
-def _steps(setting: Setting, seeds: int) -> list[Step]:
-    learnt = [folds[0][0] for name in _ROWS for folds in _plan(setting, name, seeds)]
-    covered = [step for by_snr in _covering(setting, seeds) for step in by_snr.values()]
-    return [*(fitting(setting, name, fold=_FOLD) for name in _FITS), *learnt, *covered]
-
-
-def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    fits = {
-        name: {"label": ROWS[name].label, "entries": entries(outcomes, [[[fitting(setting, name, fold=_FOLD)]]])}
-        for name in _FITS
-    }
-    rows: dict[str, Any] = {"nlls-4": fits["nlls-4"]}
-    for name, (label, _) in _ROWS.items():
-        rows[name] = {"label": label, "entries": entries(outcomes, _plan(setting, name, seeds))}
-    compare(rows, baseline="paper")
-    learnt = {name: [outcomes[folds[0][0].key] for folds in _plan(setting, name, seeds)] for name in _ROWS}
-    for name, own in learnt.items():
-        rows[name]["best_epoch"] = [outcome["best_epoch"] for outcome in own]
-    rows["floor"] = fits["floor"]
-    compare(rows, baseline="nlls-4", ratio=True)
-    covered = [
-        {
-            snr: {name: float(np.mean(values)) for name, values in outcomes[step.key].items()}
-            for snr, step in by_snr.items()
-        }
-        for by_snr in _covering(setting, seeds)
-    ]
+def _result(setting: Setting, outcomes: Outcomes) -> Result:
+    planned = _rows(setting)
+    networks = steps_of({name: planned[name] for name in _RECIPES})
     return {
-        "rows": rows,
-        "coverage_90": covered,
-        "rank_correlation_of_watched_residual_and_error": _correlations([o for own in learnt.values() for o in own]),
+        "rows": summarise(planned, outcomes, ratio_to="nlls-4"),
+        "coverage_90": covered(_intervals(setting)[_OURS], outcomes),
+        "rank_correlation": _rank_correlation([outcomes[step.key]["watched"] for step in networks]),
     }
 
 
-def _correlations(learnt: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Tell how well what is watched without the truth orders networks as the truth does."""
-    within = [spearmanr(*zip(*outcome["watched"], strict=True))[0] for outcome in learnt if len(outcome["watched"]) > 2]
-    ends = [outcome["watched"][-1] for outcome in learnt]
-    return {
-        "within_runs": float(np.mean(within)) if within else None,
-        "over_last_epochs": float(spearmanr(*zip(*ends, strict=True))[0]),
-    }
+def _rank_correlation(runs: list[Any]) -> dict[str, float | None]:
+    """Compute how well the validation residual, which needs no truth, ranks networks as their error does."""
+    within = [spearmanr(watched).statistic for watched in runs if len(watched) > 2]
+    ends = [watched[-1] for watched in runs]
+    mean_within = float(np.mean(within)) if within else None
+    return {"within runs": mean_within, "between runs at their end": float(spearmanr(ends).statistic)}
+
+
+def _with_spread(entry: dict[str, Any]) -> str:
+    spread = entry["sd_of_seeds"]
+    return of_entry(entry) + (f" ± {spread:.2f}" if spread else "")
+
+
+def _by_seed(entry: dict[str, Any]) -> str:
+    return ", ".join(f"{100 * part:.1f} %" for part in entry["by_seed"])
 
 
 def _tables(result: Result) -> list[Table]:
-    rows = []
-    for row in result["rows"].values():
-        cells = []
-        for against in AGAINST:
-            for contrast in CONTRASTS:
-                entry = find(row, contrast=contrast, against=against)
-                spread = (entry or {}).get("sd_of_seeds")
-                cells.append(of_entry(entry) + (f" ± {spread:.2f}" if spread else ""))
-                ratio = (entry or {}).get("ratio")
-                if against == "truth":
-                    cells.append(with_interval(ratio["mean"], ratio["ci95"]) if ratio else "1")
-        rows.append((row["label"], *cells))
-    header = ["error in the liver (ms)"]
-    header += [text.format(NAMES[c]) for c in CONTRASTS for text in ("{} against truth", "of the fit's")]
-    header += [f"{NAMES[c]} against fit" for c in CONTRASTS]
+    truth = {"{contrast} against truth": _with_spread, "{contrast}, ratio to fit": of_ratio}
+    shown = columns(truth, contrast=CONTRASTS, against="truth")
+    shown += columns({"{contrast} against fit": _with_spread}, contrast=CONTRASTS, against="reference")
+    ranks = " and ".join(f"{r:.2f} {of}" for of, r in result["rank_correlation"].items() if r is not None)
     note = (
-        "Mean over input sets, with the 95 % interval over patients and, after ±, the standard deviation of seeds. All "
-        "networks have the default inputs and augmentation, and learnt scales; only the loss differs."
+        "Mean over input sets, with the 95 % interval over subjects and, after ±, the standard deviation of seeds. All "
+        "networks have the default input and augmentation, and learnt scales; only the loss differs. Rank correlation "
+        f"of the validation residual, which needs no truth, with the error against the truth: {ranks}."
     )
-    covered = [
-        (f"seed {seed}", f"SNR {snr}", *(f"{100 * own[name]:.1f} %" for name in CONTRASTS))
-        for seed, by_snr in enumerate(result["coverage_90"])
-        for snr, own in by_snr.items()
-    ]
-    held = "Mean over patients that were not learnt from; the networks learnt at the first of the noise levels."
-    return [
-        Table("What each loss is worth", tuple(header), rows, note),
-        Table("Voxels within the 90 % interval", ("", "", *(NAMES[c] for c in CONTRASTS)), covered, held),
-    ]
+    heads = {"label": "error in the liver (ms)"}
+    errors = table("Error of each loss", result["rows"].values(), shown, note, labels=heads)
+    note = f"Mean over subjects not used in training, one number for each seed. Training was at SNR {_SNRS[0]:g}."
+    labels = {snr: f"SNR {snr}" for snr in result["coverage_90"]}
+    title = "Voxels within the 90 % interval"
+    return [errors, coverage_table(title, result["coverage_90"], labels, _by_seed, note)]
 
 
-LOSSES = Experiment(
-    title="Which loss teaches best",
-    question=(
-        "Not in the paper: with all else the same, which loss teaches best, judged by the truth and by the four-image "
-        "fit; and do intervals of new patients hold what they promise?"
-    ),
-    steps=_steps,
-    result=_result,
-    tables=_tables,
-)
+LOSSES = Experiment(__doc__, lambda setting: steps_of(_rows(setting), _intervals(setting)), _result, _tables)

@@ -1,100 +1,61 @@
-"""Table II of the paper: which method maps best."""
+"""Table II of the paper: error of the maps over three input sets and three folds, with one network for all input sets.
+
+Here the error is measured against the truth as well as against the four-image fit.
+"""
 
 from typing import Any
 
 from relaxnet.experiments._harness.claims import claims_table, judge
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Table
-from relaxnet.experiments._harness.format import NAMES, find, of_difference, of_entry, with_interval
-from relaxnet.experiments._harness.report import AGAINST, MEAN_OF_SETS, compare, entries
-from relaxnet.experiments._harness.rows import ROWS, plan
-from relaxnet.experiments._harness.score import CONTRASTS
-from relaxnet.experiments._harness.setting import Setting
-from relaxnet.experiments._harness.steps import Step
+from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.format import NAMES, Table, columns, find, of_difference, of_entry, of_ratio, table
+from relaxnet.experiments._harness.report import MEAN_OF_SETS, summarise
+from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
+
+_SETS = ("short", "middle", "long")
 
 
-def _steps(setting: Setting, seeds: int) -> list[Step]:
-    return [s for name in ROWS for folds in plan(setting, name, seeds) for steps in folds for s in steps]
+def _rows(setting: Setting) -> Rows:
+    return plan_rows(ROWS, {None: setting.folds()}, seeds=setting.seeds)
 
 
-def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    rows: dict[str, Any] = {
-        name: {"label": row.label, "entries": entries(outcomes, plan(setting, name, seeds))}
-        for name, row in ROWS.items()
-    }
-    compare(rows, baseline="nlls-4", ratio=True)
-    compare(rows, baseline="baseline")
+def _result(setting: Setting, outcomes: Outcomes) -> Result:
+    rows = summarise(_rows(setting), outcomes, by_set=True, ratio_to="nlls-4", difference_from="baseline")
     return {"rows": rows, "claims": judge(rows)}
 
 
 def _tables(result: Result) -> list[Table]:
-    errors = [_errors(result, against) for against in AGAINST]
-    return [*errors, claims_table(result["claims"]), _agreement(result), _by_set(result)]
+    rows = result["rows"].values()
+    errors = [_errors(rows, against) for against in AGAINST]
+    return [*errors, claims_table(result["claims"]), _agreement(rows), _by_set(rows)]
 
 
-def _errors(result: Result, against: str) -> Table:
-    rows = []
-    for row in result["rows"].values():
-        cells = []
-        for contrast in CONTRASTS:
-            entry = find(row, contrast=contrast, against=against)
-            cells += [of_entry(entry), of_difference(entry)]
-            if against == "truth" and entry is not None:
-                ratio = entry.get("ratio")
-                cells.append(with_interval(ratio["mean"], ratio["ci95"]) if ratio else "1")
-        rows.append((row["label"], *cells))
-    what = "the truth" if against == "truth" else "the four-image fit, as in the paper"
-    extra = ("{} of the four-image fit's",) if against == "truth" else ()
-    header = [text.format(NAMES[c]) for c in CONTRASTS for text in ("{} (ms)", "{} less baseline", *extra)]
-    note = "Mean absolute error in the liver over three input sets, with 95 % intervals by bootstrap over patients."
-    return Table(f"Error against {what}", ("", *header), rows, note)
+def _errors(rows: Any, against: str) -> Table:
+    shown = {"{contrast} (ms)": of_entry, "{contrast} minus baseline": of_difference}
+    if against == "truth":
+        shown["{contrast}, ratio to fit"] = of_ratio
+    note = "Mean absolute error in the liver over three input sets, with bootstrap 95 % intervals over subjects."
+    title = f"Error against {NAMES[against]}{', as in the paper' if against == 'reference' else ''}"
+    return table(title, rows, columns(shown, contrast=CONTRASTS, against=against), note)
 
 
-def _agreement(result: Result) -> Table:
-    rows = []
-    for row in result["rows"].values():
-        cells = []
-        for contrast in CONTRASTS:
-            entry = find(row, contrast=contrast, against="truth")
-            if entry is not None:
-                low, high = entry["limits_of_agreement"]
-                cells += [
-                    f"{entry['bias']:+.2f}",
-                    f"{entry['sd']:.2f}",
-                    f"{low:+.2f} to {high:+.2f}",
-                    f"{entry['icc']:.3f}",
-                ]
-        rows.append((row["label"], *cells))
-    columns = ("{} bias", "{} sd", "{} limits of agreement", "{} ICC")
-    header = [text.format(NAMES[c]) for c in CONTRASTS for text in columns]
+def _agreement(rows: Any) -> Table:
+    shown = {
+        "{contrast} bias": lambda entry: f"{entry['bias']:+.2f}",
+        "{contrast} sd": lambda entry: f"{entry['sd']:.2f}",
+        "{contrast} limits of agreement": lambda entry: "{:+.2f} to {:+.2f}".format(*entry["limits_of_agreement"]),
+        "{contrast} ICC": lambda entry: f"{entry['icc']:.3f}",
+    }
     note = (
         "Bias and standard deviation of the voxels in ms; limits of agreement and intraclass correlation, ICC(2,1), of "
         "the means over the liver."
     )
-    return Table("Agreement with the truth", ("", *header), rows, note)
+    return table("Agreement with the truth", rows, columns(shown, contrast=CONTRASTS, against="truth"), note)
 
 
-def _by_set(result: Result) -> Table:
-    sets = ("short", "middle", "long")
-    rows = [
-        (
-            row["label"],
-            *(of_entry(find(row, contrast=c, against="truth", inputs=name)) for c in CONTRASTS for name in sets),
-        )
-        for row in result["rows"].values()
-        if find(row, inputs=MEAN_OF_SETS)
-    ]
-    return Table(
-        "Error against the truth by input set", ("", *(f"{NAMES[c]}, {name}" for c in CONTRASTS for name in sets)), rows
-    )
+def _by_set(rows: Any) -> Table:
+    shown = columns({"{contrast}, {inputs}": of_entry}, contrast=CONTRASTS, against="truth", inputs=_SETS)
+    of_sets = [row for row in rows if find(row, inputs=MEAN_OF_SETS)]
+    return table("Error against the truth by input set (ms)", of_sets, shown)
 
 
-TABLE2 = Experiment(
-    title="Which method maps best",
-    question=(
-        "Table II of the paper: error of the maps over three input sets and three folds, one network for all three "
-        "sets; here against the truth as well as against the four-image fit."
-    ),
-    steps=_steps,
-    result=_result,
-    tables=_tables,
-)
+TABLE2 = Experiment(__doc__, lambda setting: steps_of(_rows(setting)), _result, _tables)

@@ -1,149 +1,124 @@
-"""Table IV of the paper: how long a slice takes."""
+"""Table IV of the paper: is a network faster than a fit?
+
+All methods are timed in one run on one machine.
+"""
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Table
-from relaxnet.experiments._harness.setting import SETTINGS, Setting
+from relaxnet.experiments._harness.experiment import SETTINGS, Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.format import Table, columns, table
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.fitting import fit, fit_joint
 from relaxnet.nets import RelaxationNet
-from relaxnet.phantom import Tissue, liver_cohort
+from relaxnet.phantom import Tissue
 from relaxnet.training import Spread, Trained
 
-_LABELS = {
-    "two-point": "Two-point fit, 3 images",
-    "nlls-4": "Least squares, 4 images each",
-    "nlls-4-std": "Least squares, 4 images each, with error maps and status",
-    "nlls-4-body": "Least squares, 4 images each, the body alone",
-    "nlls-4-liver": "Least squares, 4 images each, the liver alone",
-    "joint-7": "Joint least squares, 7 images",
-    "joint-7-body": "Joint least squares, 7 images, the body alone",
-    "network": "Network, 3 images",
-    "network-std": "Network, 3 images, with error maps",
-}
 _REPEATS = 15
+_WARM_UP = 2  # repeats
 
 
-def _steps(setting: Setting, seeds: int) -> list[Step]:
-    del seeds
-    sizes = {"setting": setting.name, "shape": [32, 32] if setting.name == "smoke" else [256, 256]}
+def _steps(setting: Setting) -> list[Step]:
+    size = {"setting": setting.name, "shape": (32, 32) if setting.name == "smoke" else (256, 256)}
     devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
-    return [Step(f"time on {device}", measure, sizes | {"device": device}, alone=True) for device in devices]
+    return [Step(f"time on {device}", time_methods, size | {"device": device}, alone=True) for device in devices]
 
 
-def measure(path: Path, *, setting: str, shape: list[int], device: str) -> dict[str, list[float]]:
-    """Measure how long one slice takes, both maps of it.
+def time_methods(*, setting: str, shape: tuple[int, int], device: str) -> dict[str, Any]:
+    """Measure how long both maps of one slice take.
 
     Parameters
     ----------
-    path
-        Not used; nothing but times are kept.
-    setting, shape, device
-        Size of the experiments, of the slice, and where.
+    setting
+        Name of the size of the experiments.
+    shape
+        Height and width of the slice.
+    device
+        Where to compute.
 
     Returns
     -------
     dict
-        Seconds of each repeat, by method.
+        For each method its ``label``, and the seconds of each repeat as ``times``.
     """
-    del path
-    where = SETTINGS[setting]
-    subject = liver_cohort(1, slices=1, shape=(shape[0], shape[1]), snr=where.snr, seed=where.seed)[0]
+    subject = SETTINGS[setting].cohort(n_subjects=1, slices=1, shape=shape)[0]
     images, protocol = subject.images.to(device), subject.protocol
-    preset = where.preset
-    # How long a network takes does not depend on what it has learnt.
-    net = RelaxationNet(
-        protocol, "middle", base=preset.base, depth=preset.depth, initial_estimates=preset.initial_estimates
-    )
-    net = net.to(device).eval()
+    size = {name: getattr(SETTINGS[setting].preset, name) for name in ("base", "depth", "initial_estimates")}
+    # How long a network takes does not depend on its training.
+    net = RelaxationNet(protocol, "middle", **size).to(device).eval()
     ones = {name: {"any": 1.0} for name in protocol.names}
     trained = Trained(net, calibration=Spread(usual_noise=0.05, factors=ones, growth=ones))
     liver = subject.roi.to(device)
     body = (subject.labels != Tissue.AIR).to(device)  # in air a fit searches longest, and finds nothing
-    stacks = [(c, images[:, protocol.images_of(c.name)].contiguous()) for c in protocol.contrasts]
-    methods: dict[str, Callable[[], Any]] = {
-        "two-point": lambda: [
-            fit(own[:, [0, 2]], [c.times_ms[0], c.times_ms[2]], method="two-point", maps_only=True) for c, own in stacks
-        ],
-        "nlls-4": lambda: [fit(own, c, maps_only=True) for c, own in stacks],
-        "nlls-4-std": lambda: [fit(own, c) for c, own in stacks],
-        "nlls-4-body": lambda: [fit(own, c, mask=body, maps_only=True) for c, own in stacks],
-        "nlls-4-liver": lambda: [fit(own, c, mask=liver, maps_only=True) for c, own in stacks],
-        "joint-7": lambda: fit_joint(images, protocol),
-        "joint-7-body": lambda: fit_joint(images, protocol, mask=body),
-        "network": lambda: net.predict(images),
-        "network-std": lambda: trained.predict(images),
-    }
-    found: dict[str, list[float]] = {name: [] for name in methods}
-    for repeat in range(_REPEATS + 2):  # in turns, so that a slow moment of the machine meets all of them
-        for name, method in methods.items():
-            _wait(device)
-            start = time.perf_counter()
-            method()
-            _wait(device)
-            if repeat > 1:
-                found[name].append(time.perf_counter() - start)
-    return found
+    series = [(images[:, protocol.images_of(c.name)].contiguous(), c) for c in protocol.contrasts]
+    pairs = [(own[:, [0, 2]], c.at([0, 2])) for own, c in series]
+    four, seven = "Least squares, 4 images each", "Joint least squares, 7 images"
+
+    def nlls(**options: Any) -> list[Any]:
+        return [fit(own, contrast, **options) for own, contrast in series]
+
+    methods: dict[str, tuple[str, Callable[[], Any]]] = {
+        "two-point": (
+            "Two-point fit, 3 images", lambda: [fit(*pair, method="two-point", maps_only=True) for pair in pairs]
+        ),
+        "nlls-4": (four, lambda: nlls(maps_only=True)),
+        "nlls-4-std": (f"{four}, with error maps and status", nlls),
+        "nlls-4-body": (f"{four}, body only", lambda: nlls(mask=body, maps_only=True)),
+        "nlls-4-liver": (f"{four}, liver only", lambda: nlls(mask=liver, maps_only=True)),
+        "joint-7": (seven, lambda: fit_joint(images, protocol)),
+        "joint-7-body": (f"{seven}, body only", lambda: fit_joint(images, protocol, mask=body)),
+        "network": ("Network, 3 images", lambda: net.predict(images)),
+        "network-std": ("Network, 3 images, with error maps", lambda: trained.predict(images)),
+    }  # fmt: skip
+    # In turns, so that a slow moment of the machine meets all of them.
+    rounds = [{name: _seconds(of, device) for name, (_, of) in methods.items()} for _ in range(_WARM_UP + _REPEATS)]
+    times = {name: [of[name] for of in rounds[_WARM_UP:]] for name in methods}
+    return {name: {"label": label, "times": times[name]} for name, (label, _) in methods.items()}
 
 
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+def _seconds(method: Callable[[], Any], device: str) -> float:
+    wait: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    method()
+    wait()
+    return time.perf_counter() - start
 
 
-def _result(setting: Setting, seeds: int, outcomes: Outcomes) -> Result:
-    rows: dict[str, Any] = {name: {"label": label, "entries": []} for name, label in _LABELS.items()}
-    for step in _steps(setting, seeds):
-        device = step.arguments["device"]
-        for name, seconds in outcomes[step.key].items():
-            low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75))
-            rows[name]["entries"].append(
-                {
-                    "device": device,
-                    "mean": float(np.mean(seconds)),
-                    "median": middle,
-                    "quartiles": [low, high],
-                    "seeds": 1,
-                }
-            )
-    return {"rows": rows, "shape": _steps(setting, seeds)[0].arguments["shape"]}
+def _result(setting: Setting, outcomes: Outcomes) -> Result:
+    steps, rows = _steps(setting), dict[str, Any]()
+    for step in steps:
+        for name, timed in outcomes[step.key].items():
+            low, middle, high = np.quantile(timed["times"], (0.25, 0.5, 0.75))
+            about = {"device": step.arguments["device"], "mean": float(np.mean(timed["times"])), "seeds": 1}
+            entry = about | {"median": middle, "quartiles": [low, high]}
+            rows.setdefault(name, {"label": timed["label"], "entries": []})["entries"].append(entry)
+    return {"rows": rows, "shape": steps[0].arguments["shape"]}
 
 
 def _tables(result: Result) -> list[Table]:
-    devices = [entry["device"] for entry in result["rows"]["network"]["entries"]]
+    rows = result["rows"].values()
     networks = {entry["device"]: entry["median"] for entry in result["rows"]["network"]["entries"]}
-    rows = []
-    for row in result["rows"].values():
-        cells = []
-        for entry in row["entries"]:
-            cells += [f"{1e3 * entry['median']:.1f}", f"{entry['median'] / networks[entry['device']]:.2f}"]
-        rows.append((row["label"], *cells))
-    header = ("", *(text.format(device) for device in devices for text in ("{} (ms)", "{}, of the network's")))
-    height, width = result["shape"]
+    shown = {
+        "{device} (ms)": lambda entry: f"{1e3 * entry['median']:.1f}",
+        "{device}, ratio to network": lambda entry: f"{entry['median'] / networks[entry['device']]:.2f}",
+    }
     note = (
-        "Median of repeats taken in turns, with all cores. The machine and its load decide the times, less so the "
-        "ratios."
+        "Median of repeats taken in turns, with all cores. The times depend on the machine and its load, the ratios "
+        "less so."
     )
     for device, own in networks.items():
-        faster = [row["label"] for row in result["rows"].values() if _median(row, device) < own]
+        faster = [
+            row["label"] for row in rows if any(e["device"] == device and e["median"] < own for e in row["entries"])
+        ]
         note += f" Faster than the network on the {device}: {'; '.join(faster) or 'none'}."
-    return [Table(f"Time for both maps of a slice of {height} x {width}", header, rows, note)]
+    height, width = result["shape"]
+    title = f"Time for both maps of a slice of {height} x {width}"
+    return [table(title, rows, columns(shown, device=tuple(networks)), note)]
 
 
-def _median(row: Result, device: str) -> float:
-    return next(float(entry["median"]) for entry in row["entries"] if entry["device"] == device)
-
-
-TABLE4 = Experiment(
-    title="How long a slice takes",
-    question="Table IV of the paper: is a network faster than a fit? All methods are timed in one run on one machine.",
-    steps=_steps,
-    result=_result,
-    tables=_tables,
-)
+TABLE4 = Experiment(__doc__, _steps, _result, _tables)

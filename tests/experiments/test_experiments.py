@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,9 +12,12 @@ import torch
 import relaxnet as rx
 from relaxnet.cli._experiment import Name
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
-from relaxnet.experiments._harness.fits import METHODS, non_local_means
-from relaxnet.experiments._harness.networks import alone
-from relaxnet.experiments._harness.rows import ROWS
+from relaxnet.experiments._harness.experiment import Fold
+from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, non_local_means, with_images
+from relaxnet.experiments._harness.format import Table, columns, of_entry, table
+from relaxnet.experiments._harness.networks import single_contrast
+from relaxnet.experiments._harness.render import read_result, write_result
+from relaxnet.experiments._harness.rows import AS_PAPER, ROWS
 from relaxnet.experiments._harness.score import score
 
 pytestmark = pytest.mark.xdist_group("experiments")  # they share what the fixture runs, which takes a while
@@ -22,7 +26,7 @@ PROMISED = {
     "table2": {
         "two-point", "stsm", "st", "sl", "baseline", "heteu", "homou", "profiled", "correlated",
         "held-out-reconstruction", "held-out-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3",
-        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "floor",
+        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth",
     },
     "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
@@ -38,10 +42,10 @@ PROMISED = {
 @pytest.mark.parametrize("name", PROMISED)
 def test_results_hold_what_was_promised(smoke, name):
     out, results, _ = smoke
-    kept = json.loads((out / "smoke" / f"{name}.json").read_text())
+    kept = read_result(out / "smoke", name)
     assert kept["command"] == f"relaxnet experiment {name} --preset smoke --seeds 2"
     assert kept["preset"] == "smoke"
-    assert kept["patients"]["n"] == 6
+    assert kept["subjects"]["n"] == 6
     assert {"relaxnet", "torch", "python"} <= set(kept["versions"])
     assert kept["machine"]
     assert kept["time"]
@@ -54,7 +58,7 @@ def test_results_hold_what_was_promised(smoke, name):
             assert entry["seeds"] >= 1
             if name != "table4":
                 assert entry["against"] in ("truth", "reference")
-                if name != "fig2":  # a single patient
+                if name != "fig2":  # a single subject
                     low, high = entry["ci95"]
                     assert low <= entry["mean"] <= high
 
@@ -72,9 +76,9 @@ def test_table2_adds_up(smoke, contrast, against):
         entry_of(rows["homou"], contrast=contrast, against=against, inputs=inputs)
         for inputs in ("short", "middle", "long")
     ]
-    np.testing.assert_allclose(np.mean([e["patients"] for e in sets], axis=0), mean["patients"])
-    assert mean["mean"] == pytest.approx(np.mean(mean["patients"]))
-    assert len(mean["patients"]) == 6
+    np.testing.assert_allclose(np.mean([e["by_subject"] for e in sets], axis=0), mean["by_subject"])
+    assert mean["mean"] == pytest.approx(np.mean(mean["by_subject"]))
+    assert len(mean["by_subject"]) == 6
     assert (mean["seeds"], entry_of(rows["st"], contrast=contrast, against=against, inputs="long")["seeds"]) == (2, 1)
     baseline = entry_of(rows["baseline"], contrast=contrast, against=against, inputs="mean of input sets")
     assert mean["difference"]["mean"] == pytest.approx(mean["mean"] - baseline["mean"])
@@ -102,11 +106,11 @@ def test_claims_are_those_of_the_rows(smoke):
 
 
 @pytest.mark.parametrize("contrast", ["t1rho", "t2"])
-def test_the_floor_is_the_error_of_the_reference(smoke, contrast):
+def test_the_error_of_the_truth_is_that_of_the_reference(smoke, contrast):
     rows = smoke[1]["table2"]["rows"]
-    floor = entry_of(rows["floor"], contrast=contrast, against="reference")
-    assert floor["mean"] == entry_of(rows["nlls-4"], contrast=contrast, against="truth")["mean"]
-    assert entry_of(rows["floor"], contrast=contrast, against="truth")["mean"] == 0
+    truth = entry_of(rows["truth"], contrast=contrast, against="reference")
+    assert truth["mean"] == entry_of(rows["nlls-4"], contrast=contrast, against="truth")["mean"]
+    assert entry_of(rows["truth"], contrast=contrast, against="truth")["mean"] == 0
     assert entry_of(rows["nlls-4"], contrast=contrast, against="reference")["mean"] == 0
 
 
@@ -116,7 +120,7 @@ def test_an_undisturbed_row_is_that_of_table2(smoke):
         wanted = {"contrast": contrast, "against": "truth", "inputs": "mean of input sets"}
         of3 = entry_of(results["table3"]["rows"][name], case="none", **wanted)
         assert of3["of_undisturbed"] == 1
-        assert of3["patients"] == entry_of(results["table2"]["rows"][name], **wanted)["patients"]
+        assert of3["by_subject"] == entry_of(results["table2"]["rows"][name], **wanted)["by_subject"]
 
 
 def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
@@ -129,8 +133,8 @@ def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
         assert 0.9 < fit / bound < 1.3
 
 
-def test_networks_are_tried_on_patients_with_the_noise_that_they_learnt_from(smoke):
-    """What they are compared with there is what the fit of these patients gave."""
+def test_networks_are_tested_on_subjects_with_the_noise_of_their_training(smoke):
+    """Their reference is the fit of these subjects."""
     rows, snrs = smoke[1]["snr"]["rows"], SETTINGS["smoke"].snrs
     for name, contrast, snr in product(("homou", "held-out-orthogonal"), ("t1rho", "t2"), snrs):
         network, fit = (
@@ -185,56 +189,158 @@ def test_the_command_line_knows_all_experiments():
     assert [name.value for name in Name] == [*EXPERIMENTS, "all"]
 
 
-def test_no_patient_tests_what_has_learnt_from_it():
+def test_settings_have_the_names_of_presets():
+    assert list(SETTINGS) == list(rx.training.PRESETS)
+    assert all(setting.name == name for name, setting in SETTINGS.items())
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_asks_a_question_and_plans_steps_for_every_setting(name):
+    experiment = EXPERIMENTS[name].load()
+    assert experiment.question
+    for setting in SETTINGS.values():
+        keys = [step.key for step in experiment.steps(setting)]
+        assert keys == [step.key for step in experiment.steps(setting)]
+
+
+def test_the_small_file_lacks_what_the_compressed_one_has(smoke):
+    out, results, _ = smoke
+    for name in EXPERIMENTS:
+        small, whole = (read_result(out / "smoke", name, details=details) for details in (False, True))
+        assert set(small["rows"]) == set(whole["rows"]) == set(results[name]["rows"])
+        assert "by_subject" not in json.dumps(small)
+        assert len((out / "smoke" / f"{name}.json").read_text().splitlines()) < 900
+    wanted = {"contrast": "t2", "against": "truth", "inputs": "long"}
+    small, whole = (
+        entry_of(read_result(out / "smoke", "table2", details=details)["rows"]["homou"], **wanted)
+        for details in (False, True)
+    )
+    assert small == {key: value for key, value in whole.items() if key not in ("by_subject", "liver_mean", "missing")}
+    assert whole["mean"] == pytest.approx(np.mean(whole["by_subject"]), rel=1e-3)
+
+
+def test_the_same_result_gives_the_same_bytes(smoke, tmp_path):
+    _, results, _ = smoke
+    for folder in ("one", "other"):
+        write_result(tmp_path / folder, "table3", results["table3"])
+    for suffix in (".json", ".json.gz"):
+        one, other = ((tmp_path / folder / f"table3{suffix}").read_bytes() for folder in ("one", "other"))
+        assert one == other
+    assert other[4:8] == bytes(4)  # gzip's time of writing
+
+
+def test_figures_need_the_compressed_file(smoke, tmp_path):
+    out, _, _ = smoke
+    for suffix in (".json", ".json.gz"):
+        (tmp_path / f"fig2{suffix}").write_bytes((out / "smoke" / f"fig2{suffix}").read_bytes())
+    assert {path.suffix for path in render(tmp_path)} == {".md", ".tex", ".png"}
+    (tmp_path / "fig2.json.gz").unlink()
+    assert {path.suffix for path in render(tmp_path)} == {".md", ".tex"}
+
+
+def test_a_table_of_columns():
+    entries = [{"contrast": c, "snr": snr, "mean": snr, "ci95": [0, 9]} for c in ("t1rho", "t2") for snr in (1.0, 2.5)]
+    shown = columns({"{contrast} at {snr:g}": of_entry}, contrast=("t1rho", "t2"), snr=(2.5, 5.0))
+    made = table("Title", [{"label": "Row", "entries": entries}], shown, "Note")
+    header = ("", "T1rho at 2.5", "T1rho at 5", "T2 at 2.5", "T2 at 5")
+    assert made == Table("Title", header, [("Row", "2.50 [0.00, 9.00]", "", "2.50 [0.00, 9.00]", "")], "Note")
+
+
+def test_no_subject_tests_what_was_trained_with_it():
     setting = SETTINGS["smoke"]
     tested = []
-    for fold in range(setting.n_folds):
-        test, learn = setting.test(fold), setting.learn(fold)
-        assert {s.name for s in test}.isdisjoint(s.name for s in learn)
-        assert len(test) + len(learn) == setting.n_subjects
+    for fold in setting.folds():
+        test, training = fold.test(), fold.training()
+        assert {s.name for s in test}.isdisjoint(s.name for s in training)
+        assert len(test) + len(training) == setting.n_subjects
+        more = fold.training(n_subjects=3 * setting.n_subjects)
+        assert {s.name for s in test}.isdisjoint(s.name for s in more)
+        assert len(more) == 3 * len(training)
         tested += [s.name for s in test]
     assert len(set(tested)) == len(tested) == setting.n_subjects
 
 
+def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():
+    setting = SETTINGS["smoke"]
+    assert setting.folds(snr=setting.snr) == setting.folds()
+    assert setting.folds(snr=10.0)[1] == Fold("smoke", 1, {"snr": 10.0})
+    plain, noisy = (folds[0].test()[0] for folds in (setting.folds(), setting.folds(snr=10.0)))
+    assert torch.equal(plain.clean, noisy.clean)
+    assert plain.sigma < noisy.sigma
+
+
+def test_rows_share_the_steps_that_they_have_in_common():
+    setting = replace(SETTINGS["smoke"], seeds=3)
+    keys = {name: {step.key for step in EXPERIMENTS[name].load().steps(setting)} for name in EXPERIMENTS}
+    assert keys["table2"] & keys["table3"]
+    assert keys["table2"] & keys["fig3"]
+    assert keys["table2"] & keys["snr"]
+    members = {step.key for (step,) in (folds[0] for folds in ROWS["homou"].plan("homou", setting.folds(), seeds=3))}
+    assert len(members) == 3
+    assert members < keys["table2"]
+
+
+def test_an_ensemble_needs_all_seeds_and_two_at_least():
+    folds = SETTINGS["smoke"].folds()
+    for seeds, n in ((1, 2), (3, 3)):
+        (((first,), (second,)),) = ROWS["ensemble"].plan("ensemble", folds, seeds=seeds)
+        assert len(first.needs) == len(second.needs) == n
+
+
+def some_subject(**changes):
+    return SETTINGS["smoke"].folds(**changes)[0].test()[0]
+
+
 def test_scores():
-    subject = SETTINGS["smoke"].test(0)[0]
+    subject = some_subject()
     maps = {name: subject.truth[name] + offset for name, offset in (("t1rho", 2.0), ("t2", -1.0))}
-    scores = score([(subject, maps)])
+    scores = score([subject], lambda *_: maps, ["all"])["all"]
     assert scores["t1rho"]["truth_error"] == scores["t1rho"]["truth_bias"] == pytest.approx([2.0])
     assert scores["t2"]["truth_error"] == pytest.approx([1.0])
     assert scores["t2"]["truth_bias"] == pytest.approx([-1.0])
     assert scores["t2"]["truth_sd"] == pytest.approx([0.0], abs=1e-3)
-    reference = METHODS["nlls-4"][0](subject, "")
-    holes = {"t2": torch.where(torch.rand(subject.roi.shape) < 0.5, torch.nan, reference["t2"])}
-    some = score([(subject, holes)])["t2"]
+    reference = METHODS["nlls-4"](subject, "")
+    hidden = torch.where(torch.rand(subject.roi.shape) < 0.5, torch.nan, reference["t2"])
+    some = score([subject], lambda *_: reference | {"t2": hidden}, ["all"])["all"]["t2"]
     assert 0.3 < some["missing"][0] < 0.7
     assert some["reference_error"] == [0.0]
 
 
-def test_a_contrast_alone():
-    subject = SETTINGS["smoke"].test(0)[0]
-    one = alone(subject, "t2")
+def test_a_single_contrast():
+    subject = some_subject()
+    one = single_contrast(subject, "t2")
     assert one.protocol.names == ("t2",)
     assert torch.equal(one.images, subject.images[:, [0, 4, 5, 6]])
-    assert alone(subject, None) is subject
+    assert torch.equal(one.clean, subject.clean[:, [0, 4, 5, 6]])
+    assert single_contrast(subject, None) is subject
+
+
+def test_fewer_images_are_those_of_a_shorter_protocol():
+    subject = some_subject()
+    few = with_images(subject, JOINT[4])
+    assert [contrast.times_ms for contrast in few.protocol.contrasts] == [(0.0, 30.0), (0.0, 18.2, 51.0)]
+    assert few.protocol.n_images == few.images.shape[1] == 4
+    assert with_images(subject, JOINT[7]).protocol == subject.protocol
 
 
 def test_two_points_of_an_input_set():
-    subject = SETTINGS["smoke"].test(0, snr=math.inf)[0]
+    subject = some_subject(snr=math.inf)
     for inputs in subject.protocol.input_sets:
-        for name, values in METHODS["two-point"][0](subject, inputs).items():
+        for name, values in METHODS["two-point"](subject, inputs).items():
             torch.testing.assert_close(values[subject.roi], subject.truth[name][subject.roi], rtol=0.02, atol=0)
 
 
 def test_non_local_means_denoise():
-    subject = SETTINGS["smoke"].test(0, shape=(64, 64))[0]
-    denoised = non_local_means(subject.images, subject.sigma, 0.8)
-    before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, denoised))
+    subject = some_subject(shape=(64, 64))
+    result = non_local_means(subject.images, subject.sigma, 0.8)
+    before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, result))
     assert after < 0.6 * before
+    assert denoised(subject, "long", 0) is subject
+    assert torch.equal(denoised(subject, "long", 0.8).images[:, [1, 2, 4, 5]], subject.images[:, [1, 2, 4, 5]])
 
 
 def test_rows_of_the_paper_have_the_inputs_of_the_paper():
     for name in ("stsm", "st", "sl", "baseline", "heteu", "homou"):
         for recipe in ROWS[name].recipes:
-            assert recipe.training == {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
+            assert recipe.training == AS_PAPER == {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
     assert rx.training.PRESETS["paper"].initial_estimates == ()

@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,21 +14,20 @@ from relaxnet.experiments._harness.steps import Step, _minutes, run_steps, worke
 def square(path, *, number):
     with path.with_suffix(".calls").open("a") as stream:
         stream.write(f"{os.getpid()}\n")
-    path.with_suffix(".txt").write_text(str(number**2))
+    path.write_text(str(number**2))
     return {"square": number**2}
 
 
-def add(path, *others, bonus):
-    del path
-    return sum(int(other.with_suffix(".txt").read_text()) for other in others) + bonus
+def add(*paths, bonus):
+    return sum(int(path.read_text()) for path in paths) + bonus
 
 
-def fail(path, *, number):
-    raise RuntimeError(f"{path.name} {number}")
+def fail(*, number):
+    raise RuntimeError(f"failed: {number}")
 
 
 def squares(*numbers):
-    return tuple(Step(f"square of {n}", square, {"number": n}) for n in numbers)
+    return tuple(Step(f"square of {n}", square, {"number": n}, keeps=".txt") for n in numbers)
 
 
 def calls(folder):
@@ -52,7 +51,7 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     outcomes = run_steps(steps, tmp_path, say=said.append)
     assert [outcomes[step.key]["square"] for step in steps] == [4, 9, 16]
     assert calls(tmp_path) == 3
-    assert said[0] == "2 of 3 steps are there"
+    assert said[0] == "2 of 3 steps have been computed before"
     assert said[1].startswith("square of 4: done, 0 left")
     run_steps(steps, tmp_path)
     assert calls(tmp_path) == 3
@@ -69,7 +68,7 @@ def test_time_left_is_that_of_steps_of_the_same_kind():
 
 def test_a_failure_is_raised_and_what_was_done_is_kept(tmp_path):
     good, bad = squares(5)[0], Step("bad", fail, {"number": 1})
-    with pytest.raises(RuntimeError, match=r"fail-.* 1"):
+    with pytest.raises(RuntimeError, match="failed: 1"):
         run_steps([good, bad], tmp_path)
     assert json.loads((tmp_path / f"{good.key}.json").read_text()) == {"square": 25}
     assert not (tmp_path / f"{bad.key}.json").exists()
@@ -83,6 +82,22 @@ def test_a_key_is_what_is_computed_not_what_it_is_called():
     assert replace(step, needs=squares(1)).key != step.key
 
 
+@dataclass(frozen=True)
+class Several:
+    numbers: tuple[int, ...]
+
+
+def total(*, several):
+    return sum(several.numbers)
+
+
+def test_an_argument_may_be_a_dataclass_which_is_part_of_the_key(tmp_path):
+    one, other = (Step("total", total, {"several": Several(numbers)}) for numbers in ((1, 2), (1, 3)))
+    assert one.key != other.key
+    with workers(2) as pool:
+        assert run_steps([one, other], tmp_path, pool) == {one.key: 3, other.key: 4}
+
+
 def test_what_is_timed_is_alone(tmp_path):
     alone, other = replace(squares(2)[0], alone=True), squares(3)[0]
     with workers(2) as pool:
@@ -92,7 +107,7 @@ def test_what_is_timed_is_alone(tmp_path):
 
 
 def sleep(path, *, number):
-    path.with_suffix(".pid").write_text(str(os.getpid()))
+    path.write_text(str(os.getpid()))
     time.sleep(number)
 
 
@@ -105,7 +120,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         "sys.modules['steps_of_test'] = module\n"
         "spec.loader.exec_module(module)\n"
         "if __name__ == '__main__':\n"
-        f"    steps = [module.Step(str(n), module.sleep, {{'number': n}}) for n in (600, 601)]\n"
+        f"    steps = [module.Step(str(n), module.sleep, {{'number': n}}, keeps='.pid') for n in (600, 601)]\n"
         "    with module.workers(2) as pool:\n"
         f"        module.run_steps(steps, pathlib.Path({str(tmp_path)!r}), pool)\n"
     )
@@ -130,7 +145,7 @@ def test_workers_go_on_to_other_steps(tmp_path):
 
 
 def test_a_failure_of_a_worker_is_raised(tmp_path):
-    with pytest.raises(RuntimeError, match=r"fail-.* 1"), workers(2) as pool:
+    with pytest.raises(RuntimeError, match="failed: 1"), workers(2) as pool:
         run_steps([Step("bad", fail, {"number": 1})], tmp_path, pool)
 
 

@@ -1,1 +1,1 @@
-"""Behind the questions: who is simulated, how networks are trained and scored, how results are written."""
+"""The machinery behind the questions: subjects, networks, fits, scores, tables and files."""

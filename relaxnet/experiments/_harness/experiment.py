@@ -1,93 +1,161 @@
-"""What an experiment is."""
+"""Experiments, their sizes, and the folds of their subjects."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from relaxnet.experiments._harness.setting import Setting
+from relaxnet.experiments._harness.abdomen import abdomen_cohort
+from relaxnet.experiments._harness.format import Table
 from relaxnet.experiments._harness.steps import Step
+from relaxnet.phantom import Subject, Subjects, liver_cohort
+from relaxnet.training import PRESETS, Preset
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-else:
-    Figure = Any  # of an extra
-
+CONTRASTS = ("t1rho", "t2")
+"""Names of the relaxation times."""
+AGAINST = ("truth", "reference")
+"""Yardsticks of maps: the true maps, and the reference fit of four images."""
 Outcomes = Mapping[str, Any]
+"""Outcomes of steps by their keys."""
 Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table to read."""
+class Setting:
+    """The digital subjects of the experiments, and how networks are trained with them."""
 
-    title: str
-    """What it shows."""
-    header: tuple[str, ...]
-    """Names of the columns."""
-    rows: list[tuple[str, ...]]
-    """Text of the cells."""
-    note: str = ""
-    """What to keep in mind."""
+    name: str
+    """Name of the setting."""
+    preset: Preset
+    """Shape of the slices, size of the networks and training."""
+    zero_shot_epochs: int
+    """Epochs of a network that is trained with a single subject."""
+    weights: tuple[float, ...]
+    """Fixed weights of T1rho to try; that of T2 is 1 minus it."""
+    snrs: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 100.0)
+    """Signal-to-noise ratios to try."""
+    n_subjects: int = 51
+    """Number of subjects."""
+    slices: int = 3
+    """Slices of each subject."""
+    n_folds: int = 3
+    """Parts of the cohort; each is tested by networks that were trained with the others."""
+    snr: float = 20.0
+    """Signal-to-noise ratio of the liver in the first image."""
+    seed: int = 2023
+    """Seed of the cohort. The defaults of networks and training were chosen on cohorts of other seeds."""
+    seeds: int = 3
+    """How many times the most important networks are trained; others are trained once."""
 
-    def markdown(self) -> str:
-        """Write it as Markdown, without its title.
+    def cohort(self, *, anatomy: str = "phantom", **changes: Any) -> Subjects:
+        """Make the subjects.
+
+        Parameters
+        ----------
+        anatomy
+            ``"phantom"``, or ``"abdomen"`` for the label map of a real one.
+        **changes
+            Arguments of :func:`~relaxnet.phantom.liver_cohort` that differ, such as another noise for the same
+            subjects.
 
         Returns
         -------
-        str
-            The table, and its note.
+        Subjects
+            The cohort.
         """
-        lines = [self.header, [":---", *["---:"] * (len(self.header) - 1)], *self.rows]
-        text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return f"{text}\n\n{self.note}" if self.note else text
+        own = {name: getattr(self, name) for name in ("n_subjects", "slices", "snr", "seed")}
+        make = abdomen_cohort if anatomy == "abdomen" else liver_cohort
+        return make(**own | {"shape": self.preset.shape} | changes)
 
-    def latex(self) -> str:
-        """Write it as LaTeX, for the package ``booktabs``.
+    def folds(self, **changes: Any) -> list["Fold"]:
+        """List the folds.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of :meth:`cohort` that differ.
 
         Returns
         -------
-        str
-            The table, with title and note.
+        list of Fold
+            The folds. Those whose subjects do not differ after all are those of no changes.
         """
-        rows = [_row(self.header), r"\midrule", *map(_row, self.rows)]
-        note = [f"\\par\\footnotesize {_escaped(self.note)}"] if self.note else []
-        return "\n".join([
-            r"\begin{table}",
-            f"\\caption{{{_escaped(self.title)}}}",
-            f"\\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
-            r"\toprule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            *note,
-            r"\end{table}",
-        ])  # fmt: skip
+        real = {name: value for name, value in changes.items() if value != getattr(self, name, None)}
+        return [Fold(self.name, index, real) for index in range(self.n_folds)]
 
 
-def _row(cells: Sequence[str]) -> str:
-    return " & ".join(_escaped(cell) for cell in cells) + r" \\"
+@dataclass(frozen=True)
+class Fold:
+    """A part of the cohort, which is tested by networks that were trained with the other parts."""
 
+    setting: str
+    """Name of the setting."""
+    index: int
+    """Number of the fold, from 0."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Arguments of :meth:`Setting.cohort` that differ."""
 
-def _escaped(text: str) -> str:
-    for sign in "&%_#":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    def __str__(self) -> str:
+        changes = "".join(f", {name} {value}" for name, value in self.changes.items())
+        return f"fold {self.index + 1}{changes}"
+
+    def test(self) -> list[Subject]:
+        """Simulate the subjects of the fold.
+
+        Returns
+        -------
+        list of Subject
+            Every ``n_folds``-th subject of the cohort.
+        """
+        setting = SETTINGS[self.setting]
+        return list(setting.cohort(**self.changes)[self.index :: setting.n_folds])
+
+    def training(self, **changes: Any) -> list[Subject]:
+        """Simulate the subjects to train with.
+
+        Parameters
+        ----------
+        **changes
+            Further arguments of :meth:`Setting.cohort` that differ.
+
+        Returns
+        -------
+        list of Subject
+            The subjects of all other folds.
+        """
+        setting = SETTINGS[self.setting]
+        cohort = setting.cohort(**self.changes | changes)
+        return [cohort[k] for k in range(len(cohort)) if k % setting.n_folds != self.index]
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A question, what is computed to answer it, and how the answer is shown."""
 
-    title: str
-    """What it is."""
     question: str
-    """What it asks."""
-    steps: Callable[[Setting, int], list[Step]]
-    """Plans it, for a size and a number of seeds."""
-    result: Callable[[Setting, int, Outcomes], Result]
-    """Sums outcomes up: ``rows`` by name, which hold a ``label`` and ``entries``, and what else there is."""
+    """The question; the documentation of its module."""
+    steps: Callable[[Setting], list[Step]]
+    """Plan what is computed."""
+    result: Callable[[Setting, Outcomes], Result]
+    """Summarise the outcomes of the steps: ``rows`` by name, each with a ``label`` and ``entries``, and what else there
+    is."""
     tables: Callable[[Result], list[Table]]
-    """Writes a result as tables."""
-    figures: Callable[[Result, Path], dict[str, Figure]] = lambda *_: {}
-    """Draws a result, as figures by name; what is too large for a result is in the folder of the outcomes."""
+    """Write a result as tables; without its details, which are in the compressed file."""
+    figures: Callable[[Result], dict[str, Any]] = lambda _: {}
+    """Draw a whole result as figures of matplotlib, by name."""
+
+
+_DEFAULTS = {name: getattr(PRESETS["laptop"], name) for name in ("initial_estimates", "rate_shift", "flips")}
+"""What the library's own networks have, whatever the size, and those of the paper do not."""
+
+SETTINGS = {
+    "smoke": Setting("smoke", PRESETS["smoke"], 1, (0.25, 0.75), (10.0, 20.0), n_subjects=6, slices=1, n_folds=2),
+    "laptop": Setting(
+        "laptop",
+        replace(PRESETS["laptop"], shape=(64, 64), epochs=40),
+        zero_shot_epochs=150,
+        weights=(0.05, 0.15, 0.25, 0.35, 0.5, 0.65, 0.75, 0.85, 0.95),
+    ),
+    "paper": Setting("paper", replace(PRESETS["paper"], **_DEFAULTS), 300, tuple(k / 20 for k in range(1, 20))),
+}
+"""``smoke`` shows within minutes that everything runs, ``laptop`` takes hours on two cores, ``paper`` is for a GPU: the
+size and the training of Huang et al. (2023)."""

@@ -1,7 +1,11 @@
-"""Steps that fit the patients of a fold, voxel by voxel."""
+"""Steps that fit the subjects of a fold, voxel by voxel.
 
-from collections.abc import Callable
-from pathlib import Path
+:func:`plan_fit` describes a step, :func:`fit_and_score` does its work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,113 +13,153 @@ import torch
 from torch import Tensor
 
 from relaxnet.errors import require
-from relaxnet.experiments._harness.anatomies import patients
-from relaxnet.experiments._harness.score import Maps, reference_maps, score
-from relaxnet.experiments._harness.setting import SETTINGS, Setting
+from relaxnet.experiments._harness.experiment import Fold
+from relaxnet.experiments._harness.score import Maps, Method, Scores, mean_error, reference_maps, score
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.fitting import fit, fit_joint
 from relaxnet.phantom import Subject
+from relaxnet.protocol import Protocol
 
 ALL = "all images"
-"""In the place of the name of an input set: what uses all images."""
+"""In the place of the name of an input set: all images are used."""
+
+JOINT = {3: (0, 2, 5), 4: (0, 2, 4, 6), 5: (0, 1, 3, 4, 6), 6: (0, 1, 2, 3, 4, 6), 7: (0, 1, 2, 3, 4, 5, 6)}
+"""The images of a joint fit, by their number. Both contrasts share the first one, so 3 are the least: 2 of each."""
+_DENOISED = {"denoise-then-fit-3": "two-point", "denoise-then-fit-7": "joint-7"}
 _STRENGTHS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
+_N_TUNING = 8  # subjects
 
 
-METHODS: dict[str, tuple[Callable[[Subject, str], Maps], bool]] = {
-    "two-point": (lambda subject, inputs: _pairs(subject, subject.images, inputs), True),
-    "nlls-4": (lambda subject, _: reference_maps(subject), False),
-    "joint-7": (lambda subject, _: _times(subject, fit_joint(subject.images, subject.protocol).maps), False),
-    "floor": (lambda subject, _: _times(subject, subject.truth), False),
-}
-"""By name: how to map a patient from an input set, and whether the input set matters. The floor is the truth itself: it
-shows what the noise of the reference alone contributes to an error."""
-
-
-def fitting(setting: Setting, method: str, *, fold: int, subjects: dict[str, Any] | None = None) -> Step:
-    """Plan to map the patients of a fold by a fit.
+def plan_fit(method: str, fold: Fold) -> Step:
+    """Plan to map the subjects of a fold by a fit.
 
     Parameters
     ----------
-    setting
-        Size of the experiments.
     method
         A name of :data:`METHODS`, or ``"denoise-then-fit-3"`` or ``-7``.
     fold
-        Who is tested.
-    subjects
-        What is different of them, as for :func:`~relaxnet.experiments._harness.anatomies.patients`.
+        Whom to map.
 
     Returns
     -------
     Step
         Its outcome holds ``scores``, by input set.
     """
-    arguments = {"setting": setting.name, "method": method, "fold": fold, "subjects": subjects or {}}
-    function = denoise_then_fit if method.startswith("denoise") else fit_fold
-    return Step(f"{method}, fold {fold + 1}", function, arguments)
+    return Step(f"{method}, {fold}", fit_and_score, {"method": method, "fold": fold})
 
 
-def fit_fold(path: Path, *, setting: str, method: str, fold: int, subjects: dict[str, Any]) -> dict[str, Any]:
-    """Map the patients of a fold, and score the maps.
+def fit_and_score(*, method: str, fold: Fold) -> dict[str, Any]:
+    """Map the subjects of a fold, and score the maps.
+
+    Denoising is as strong as is best for subjects that networks would be trained with, judged by the truth: no
+    classical denoiser could be tuned better.
 
     Parameters
     ----------
-    path
-        Not used; nothing but scores are kept.
-    setting, method, fold, subjects
-        What :func:`fitting` planned.
+    method, fold
+        As for :func:`plan_fit`.
 
     Returns
     -------
     dict
-        ``scores`` by input set.
+        ``scores`` by input set, and the ``strength`` of denoising, if any, in units of the noise level.
     """
-    del path
-    function, by_inputs = METHODS[method]
-    everyone = patients(SETTINGS[setting], fold, subjects)
-    names = tuple(everyone[0].protocol.input_sets) if by_inputs else (ALL,)
-    return {"scores": {inputs: score((subject, function(subject, inputs)) for subject in everyone) for inputs in names}}
+    name = _DENOISED.get(method, method)
+    subjects = fold.test()
+    sets = list(subjects[0].protocol.input_sets) if name == "two-point" else [ALL]
+
+    def scores(some: Sequence[Subject], sets: list[str], strength: float) -> dict[str, Scores]:
+        return score(some, lambda subject, inputs: METHODS[name](denoised(subject, inputs, strength), inputs), sets)
+
+    if method not in _DENOISED:
+        return {"scores": scores(subjects, sets, 0)}
+    tuning, middle = fold.training()[:_N_TUNING], sets[len(sets) // 2]
+    strength = min(_STRENGTHS, key=lambda strength: mean_error(scores(tuning, [middle], strength)))
+    return {"scores": scores(subjects, sets, strength), "strength": strength}
 
 
-def denoise_then_fit(path: Path, *, setting: str, method: str, fold: int, subjects: dict[str, Any]) -> dict[str, Any]:
-    """Denoise the images of each slice by non-local means, all of them together, then fit.
-
-    How strongly is chosen on the patients that networks would learn from, by the truth: no classical denoiser could be
-    tuned better.
+def two_point(subject: Subject, inputs: str) -> Maps:
+    """Map a subject by the two-point formula.
 
     Parameters
     ----------
-    path
-        Not used; nothing but scores are kept.
-    setting, method, fold, subjects
-        What :func:`fitting` planned.
+    subject
+        The subject.
+    inputs
+        Name of the input set, which has two images of each contrast.
 
     Returns
     -------
     dict
-        ``scores`` by input set, and the chosen ``strength``, in units of the noise.
+        Maps in ms.
     """
-    del path
-    where = SETTINGS[setting]
-    everyone = list(where.test(fold, **subjects))
-    three = method.endswith("-3")
-    names = tuple(everyone[0].protocol.input_sets) if three else (ALL,)
+    few = with_images(subject, subject.protocol.channels(inputs))
+    return {
+        c.name: fit(few.images[:, few.protocol.images_of(c.name)], c, method="two-point").maps[c.name]
+        for c in few.protocol.contrasts
+    }
 
-    def maps(subject: Subject, inputs: str, strength: float) -> Maps:
-        channels = subject.protocol.channels(inputs) if three else tuple(range(subject.protocol.n_images))
-        images = subject.images.clone()
-        images[:, channels] = non_local_means(images[:, channels], subject.sigma, strength)
-        return _pairs(subject, images, inputs) if three else _times(subject, fit_joint(images, subject.protocol).maps)
 
-    tuning = where.learn(fold, **subjects)[:8]
+def with_images(subject: Subject, channels: Sequence[int]) -> Subject:
+    """Keep some of the images of a subject, as if no others had been acquired.
 
-    def error(strength: float) -> float:
-        columns = score((subject, maps(subject, names[len(names) // 2], strength)) for subject in tuning)
-        return float(np.mean([column["truth_error"] for column in columns.values()]))
+    Parameters
+    ----------
+    subject
+        The subject.
+    channels
+        Which images, in ascending order, the shared one among them. Contrasts with fewer than two of them are left out.
 
-    strength = min(_STRENGTHS, key=error)
-    scores = {inputs: score((s, maps(s, inputs, strength)) for s in everyone) for inputs in names}
-    return {"scores": scores, "strength": strength}
+    Returns
+    -------
+    Subject
+        The subject.
+    """
+    protocol = subject.protocol
+    kept = [(c, [k for k, own in enumerate(protocol.images_of(c.name)) if own in channels]) for c in protocol.contrasts]
+    contrasts = tuple(contrast.at(own) for contrast, own in kept if len(own) > 1)
+    images, clean = (some[:, list(channels)] for some in (subject.images, subject.clean))
+    return replace(subject, protocol=Protocol(contrasts, shared_first=True), images=images, clean=clean)
+
+
+def _joint(channels: Sequence[int], subject: Subject, _: str) -> Maps:
+    few = with_images(subject, channels)
+    return fit_joint(few.images, few.protocol).maps
+
+
+METHODS: dict[str, Method] = {
+    "two-point": two_point,
+    "nlls-4": lambda subject, _: reference_maps(subject),
+    "truth": lambda subject, _: subject.truth,
+    **{f"joint-{n}": partial(_joint, channels) for n, channels in JOINT.items()},
+}
+"""How to map a subject, by name. Against the reference, the error of the truth is the noise floor: what the noise of
+the reference alone contributes to every error."""
+
+
+def denoised(subject: Subject, inputs: str, strength: float) -> Subject:
+    """Denoise the images of an input set by non-local means, all of them together.
+
+    Parameters
+    ----------
+    subject
+        The subject.
+    inputs
+        Name of the input set, or :data:`ALL`.
+    strength
+        How different patches may be, in units of the noise level; 0 changes nothing.
+
+    Returns
+    -------
+    Subject
+        The subject.
+    """
+    if strength == 0:
+        return subject
+    channels = list(range(subject.protocol.n_images) if inputs == ALL else subject.protocol.channels(inputs))
+    images = subject.images.clone()
+    images[:, channels] = non_local_means(images[:, channels], subject.sigma, strength)
+    return replace(subject, images=images)
 
 
 def non_local_means(images: Tensor, sigma: float, strength: float) -> Tensor:
@@ -141,25 +185,6 @@ def non_local_means(images: Tensor, sigma: float, strength: float) -> Tensor:
         If scikit-image is not installed.
     """
     restoration = require("skimage.restoration", extra="experiments")
-    denoised = [
-        restoration.denoise_nl_means(
-            one.numpy(), patch_size=5, patch_distance=9, h=strength * sigma, sigma=sigma, channel_axis=0
-        )
-        for one in images
-    ]
-    return torch.from_numpy(np.stack(denoised)).to(images.dtype)
-
-
-def _pairs(subject: Subject, images: Tensor, inputs: str) -> Maps:
-    protocol, own = subject.protocol, subject.protocol.channels(inputs)
-    maps = {}
-    for contrast in protocol.contrasts:
-        channels = protocol.images_of(contrast.name)
-        pair = [k for k, channel in enumerate(channels) if channel in own]
-        result = fit(images[:, [channels[k] for k in pair]], contrast.at(pair), method="two-point")
-        maps[contrast.name] = result.maps[contrast.name]
-    return maps
-
-
-def _times(subject: Subject, maps: Maps) -> Maps:
-    return {name: maps[name] for name in subject.protocol.names}
+    options = {"patch_size": 5, "patch_distance": 9, "h": strength * sigma, "sigma": sigma, "channel_axis": 0}
+    one_by_one = [restoration.denoise_nl_means(images_of_slice.numpy(), **options) for images_of_slice in images]
+    return torch.from_numpy(np.stack(one_by_one)).to(images.dtype)

@@ -1,13 +1,61 @@
-"""Results as tables and figures."""
+"""Results in files: as data, as tables and as figures.
 
+Two files hold the data. The small one, ``<name>.json``, has what tables need, an entry a line, and is for version
+control. The compressed one, ``<name>.json.gz``, holds the whole result, errors of single subjects and maps included;
+the same result gives the same bytes.
+"""
+
+import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from relaxnet._files import replacing, write_text
 from relaxnet.experiments import EXPERIMENTS
-from relaxnet.experiments._harness.run import CACHE
+
+_DETAILS = ("by_subject", "liver_mean", "missing", "maps", "roi")
+"""Keys that the compressed file alone has."""
+_LINE = 480  # characters, which hold an entry
+
+
+def write_result(folder: Path, name: str, result: dict[str, Any]) -> None:
+    """Write both files of a result.
+
+    Parameters
+    ----------
+    folder
+        Where to write them.
+    name
+        Name of the experiment.
+    result
+        The result.
+    """
+    write_text(folder / f"{name}.json", _text(_rounded(result, _DETAILS)) + "\n")
+    with replacing(folder / f"{name}.json.gz") as temporary:
+        temporary.write_bytes(gzip.compress(json.dumps(_rounded(result)).encode(), mtime=0))
+
+
+def read_result(folder: Path, name: str, *, details: bool = False) -> dict[str, Any]:
+    """Read a result.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    name
+        Name of the experiment.
+    details
+        Whether to read the whole result from the compressed file.
+
+    Returns
+    -------
+    dict
+        The result.
+    """
+    path = folder / f"{name}.json{'.gz' if details else ''}"
+    result: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()) if details else path.read_bytes())
+    return result
 
 
 def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]:
@@ -23,8 +71,8 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
     Returns
     -------
     list of Path
-        Files written, beside the results: ``<name>.md``, ``<name>.tex`` and ``<figure>.png``. A figure of maps needs
-        what :func:`run` has left in its cache; without, it is not drawn again.
+        Files written, beside the results: ``<name>.md``, ``<name>.tex`` and ``<figure>.png``. Figures are drawn from
+        the compressed results, and only where these are there.
 
     Raises
     ------
@@ -39,11 +87,13 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
         raise ValueError(f"folder={folder} holds no result, such as {next(iter(EXPERIMENTS))}.json.")
     files = []
     for name in found:
-        result = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        result = read_result(folder, name)
         for suffix, write in ((".md", markdown), (".tex", latex)):
             files.append(folder / f"{name}{suffix}")
             write_text(files[-1], write(name, result))
-        for title, figure in EXPERIMENTS[name].load().figures(result, folder.parent / CACHE).items():
+        whole = (folder / f"{name}.json.gz").exists()
+        figures = EXPERIMENTS[name].load().figures(read_result(folder, name, details=True)) if whole else {}
+        for title, figure in figures.items():
             files.append(folder / f"{title}.png")
             with replacing(files[-1]) as temporary:
                 figure.savefig(temporary, dpi=110, format="png")
@@ -65,8 +115,9 @@ def markdown(name: str, result: dict[str, Any]) -> str:
     str
         The text.
     """
-    experiment = EXPERIMENTS[name].load()
-    parts = [f"# {experiment.title}", experiment.question, _origin(result)]
+    choice = EXPERIMENTS[name]
+    experiment = choice.load()
+    parts = [f"# {choice.summary}", " ".join(experiment.question.split()), _origin(result)]
     for table in experiment.tables(result):
         parts += [f"## {table.title}", table.markdown()]
     return "\n\n".join(parts) + "\n"
@@ -87,17 +138,38 @@ def latex(name: str, result: dict[str, Any]) -> str:
     str
         The text.
     """
-    experiment = EXPERIMENTS[name].load()
-    parts = [f"% {experiment.title}. {_origin(result)}"]
-    parts += [table.latex() for table in experiment.tables(result)]
+    choice = EXPERIMENTS[name]
+    parts = [f"% {choice.summary}. {_origin(result)}", *(table.latex() for table in choice.load().tables(result))]
     return "\n\n".join(parts) + "\n"
 
 
+def _rounded(value: Any, without: Collection[str] = ()) -> Any:
+    """Keep as many digits as mean something, and leave some keys out."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item, without) for key, item in value.items() if key not in without}
+    return [_rounded(item, without) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _text(value: Any, indent: str = "") -> str:
+    """Write JSON, with a line for what fits into one."""
+    line, inner = json.dumps(value, ensure_ascii=False), indent + " "
+    if len(line) <= _LINE or not isinstance(value, dict | list):
+        return line
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {_text(item, inner)}" for key, item in value.items()]
+    else:
+        items = [_text(item, inner) for item in value]
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{end}"
+
+
 def _origin(result: dict[str, Any]) -> str:
-    patients = result["patients"]
-    height, width = patients["shape"]
+    subjects = result["subjects"]
+    height, width = subjects["shape"]
     return (
-        f"{patients['n']} digital patients, {patients['slices']} slice(s) of {height} x {width}, SNR "
-        f"{patients['snr']:g} where no other is named, {patients['folds']} folds; `{result['command']}`, relaxnet "
+        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}, SNR "
+        f"{subjects['snr']:g} unless another is given, {subjects['folds']} folds; `{result['command']}`, relaxnet "
         f"{result['versions']['relaxnet']}, {result['machine']}, {result['time'][:10]}."
     )

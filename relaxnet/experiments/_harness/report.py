@@ -1,164 +1,184 @@
-"""From scores of patients to rows of a table: means with intervals, and differences that are more than chance."""
+"""From scores of subjects to rows of a table: means with intervals, and differences with p values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Outcomes
 from relaxnet.experiments._harness.fits import ALL
-from relaxnet.experiments._harness.score import CONTRASTS
-from relaxnet.experiments._harness.steps import Step
+from relaxnet.experiments._harness.rows import Plan, Rows
 from relaxnet.metrics import bootstrap_mean, holm, icc, limits_of_agreement, paired_difference, ratio_of_means
 
-AGAINST = ("truth", "reference")
 MEAN_OF_SETS = "mean of input sets"
 
 Values = NDArray[np.float64]
-Plan = Sequence[Sequence[Sequence[Step]]]
-"""Steps of a row: by seed, by fold, one for both contrasts or one for each."""
-Row = dict[str, Any]
+Entry = dict[str, Any]
+"""One cell of a table: its mean, interval and more, and what it is about."""
 
 
-def column(outcomes: Mapping[str, Any], plan: Plan, contrast: str, name: str, inputs: str | None = None) -> Values:
-    """Gather a score of all patients.
-
-    Parameters
-    ----------
-    outcomes
-        Outcomes of steps.
-    plan
-        Steps of a row.
-    contrast
-        Name of the contrast.
-    name
-        Name of the score, a column of :func:`~relaxnet.experiments._harness.score.score`.
-    inputs
-        Name of the input set; ``None`` for the mean over all of them.
-
-    Returns
-    -------
-    numpy.ndarray
-        Scores, (seed, patient), in the order of the folds.
-    """
-    seeds = []
-    for folds in plan:
-        patients: list[Values] = []
-        for steps in folds:
-            step = steps[CONTRASTS.index(contrast) if len(steps) > 1 else 0]
-            sets = outcomes[step.key]["scores"]
-            chosen = sets.values() if inputs is None else [sets[inputs]]
-            patients.append(np.mean([scores[contrast][name] for scores in chosen], axis=0))
-        seeds.append(np.concatenate(patients))
-    return np.array(seeds)
-
-
-def entries(outcomes: Mapping[str, Any], plan: Plan, *, by_set: bool = True) -> list[Row]:
-    """Sum a row up over patients, for each contrast, against truth and reference.
-
-    Parameters
-    ----------
-    outcomes
-        Outcomes of steps.
-    plan
-        Steps of a row.
-    by_set
-        Whether to tell the input sets apart as well.
-
-    Returns
-    -------
-    list of dict
-        Entries: ``mean`` is the mean absolute error over patients in ms and ``ci95`` its bootstrap interval, ``bias``
-        and ``sd`` those of the voxels, ``limits_of_agreement`` and ``icc`` those of the means over the liver.
-    """
-    sets = tuple(outcomes[plan[0][0][0].key]["scores"])
-    several = len(sets) > 1
-    found = []
-    for contrast in CONTRASTS:
-        for against in AGAINST:
-            for inputs in (None, *sets) if several and by_set else (None,):
-                means = column(outcomes, plan, contrast, "mean", inputs)
-                others = column(outcomes, plan, contrast, f"mean_{against}", inputs)
-                errors = column(outcomes, plan, contrast, f"{against}_error", inputs)
-                interval = bootstrap_mean(errors)
-                n = means.shape[-1]
-                found.append({
-                    "contrast": contrast,
-                    "against": against,
-                    "inputs": inputs or (MEAN_OF_SETS if several else sets[0]),
-                    "mean": interval.mean,
-                    "ci95": [interval.low, interval.high],
-                    "seeds": len(plan),
-                    "sd_of_seeds": float(errors.mean(1).std(ddof=1)) if len(plan) > 1 else None,
-                    "bias": float(column(outcomes, plan, contrast, f"{against}_bias", inputs).mean()),
-                    "sd": float(column(outcomes, plan, contrast, f"{against}_sd", inputs).mean()),
-                    "liver_mean": float(means.mean()),
-                    "limits_of_agreement": list(limits_of_agreement(means.mean(0), others.mean(0), np.ones(n))),
-                    "icc": icc(np.stack([means.mean(0), others.mean(0)], axis=1)),
-                    "missing": float(column(outcomes, plan, contrast, "missing", inputs).mean()),
-                    "patients": errors.mean(0).tolist(),
-                })  # fmt: skip
-    return found
-
-
-def compare(rows: Mapping[str, Row], *, baseline: str, ratio: bool = False) -> None:
-    """Add to the entries of all rows how they compare with those of one row, patient by patient.
+def summarise(
+    rows: Rows, outcomes: Outcomes, *, by: str = "", by_set: bool = False, ratio_to: str = "", difference_from: str = ""
+) -> dict[str, Any]:
+    """Summarise rows over subjects.
 
     Parameters
     ----------
     rows
-        Rows by name, changed in place.
-    baseline
-        Name of the row that they are compared with.
-    ratio
-        Whether to add the ``ratio`` of the means rather than their ``difference``, whose ``p`` is by Holm corrected for
-        the number of rows.
+        Planned rows by name, all with the same cases.
+    outcomes
+        Outcomes of their steps.
+    by
+        Key under which each entry gives its case, such as ``"snr"``.
+    by_set
+        Whether to make an entry of each input set as well.
+    ratio_to
+        Name of a row; entries get the ``ratio`` of their mean to that of the row.
+    difference_from
+        Name of a row; entries get the ``difference`` of their mean from that of the row. Its ``p`` is corrected for the
+        number of rows by Holm's method.
+
+    Returns
+    -------
+    dict
+        For each row its ``label`` and ``entries``, one for each contrast, and for truth and reference. In an entry,
+        ``mean`` is the mean absolute error over subjects in ms and ``ci95`` its bootstrap interval, ``bias`` and ``sd``
+        are those of the voxels, ``limits_of_agreement`` and ``icc`` those of the means over the liver.
     """
-    for of in filter(_whole, rows[baseline]["entries"]):
-        if ratio and of["mean"] == 0:  # the reference against itself
-            continue
-        same = {
-            name: entry
-            for name, row in rows.items()
-            for entry in row["entries"]
-            if name != baseline and _whole(entry) and all(entry[key] == of[key] for key in ("contrast", "against"))
-        }
-        if ratio:
-            for entry in same.values():
-                found = ratio_of_means(entry["patients"], of["patients"])
-                entry["ratio"] = {"to": baseline, "mean": found.ratio, "ci95": [found.low, found.high]}
-            continue
-        differences = {name: paired_difference(entry["patients"], of["patients"]) for name, entry in same.items()}
-        corrected = holm({name: difference.p for name, difference in differences.items()})
-        for name, entry in same.items():
-            interval = [differences[name].low, differences[name].high]
-            entry["difference"] = {
-                "to": baseline, "mean": differences[name].mean, "ci95": interval, "p": corrected[name]
-            }  # fmt: skip
+    summary: dict[str, Any] = {name: {"label": row.label, "entries": []} for name, row in rows.items()}
+    for case in next(iter(rows.values())).cases:
+        found = {name: _entries(row.cases[case], outcomes, by_set=by_set) for name, row in rows.items()}
+        if ratio_to:
+            _add_ratios(found, ratio_to)
+        if difference_from:
+            _add_differences(found, difference_from)
+        for name, some in found.items():
+            summary[name]["entries"] += [({by: case} if by else {}) | entry for entry in some]
+    return summary
 
 
-def of_all_sets(row: Row, contrast: str, against: str) -> list[float]:
-    """Take the errors of all patients, over all input sets.
+def with_interval(found: Any) -> Entry:
+    """Describe a mean and its interval.
+
+    Parameters
+    ----------
+    found
+        An :class:`~relaxnet.metrics.Interval`.
+
+    Returns
+    -------
+    dict
+        Its ``mean`` and ``ci95``.
+    """
+    return {"mean": found.mean, "ci95": [found.low, found.high]}
+
+
+def gather(plan: Plan, outcomes: Outcomes, contrast: str, pick: Callable[[Any], Any]) -> Values:
+    """Gather a number for each subject from the outcomes of steps.
+
+    Parameters
+    ----------
+    plan
+        The steps.
+    outcomes
+        Outcomes of steps.
+    contrast
+        Name of the contrast.
+    pick
+        Picks the numbers of the subjects of a fold from the outcome of a step.
+
+    Returns
+    -------
+    numpy.ndarray
+        Numbers, (seed, subject), in the order of the folds.
+    """
+    k = CONTRASTS.index(contrast)
+    steps = [[steps[k if len(steps) > 1 else 0] for steps in folds] for folds in plan]
+    return np.array([np.concatenate([pick(outcomes[step.key]) for step in folds]) for folds in steps])
+
+
+def errors_of(row: Mapping[str, Any], contrast: str, against: str) -> list[float]:
+    """Look up the errors of all subjects, over all input sets.
 
     Parameters
     ----------
     row
-        A row.
+        A row of a summary.
     contrast
         Name of the contrast.
     against
-        What it is compared with.
+        What maps were compared with.
 
     Returns
     -------
     list of float
         Errors in ms.
     """
-    (entry,) = (e for e in filter(_whole, row["entries"]) if (e["contrast"], e["against"]) == (contrast, against))
-    errors: list[float] = entry["patients"]
+    (entry,) = (e for e in row["entries"] if _of_all_sets(e) and _about(e) == (contrast, against))
+    errors: list[float] = entry["by_subject"]
     return errors
 
 
-def _whole(entry: Row) -> bool:
-    """Tell whether an entry is about all input sets, not one of them."""
+def _entries(plan: Plan, outcomes: Outcomes, *, by_set: bool) -> list[Entry]:
+    """Summarise one case of a row, for each contrast, against truth and reference."""
+    sets = tuple(outcomes[plan[0][0][0].key]["scores"])
+    groups = {MEAN_OF_SETS: sets} if len(sets) > 1 else {sets[0]: sets}
+    if by_set:
+        groups |= {inputs: (inputs,) for inputs in sets}
+    return [
+        {"contrast": contrast, "against": against, "inputs": inputs} | _entry(plan, outcomes, contrast, against, some)
+        for contrast in CONTRASTS
+        for against in AGAINST
+        for inputs, some in groups.items()
+    ]
+
+
+def _entry(plan: Plan, outcomes: Outcomes, contrast: str, against: str, sets: Sequence[str]) -> Entry:
+    def scores(name: str) -> Values:
+        return gather(
+            plan, outcomes, contrast, lambda of: np.mean([of["scores"][inputs][contrast][name] for inputs in sets], 0)
+        )
+
+    errors, means, others = scores(f"{against}_error"), scores("mean").mean(0), scores(f"mean_{against}").mean(0)
+    return with_interval(bootstrap_mean(errors)) | {
+        "seeds": len(plan),
+        "sd_of_seeds": float(errors.mean(1).std(ddof=1)) if len(plan) > 1 else None,
+        "bias": float(scores(f"{against}_bias").mean()),
+        "sd": float(scores(f"{against}_sd").mean()),
+        "liver_mean": float(means.mean()),
+        "limits_of_agreement": list(limits_of_agreement(means, others, np.ones(len(means)))),
+        "icc": icc(np.stack([means, others], axis=1)),
+        "missing": float(scores("missing").mean()),
+        "by_subject": errors.mean(0).tolist(),
+    }
+
+
+def _add_ratios(rows: Mapping[str, list[Entry]], to: str) -> None:
+    for base, others in _to_compare(rows, to):
+        for entry in others.values() if base["mean"] else ():  # the reference has no error against itself
+            found = ratio_of_means(entry["by_subject"], base["by_subject"])
+            entry["ratio"] = {"to": to, "mean": found.ratio, "ci95": [found.low, found.high]}
+
+
+def _add_differences(rows: Mapping[str, list[Entry]], to: str) -> None:
+    for base, others in _to_compare(rows, to):
+        found = {name: paired_difference(entry["by_subject"], base["by_subject"]) for name, entry in others.items()}
+        corrected = holm({name: difference.p for name, difference in found.items()})
+        for name, entry in others.items():
+            entry["difference"] = {"to": to} | with_interval(found[name]) | {"p": corrected[name]}
+
+
+def _to_compare(rows: Mapping[str, list[Entry]], to: str) -> Iterator[tuple[Entry, dict[str, Entry]]]:
+    """Give each entry of a row over all input sets, and the same entries of all other rows by name."""
+    for base in filter(_of_all_sets, rows[to]):
+        same = {name: [e for e in some if _of_all_sets(e) and _about(e) == _about(base)] for name, some in rows.items()}
+        yield base, {name: entry for name, (entry,) in same.items() if name != to}
+
+
+def _of_all_sets(entry: Entry) -> bool:
     return entry["inputs"] in (MEAN_OF_SETS, ALL)
+
+
+def _about(entry: Entry) -> tuple[str, str]:
+    return entry["contrast"], entry["against"]

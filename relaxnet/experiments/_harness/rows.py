@@ -1,13 +1,20 @@
-"""The rows of the tables: who is compared."""
+"""The rows of the tables: which methods are compared, and the steps behind each of them."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relaxnet.experiments._harness.fits import fitting
-from relaxnet.experiments._harness.networks import Recipe, learning, learning_alone, trial
-from relaxnet.experiments._harness.score import CONTRASTS
-from relaxnet.experiments._harness.setting import Setting
+from relaxnet._choices import Choice
+from relaxnet.experiments._harness.experiment import CONTRASTS, SETTINGS, Fold
+from relaxnet.experiments._harness.fits import plan_fit
+from relaxnet.experiments._harness.networks import Recipe, plan_scoring, plan_training, plan_zero_shot
 from relaxnet.experiments._harness.steps import Step
+from relaxnet.training import Loss
+
+Plan = list[list[list[Step]]]
+"""Steps behind a row: by seed, by fold, one for both contrasts or one for each."""
+AS_PAPER = {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
+"""The training of the paper's networks: their input is the images alone, and these are rotated and translated."""
 
 
 @dataclass(frozen=True)
@@ -15,93 +22,189 @@ class Row:
     """One method."""
 
     label: str
-    """How a table calls it."""
+    """Name of the method in tables."""
     recipes: tuple[Recipe, ...] = ()
-    """How its network is taught; one for each contrast where each has a network of its own; none for a fit."""
+    """How its network is trained; one recipe for each contrast where each has its own network; none for a fit."""
     seeded: bool = False
-    """Whether it is trained with all seeds; others with the first alone."""
+    """Whether it is trained with all seeds, not with the first one alone."""
     zero_shot: bool = False
-    """Whether each patient has a network of its own."""
+    """Whether each subject has a network of its own."""
     ensemble: bool = False
-    """Whether the networks of all seeds are one, two at least."""
+    """Whether the networks of all seeds, two at least, are used together."""
+
+    def plan(self, name: str, folds: Sequence[Fold], *, seeds: int = 1, watch: bool = False) -> Plan:
+        """Plan the steps behind the row.
+
+        Parameters
+        ----------
+        name
+            Name of the row; that of a fit says which one it is.
+        folds
+            Whom it is tested on.
+        seeds
+            How many seeds a row of several has.
+        watch
+            Whether to score networks during their training as well.
+
+        Returns
+        -------
+        list
+            The steps.
+        """
+        if not self.recipes:
+            return [[[plan_fit(name, fold)] for fold in folds]]
+        if self.zero_shot:
+            epochs = SETTINGS[folds[0].setting].zero_shot_epochs
+            recipe = replace(self.recipes[0], training={"epochs": epochs})
+            return [[[plan_zero_shot(name, recipe, fold)] for fold in folds]]
+        trained = [
+            [[plan_training(name, recipe, fold, seed=seed, watch=watch) for recipe in self.recipes] for fold in folds]
+            for seed in range(max(seeds, 2) if self.ensemble else seeds if self.seeded else 1)
+        ]
+        if not self.ensemble:
+            return trained
+        first, *others = trained
+        return [[[plan_scoring(first[k][0], fold, *(of[k][0] for of in others))] for k, fold in enumerate(folds)]]
 
 
-AS_PAPER = {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
-"""What the paper's networks are not given: images alone, rotated and translated, is all that they see."""
+@dataclass(frozen=True)
+class Planned:
+    """A row, and the steps behind each of its cases."""
+
+    label: str
+    """Name of the row in tables."""
+    cases: Mapping[Any, Plan]
+    """The steps by case, such as a signal-to-noise ratio; ``None`` is the case of a row without cases."""
 
 
-def _paper(weighting: str | tuple[float, ...] = "fixed", **options: Any) -> Recipe:
-    return Recipe.of("paper", weighting, training=AS_PAPER, **options)
+Rows = dict[str, Planned]
+"""Planned rows by name."""
 
 
-ROWS: dict[str, Row] = {
-    "two-point": Row("Two-point fit, 3 images"),
-    "stsm": Row("Single task, single modality (STSM)", tuple(_paper((1.0,), contrast=c) for c in CONTRASTS)),
-    "st": Row("Single task (ST)", (_paper((1.0, 0.0)), _paper((0.0, 1.0)))),
-    "sl": Row("Supervised (SL)", (Recipe.of("supervised-nlls", training=AS_PAPER),), seeded=True),
-    "baseline": Row("Baseline", (_paper(),), seeded=True),
-    "heteu": Row("Baseline + HETEU", (_paper("heteroscedastic"),)),
-    "homou": Row("Baseline + HOMOU", (_paper("homoscedastic"),), seeded=True),
-    "profiled": Row("Baseline, profiled", (_paper("profiled"),)),
-    "correlated": Row("Baseline, correlated", (_paper("correlated"),)),
-    "sl-homou": Row("SL + HOMOU", (Recipe.of("supervised-nlls", "homoscedastic", training=AS_PAPER),)),
-    "sl-truth": Row("Supervised on the truth", (Recipe.of("supervised-truth", "homoscedastic"),)),
-    "held-out-reconstruction": Row(
-        "Unseen images, reconstruction", (Recipe.of("held-out-reconstruction", "homoscedastic"),)
-    ),
-    "held-out-orthogonal": Row(
-        "Unseen images, orthogonal pairs", (Recipe.of("held-out-orthogonal", "homoscedastic"),), seeded=True
-    ),
-    "ensemble": Row(
-        "The same, ensemble of the seeds", (Recipe.of("held-out-orthogonal", "homoscedastic"),), ensemble=True
-    ),
-    "held-out-fresh": Row(
-        "The same, fresh noise in each step",
-        (Recipe.of("held-out-orthogonal", "homoscedastic", training={"fresh_noise": True}),),
-    ),
-    "zero-shot": Row(
-        "The same, a network for each patient", (Recipe.of("held-out-orthogonal", "homoscedastic"),), zero_shot=True
-    ),
-    "denoise-then-fit-3": Row("Non-local means, then two-point, 3 images"),
-    "denoise-then-fit-7": Row("Non-local means, then joint fit, 7 images"),
-    "nlls-4": Row("Least squares, 4 images each (the reference)"),
-    "joint-7": Row("Joint least squares, 7 images"),
-    "floor": Row("The truth itself"),
-}
-"""Methods by name: those of the paper's Table II in its order, then others. Against the reference, the error of the
-truth is the floor: what the noise of the reference alone contributes."""
-
-
-def plan(setting: Setting, name: str, seeds: int) -> list[list[list[Step]]]:
-    """Plan all that a row needs.
+def plan_rows(rows: Mapping[str, Row], cases: Mapping[Any, Sequence[Fold]], **options: Any) -> Rows:
+    """Plan rows whose cases differ in the subjects alone.
 
     Parameters
     ----------
-    setting
-        Size of the experiments.
-    name
-        A name of :data:`ROWS`.
-    seeds
-        How many seeds rows of several have.
+    rows
+        Rows by name.
+    cases
+        Whom each case is tested on; ``{None: folds}`` for rows without cases.
+    **options
+        Other arguments of :meth:`Row.plan`.
+
+    Returns
+    -------
+    dict
+        Planned rows by name.
+    """
+    return {
+        name: Planned(row.label, {case: row.plan(name, folds, **options) for case, folds in cases.items()})
+        for name, row in rows.items()
+    }
+
+
+def on_other_subjects(trained: Plan, plan: Callable[[Step, Fold], Step], changes: dict[str, Any]) -> Plan:
+    """Plan what is done with trained networks on subjects that differ from those of their folds.
+
+    Parameters
+    ----------
+    trained
+        The steps that train the networks.
+    plan
+        Plans the step for a network and a fold.
+    changes
+        How the subjects differ: arguments of :meth:`Setting.cohort`.
 
     Returns
     -------
     list
-        By seed, by fold: the steps, one for each recipe.
+        The steps.
     """
-    row = ROWS[name]
-    if not row.recipes:
-        return [[[fitting(setting, name, fold=fold)] for fold in range(setting.n_folds)]]
-    if row.zero_shot:
-        recipe = replace(row.recipes[0], training={"epochs": setting.zero_shot_epochs})
-        return [[[learning_alone(setting, name, recipe, fold=fold)] for fold in range(setting.n_folds)]]
-    if row.ensemble:
-        together = []
-        for fold in range(setting.n_folds):
-            learnt = (learning(setting, name, row.recipes[0], fold=fold, seed=seed) for seed in range(max(seeds, 2)))
-            together.append([trial(name, *learnt, fold=fold, subjects={})])
-        return [together]
-    return [
-        [[learning(setting, name, r, fold=fold, seed=seed) for r in row.recipes] for fold in range(setting.n_folds)]
-        for seed in range(seeds if row.seeded else 1)
-    ]
+
+    def step(one: Step) -> Step:
+        return plan(one, replace(one.arguments["fold"], changes=changes))
+
+    return [[[step(one) for one in steps] for steps in folds] for folds in trained]
+
+
+def steps_of(*groups: Rows) -> list[Step]:
+    """List all steps behind some rows.
+
+    Parameters
+    ----------
+    *groups
+        Planned rows by name.
+
+    Returns
+    -------
+    list of Step
+        The steps; one that is behind several rows is there several times.
+    """
+    plans = (plan for rows in groups for row in rows.values() for plan in row.cases.values())
+    return [step for plan in plans for folds in plan for steps in folds for step in steps]
+
+
+def fixed(*weights: float) -> Choice:
+    """Choose fixed weights.
+
+    Parameters
+    ----------
+    *weights
+        Weight of each contrast.
+
+    Returns
+    -------
+    Choice
+        For the ``weighting`` of a :class:`Recipe`.
+    """
+    return Choice("relaxnet.losses:FixedWeights", "Fixed weights", {"weights": weights})
+
+
+def as_paper(weighting: str | Choice = "fixed", loss: str | Loss = "paper", **options: Any) -> Recipe:
+    """Train a network as the paper does.
+
+    Parameters
+    ----------
+    weighting
+        How the contrasts are balanced.
+    loss
+        Training loss, or its name.
+    **options
+        Other fields of the recipe.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
+    """
+    return Recipe(loss, weighting, training=AS_PAPER, **options)
+
+
+OURS = Recipe("held-out-orthogonal", "homoscedastic")
+"""How networks are trained by default."""
+
+ROWS: dict[str, Row] = {
+    "two-point": Row("Two-point fit, 3 images"),
+    "stsm": Row("Single task, single modality (STSM)", tuple(as_paper(fixed(1.0), contrast=c) for c in CONTRASTS)),
+    "st": Row("Single task (ST)", (as_paper(fixed(1.0, 0.0)), as_paper(fixed(0.0, 1.0)))),
+    "sl": Row("Supervised (SL)", (as_paper(loss="supervised-nlls"),), seeded=True),
+    "baseline": Row("Baseline", (as_paper(),), seeded=True),
+    "heteu": Row("Baseline + HETEU", (as_paper("heteroscedastic"),)),
+    "homou": Row("Baseline + HOMOU", (as_paper("homoscedastic"),), seeded=True),
+    "profiled": Row("Baseline, profiled", (as_paper("profiled"),)),
+    "correlated": Row("Baseline, correlated", (as_paper("correlated"),)),
+    "sl-homou": Row("SL + HOMOU", (as_paper("homoscedastic", "supervised-nlls"),)),
+    "sl-truth": Row("Supervised, true maps as labels", (Recipe("supervised-truth", "homoscedastic"),)),
+    "held-out-reconstruction": Row("Held-out images, reconstruction", (replace(OURS, loss="held-out-reconstruction"),)),
+    "held-out-orthogonal": Row("Held-out images, orthogonal pairs", (OURS,), seeded=True),
+    "ensemble": Row("The same, ensemble of the seeds", (OURS,), ensemble=True),
+    "held-out-fresh": Row("The same, new noise in each step", (replace(OURS, training={"fresh_noise": True}),)),
+    "zero-shot": Row("The same, one network for each subject", (OURS,), zero_shot=True),
+    "denoise-then-fit-3": Row("Non-local means, then two-point fit, 3 images"),
+    "denoise-then-fit-7": Row("Non-local means, then joint fit, 7 images"),
+    "nlls-4": Row("Least squares, 4 images each (the reference)"),
+    "joint-7": Row("Joint least squares, 7 images"),
+    "truth": Row("Ground truth (noise floor of the reference)"),
+}
+"""Methods by name: those of the paper's Table II in its order, then others."""

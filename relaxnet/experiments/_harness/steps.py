@@ -1,4 +1,4 @@
-"""An experiment is a list of steps. Each is computed once, and kept: what is interrupted goes on where it stopped."""
+"""An experiment is a list of steps. Each is computed once and kept, so a run that was interrupted can be resumed."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -18,45 +18,66 @@ import torch
 
 from relaxnet._files import write_text
 
-_FORMAT = 2  # of what steps compute; a new one computes all of them again
+_OUTCOME = ".json"
+_FORMAT = 3  # of what steps compute; a new one computes all of them again
 
 
 @dataclass(frozen=True)
 class Step:
-    """A function of plain values, whose outcome is plain values, too."""
+    """A function, and what it is called with."""
 
     title: str
-    """What it is, for those who wait."""
+    """Name of the step, for those who wait."""
     function: Callable[..., Any]
-    """Is called with a path for files of its own, those of the steps that it needs, and the arguments."""
+    """Returns an outcome that JSON can hold. Called with a path for a file of its own if the step ``keeps`` one, the
+    paths of the files of the steps that it needs, and the arguments."""
     arguments: dict[str, Any]
-    """Plain values, as JSON has them."""
+    """Keyword arguments: plain values, and dataclasses of such."""
     needs: tuple["Step", ...] = ()
     """Steps whose files it reads."""
+    keeps: str = ""
+    """Suffix of the file of its own, such as ``".safetensors"``; without one it has none."""
     alone: bool = False
-    """Whether it is computed when nothing else is, with all cores, because its time counts."""
+    """Whether it is computed when nothing else is, with all cores, because it is timed."""
 
     @cached_property
     def key(self) -> str:
-        """Name of its outcome, another one for other arguments."""
+        """Name of its outcome; other arguments give another one."""
         content = [_FORMAT, self.function.__name__, self.arguments, [step.key for step in self.needs]]
-        text = json.dumps(content, sort_keys=True)
-        return f"{self.function.__name__.strip('_')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        text = json.dumps(content, sort_keys=True, default=asdict)
+        return f"{self.function.__name__}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def file(self, cache: Path, suffix: str = "") -> Path:
+        """Name a file of the step.
+
+        Parameters
+        ----------
+        cache
+            Folder of the outcomes.
+        suffix
+            Suffix of the file; by default that of the file that it keeps.
+
+        Returns
+        -------
+        Path
+            The path.
+        """
+        return cache / f"{self.key}{suffix or self.keeps}"
 
 
 @contextmanager
 def workers(jobs: int | None = None) -> Iterator[Executor | None]:
-    """Start processes that compute steps; none before there is something to compute.
+    """Start processes that compute steps.
 
     Parameters
     ----------
     jobs
-        How many steps are computed at a time; by default one a core, or one where there is a GPU.
+        How many steps to compute at a time; by default one a core, or one where there is a GPU.
 
     Yields
     ------
     Executor or None
-        The processes; ``None`` if it is one step at a time, which this process computes.
+        The processes; ``None`` for one step at a time, which this process computes itself.
 
     Raises
     ------
@@ -82,18 +103,18 @@ def workers(jobs: int | None = None) -> Iterator[Executor | None]:
 def run_steps(
     steps: Iterable[Step], cache: Path, pool: Executor | None = None, *, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
-    """Compute those steps that have not been computed yet.
+    """Compute the steps that have not been computed yet.
 
     Parameters
     ----------
     steps
-        The steps; what they need is added.
+        The steps; those that they need are added.
     cache
         Folder of the outcomes.
     pool
         Processes of :func:`workers`, which compute several at a time; ``None`` for this one.
     say
-        Is told of each step that is done, and of the time left.
+        Called with a line of text for each step that is done, with an estimate of the time left.
 
     Returns
     -------
@@ -102,10 +123,11 @@ def run_steps(
     """
     wanted = _ordered(steps)
     cache.mkdir(parents=True, exist_ok=True)
-    outcomes = {key: json.loads(path.read_text()) for key in wanted if (path := _path(cache, key)).exists()}
+    kept = {key: path for key, step in wanted.items() if (path := step.file(cache, _OUTCOME)).exists()}
+    outcomes = {key: json.loads(path.read_text(encoding="utf-8")) for key, path in kept.items()}
     missing = {key: step for key, step in wanted.items() if key not in outcomes}
     if len(wanted) > len(missing) > 0:
-        say(f"{len(wanted) - len(missing)} of {len(wanted)} steps are there")
+        say(f"{len(wanted) - len(missing)} of {len(wanted)} steps have been computed before")
     begin, took = time.perf_counter(), dict[str, list[float]]()
 
     def note(step: Step, outcome: Any, seconds: float) -> None:
@@ -123,7 +145,7 @@ def run_steps(
 
 
 def _minutes(left: Sequence[Step], took: Mapping[str, list[float]], elapsed: float) -> float:
-    """Estimate how long it will be, where a step takes as long as others of its kind did, or as the slowest kind."""
+    """Estimate the time left: a step takes as long as others of its kind took, or else as the slowest kind."""
     means = {kind: sum(seconds) / len(seconds) for kind, seconds in took.items()}
     work = sum(means.get(step.function.__name__, max(means.values())) for step in left)
     done = sum(map(sum, took.values()))  # more than has elapsed where several are computed at a time
@@ -133,7 +155,7 @@ def _minutes(left: Sequence[Step], took: Mapping[str, list[float]], elapsed: flo
 def _compute_together(
     steps: list[Step], cache: Path, outcomes: dict[str, Any], pool: Executor, note: Callable[[Step, Any, float], None]
 ) -> None:
-    """Compute steps in other processes, each as soon as what it needs is there."""
+    """Compute steps in other processes, each as soon as those that it needs are done."""
     waiting = list(steps)
     running: dict[Future[Any], Step] = {}
     while waiting or running:
@@ -146,21 +168,18 @@ def _compute_together(
 
 
 def _compute(step: Step, cache: Path) -> tuple[Any, float]:
-    """Compute a step and keep its outcome; tell how long it took."""
+    """Compute a step and keep its outcome; return it, and the seconds that it took."""
     begin = time.perf_counter()
-    outcome = step.function(cache / step.key, *(cache / need.key for need in step.needs), **step.arguments)
+    own = [step.file(cache)] if step.keeps else []
+    outcome = step.function(*own, *(need.file(cache) for need in step.needs), **step.arguments)
     # Through JSON, so that it is now what it will be when read again.
     text = json.dumps(outcome)
-    write_text(_path(cache, step.key), text)
+    write_text(step.file(cache, _OUTCOME), text)
     return json.loads(text), time.perf_counter() - begin
 
 
-def _path(cache: Path, key: str) -> Path:
-    return cache / f"{key}.json"
-
-
 def _prepare(threads: int) -> None:
-    """Set up a process that computes steps; it ends with the one that started it, which may have been killed."""
+    """Set up a process that computes steps, and let it end with the one that started it, even if that is killed."""
     torch.set_num_threads(threads)
 
     def follow() -> None:
@@ -173,13 +192,8 @@ def _prepare(threads: int) -> None:
 
 
 def _ordered(steps: Iterable[Step]) -> dict[str, Step]:
-    """Put each step behind those that it needs, once."""
+    """List each step once, behind those that it needs."""
     found: dict[str, Step] = {}
-
-    def add(some: Sequence[Step]) -> None:
-        for step in some:
-            add(step.needs)
-            found.setdefault(step.key, step)
-
-    add(tuple(steps))
+    for step in steps:
+        found |= _ordered(step.needs) | {step.key: step}
     return found
