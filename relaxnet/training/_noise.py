@@ -32,7 +32,7 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     above, below = images[..., :-1, :], images[..., 1:, :]
     rough = (above[..., :-1] - above[..., 1:] - below[..., :-1] + below[..., 1:]).abs() / 2
     level = rearrange(root_mean_square(images), f"slice -> slice{' 1' * (images.ndim - 1)}")
-    tissue = above[..., :-1] > level
+    tissue = above[..., :-1].abs() > level
     medians = rearrange(torch.where(tissue, rough, torch.nan), "slice image ... -> slice image (...)").nanmedian(dim=-1)
     return medians.values.nan_to_num(torch.inf).amin(1) / _MEDIAN
 
