@@ -42,8 +42,9 @@ class Weighting(nn.Module, ABC):
     """
 
     needs: ClassVar[Needs] = "absolute"
-    """What it is called with: ``"absolute"`` residuals; ``"signed"`` residuals of pairs, as
-    :meth:`PairwiseConstraint.signed` computes them; or absolute residuals and the log-``"scales"`` of the network."""
+    """What it is called with: ``"absolute"`` residuals (batch, task, ...); ``"signed"`` residuals (batch, task, pair,
+    ...), as :meth:`PairwiseConstraint.signed` computes them; or absolute residuals and the log-``"scales"`` of the
+    network, of the same shape."""
     uncertainty: Literal["heteroscedastic", "faithful"] | None = None
     """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales it needs."""
     count: Count | None = None

@@ -14,6 +14,7 @@ else:
 
 Kind = Literal["pairwise", "reconstruction", "supervised"]
 Labels = Literal["nlls", "truth"]
+_PAIRS = {"all": "all ordered pairs", "forward": "pairs, the later from the earlier", "orthogonal": "orthogonal pairs"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class Loss:
         for name, kinds in (("kind", Kind), ("pairs", Pairs), ("distance", Distance), ("labels", Labels)):
             if getattr(self, name) not in get_args(kinds):
                 raise ValueError(f"{name}={getattr(self, name)!r} is unknown: use one of {get_args(kinds)}.")
+
+    @property
+    def summary(self) -> str:
+        """What is compared, in one sentence."""
+        images = "held-out images" if self.held_out else "images"
+        if self.kind == "supervised":
+            return f"Maps, with {'those of a fit of all images' if self.labels == 'nlls' else 'the truth of a phantom'}"
+        if self.kind == "reconstruction":
+            return f"{images.capitalize()}, with those that maps predict ({self.distance})"
+        return f"{images.capitalize()}, in {_PAIRS[self.pairs]}{' without Rician bias' if self.remove_bias else ''}"
 
     @property
     def needs_sigma(self) -> bool:

@@ -75,6 +75,12 @@ class Preset:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: it must not be negative.")
 
+    @property
+    def summary(self) -> str:
+        """Its size, in one sentence."""
+        size = f"U-Net of {self.base} channels and {self.depth + 1} levels"
+        return f"{size} for images of {self.shape[0]} x {self.shape[1]}, {self.epochs} epochs at most"
+
 
 PRESETS = {
     "smoke": Preset(

@@ -224,7 +224,8 @@ def _by_pattern(estimator: Estimator, samples: Samples) -> Estimate:
         images, chosen = pattern.nonzero()[:, 0], (of_voxel == k).nonzero()[:, 0]
         part = copy.copy(estimator)
         part.design = design.at(images)
-        values[:, chosen], status[chosen] = part.estimate(samples.pick(chosen).at(images))
+        values[:, chosen], its_status = part.estimate(samples.pick(chosen).at(images))
+        status[chosen] = its_status.to(status.dtype)
     return Estimate(values, status)
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 MAX_STEPS = 100
+_DAMPING = 1e-3  # of the first step
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -71,7 +72,7 @@ def climb(
     eps = torch.finfo(x.dtype).eps
     result, settled = x.clone(), torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
     active = torch.arange(x.shape[1], device=x.device)
-    damping = torch.full_like(x[0], 1e-3)
+    damping, blocked = torch.full_like(x[0], _DAMPING), torch.zeros_like(settled)
     here = problem.evaluate(x)
     for _ in range(MAX_STEPS):
         held = ((x <= low) & (here.gradient > 0)) | ((x >= high) & (here.gradient < 0))
@@ -79,20 +80,18 @@ def climb(
         following = torch.minimum(torch.maximum(x + here.step(damping, held).clamp(-1, 1), low), high)
         there = problem.evaluate(following)
         better = there.cost <= here.cost + 8 * eps * here.cost.abs()
-        done = (flat | ((following - x).abs() <= small).all(0)) & torch.isfinite(there.cost)
         damping = torch.where(better, damping / 10, damping * 8).clamp(1e-12, 1e12)
+        # Steps that are short because longer ones end where nothing is finite have not arrived.
+        blocked = (blocked | ~torch.isfinite(there.cost)) & (damping > _DAMPING)
+        still = ((following - x).abs() <= small).all(0) & ~blocked
+        done = (flat | still) & torch.isfinite(there.cost)
         x, here = torch.where(better, following, x), there.where(better, here)
         result[:, active], settled[active] = x, done
         if done.all():
             break
         keep = (~done).nonzero()[:, 0]
         if len(keep) < 0.75 * len(done):
-            active, problem, here, x, damping = (
-                active[keep],
-                problem.pick(keep),
-                here.pick(keep),
-                x[:, keep],
-                damping[keep],
-            )
+            active, damping, blocked, x = active[keep], damping[keep], blocked[keep], x[:, keep]
+            problem, here = problem.pick(keep), here.pick(keep)
             low, high = (limit if limit.shape[1] == 1 else limit[:, keep] for limit in (low, high))
     return result, settled
