@@ -55,7 +55,7 @@ class Signed(FixedWeights):
         self.seen = []
 
     def forward(self, residual, *, mask=None):
-        self.seen.append((float(residual.min()), float(residual.max())))
+        self.seen.append(tuple(residual.detach().aminmax()))
         return super().forward(residual.abs().mean(2), mask=mask)
 
 
