@@ -5,7 +5,7 @@ method. The bound follows from the model's derivatives, the times and the noise 
 and chosen, before anything is measured:
 
 - :func:`fisher` and :func:`crlb` for one contrast, and :func:`crlb_joint` for several with a common first image, as
-maps;
+  maps;
 - :func:`optimal_times`: when to acquire images for a range of T.
 """
 
