@@ -41,9 +41,7 @@ def predicted_paths(names: tuple[str, ...], scan: Path, folder: Path) -> dict[st
     """
     paths = {}
     for name in names:
-        contrast = (
-            names[0] if name == "m0" else name.removesuffix(_STD)
-        )  # the amplitude has the same name for all contrasts
+        contrast = names[0] if name == "m0" else name.removesuffix(_STD)  # all contrasts share the amplitude
         key = "std" if name.endswith(_STD) else name
         paths[name] = map_paths(scan, folder, contrast)[key]
     return paths

@@ -70,23 +70,10 @@ class Appearance:
     def paint(
         self, labels: NDArray[np.uint8], x: Array, y: Array, z: float, contrasts: Iterable[str]
     ) -> dict[str, Array]:
-        """Turn a slice of tissue labels into parameter maps.
+        """Turn a slice of tissue labels, (height, width), into parameter maps in ms, or mm²/s, NaN in air.
 
-        Parameters
-        ----------
-        labels
-            Tissue of each pixel, (height, width).
-        x, y
-            Positions of the columns, (1, width), and of the rows, (height, 1), in mm from the middle of the body.
-        z
-            Position of the slice in mm.
-        contrasts
-            Names of the contrasts.
-
-        Returns
-        -------
-        dict
-            A map (height, width) for each contrast in ms, or mm²/s, NaN in air, and ``"m0"``, 0 in air.
+        Columns ``x``, (1, width), rows ``y``, (height, 1), and ``z`` are in mm from the middle of the body. The map
+        ``"m0"``, 0 in air, is added to those of the contrasts.
         """
         wanted = tuple(contrasts)
         painted = dict.fromkeys(("t1rho", *wanted) if "t2" in wanted else wanted)  # T2 depends on T1rho

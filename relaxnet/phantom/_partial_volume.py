@@ -44,21 +44,7 @@ def mix(labels: NDArray[np.uint8], roi: NDArray[np.bool_], maps: dict[str, Array
     decays. In a voxel of one tissue this is what every fit finds. A mixture is not mono-exponential: the slowest
     component dominates at late times, so a fit finds T or more, never less.
 
-    Parameters
-    ----------
-    labels
-        Tissue of each point, (2 height, 2 width).
-    roi
-        Region of interest, (2 height, 2 width).
-    maps
-        Relaxation times of the contrasts in ms, NaN in air, and ``"m0"``, 0 in air; of the same shape.
-    protocol
-        Protocol of the images.
-
-    Returns
-    -------
-    Voxels
-        The slice, (height, width).
+    The arguments have the shape (2 height, 2 width); maps are in ms and NaN in air, ``"m0"`` is 0 in air.
 
     Examples
     --------
