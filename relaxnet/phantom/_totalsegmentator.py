@@ -14,10 +14,8 @@ _SHARED: dict[Tissue, Iterable[int]] = {
     Tissue.STOMACH_CONTENT: (6,),
     Tissue.PANCREAS: (7, 8, 9),  # with the adrenals, which are glands, too
 }
-_ADDED: dict[Tissue, Iterable[int]] = {
-    Tissue.FAT: (200,),
-    Tissue.MUSCLE: (201,),
-}  # by threshold: no network labels them
+# To be added by threshold, as no network labels them.
+_ADDED: dict[Tissue, Iterable[int]] = {Tissue.FAT: (200,), Tissue.MUSCLE: (201,)}
 
 
 def _by_label(*tables: Mapping[Tissue, Iterable[int]]) -> Mapping[int, Tissue]:
