@@ -5,7 +5,7 @@ from typing import Any
 
 from relaxnet._choices import pick
 from relaxnet.fitting import METHODS
-from relaxnet.fitting._core.estimator import Bounds
+from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import SignalModel

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.bounds import bounded
+from relaxnet.fitting._core.bounds import check_bounds, clip_to_bounds
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.projection import Grid
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import Times, check_bounds, check_voxels
+from relaxnet.fitting._core.voxels import Times, check_voxels
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import ExponentialDecay, SignalModel
@@ -133,7 +133,7 @@ class TwoPoint(Estimator):
         found = model.solve_pair(start, end, (before, after))
         if found is None:
             return self._search(samples)
-        t, status = bounded(found, self.bounds[0])
+        t, status = clip_to_bounds(found, self.bounds[0])
         return Estimate(torch.stack((start / model.basis(t, self.design.time[0]), t)), status)
 
     def _search(self, samples: Samples) -> Estimate:

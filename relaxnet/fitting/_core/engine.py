@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet.fitting._core.bounds import Bounds, check_bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator, Shortcut
+from relaxnet.fitting._core.estimator import Estimate, Estimator, Shortcut
 from relaxnet.fitting._core.gradient import with_gradient
 from relaxnet.fitting._core.quality import quality_names
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.threads import for_each
-from relaxnet.fitting._core.voxels import Block, Times, Voxels, check_bounds, check_voxels, positions
+from relaxnet.fitting._core.voxels import Block, Times, Voxels, check_voxels, positions
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel

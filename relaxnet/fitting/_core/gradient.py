@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.estimator import Bounds, Estimator
+from relaxnet.fitting._core.estimator import Estimator
 from relaxnet.fitting._core.threads import for_each
 from relaxnet.fitting._core.voxels import Block, Voxels
 from relaxnet.fitting._result import ArrayT, FitResult

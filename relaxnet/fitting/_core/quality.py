@@ -23,9 +23,7 @@ def quality(design: Design, samples: Samples, values: Float[Tensor, "parameter v
     Without a known noise level, :math:`s^2` is the weighted residual sum of squares over the degrees of freedom.
     """
     prediction, columns = design.linearise(values)
-    residual = samples.values - prediction
-    if samples.used is not None:
-        residual = torch.where(samples.used, residual, 0)
+    residual = torch.where(samples.used, samples.values - prediction, 0)
     if samples.noise is None:
         freedom = samples.n_used - len(columns)
         variance = torch.where(freedom > 0, samples.dot(residual, residual) / freedom, torch.nan)
@@ -78,9 +76,7 @@ def goodness(
     samples: Samples, residual: Float[Tensor, "time voxel"]
 ) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
     """Compute the root mean squared residual, and the share of the variation that the fit explains."""
-    deviation = samples.values - samples.mean()
-    if samples.used is not None:
-        deviation = torch.where(samples.used, deviation, 0)
+    deviation = torch.where(samples.used, samples.values - samples.mean(), 0)
     total = samples.dot(deviation, deviation)
     rounding = (4 * torch.finfo(total.dtype).eps) ** 2
     flat: Bool[Tensor, " voxel"] = total <= rounding * samples.dot(samples.values, samples.values)

@@ -19,7 +19,6 @@ from relaxnet.times import TimeUnit, parse_times
 
 Array = NDArray[Any] | Tensor
 Times = Contrast | Sequence[float] | Array
-Bounds = tuple[float, float]
 Block = tuple[slice | int, ...] | tuple[Tensor, ...]
 """Where some voxels are: a box of slices, or, within a mask, their positions along each axis."""
 
@@ -306,19 +305,3 @@ def _check_sigma(sigma: object, shape: tuple[int, ...], axis: int, times: Tensor
     if noise.ndim > 1:
         return None, _time_first(noise, axis)
     return torch.as_tensor(noise, dtype=times.dtype, device=times.device).reshape(-1, 1), None
-
-
-def check_bounds(bounds: Bounds | None, model: SignalModel, first_time: float) -> Bounds:
-    """Check the bounds of a relaxation time, and keep the search where the signal has not vanished in all images."""
-    unit = model.parameter.unit
-    try:
-        low, high = model.parameter.bounds if bounds is None else map(float, bounds)
-    except (TypeError, ValueError):
-        raise ValueError(f"bounds={bounds!r}: give two numbers, the smallest and the largest T in {unit}.") from None
-    if not 0 < low < high < float("inf"):
-        raise ValueError(
-            f"bounds={bounds}: give the smallest and the largest T in {unit}, with 0 < smallest < largest."
-        )
-    if high < 1 and unit == "ms":
-        raise ValueError(f"bounds={bounds} look like seconds; relaxnet works in milliseconds.")
-    return model.search_bounds((low, high), first_time)
