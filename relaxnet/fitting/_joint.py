@@ -2,23 +2,24 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.bounds import Bounds, check_bounds, end_of_search, log_bounds
+from relaxnet.fitting._core.arguments import as_voxels
+from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import check_voxels
 from relaxnet.fitting._nlls import LeastSquares
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
-from relaxnet.protocol import Contrast, Protocol
+from relaxnet.protocol import Protocol
 from relaxnet.times import CheckedTimes
 
 SWEEPS = 4  # over the relaxation times, on the grid
@@ -93,33 +94,19 @@ def fit_joint(
     >>> bool((joint.maps["t2"] - subject.truth["t2"])[subject.roi].abs().max() < 0.1)  # ms; voxels hold mixtures
     True
     """
-    names = protocol.names
     protocol.require_common_amplitude()
     times, owner = [0.0] * protocol.n_images, [0] * protocol.n_images
     for k, contrast in reversed(list(enumerate(protocol.contrasts))):
         for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
             times[channel], owner[channel] = time, k
-    voxels = check_voxels(
-        images, CheckedTimes(times), mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim
-    )
-    if isinstance(bounds, Mapping) and not set(bounds) <= set(names):
-        raise ValueError(f"bounds has the names {tuple(bounds)}: the contrasts are {names}.")
-    limits = tuple(
-        check_bounds(bounds.get(c.name) if isinstance(bounds, Mapping) else bounds, c.model, _first_informative(c))
-        for c in protocol.contrasts
-    )
+    checked = CheckedTimes(times)
+    voxels = as_voxels(images, checked, mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim)
+    one = len(protocol.contrasts) == 1
+    of_image = None if one else torch.tensor(owner, device=voxels.times.device)
     models = tuple(contrast.model for contrast in protocol.contrasts)
-    if len(names) == 1:
-        estimator: Estimator = LeastSquares(Design(models, voxels.times[:, None], names), limits)
-    else:
-        of_image = torch.tensor(owner, device=voxels.times.device)
-        estimator = Joint(Design(models, voxels.times[:, None], names, of_image), limits)
-    return fit_voxels(estimator, voxels, like=images, chunk_size=chunk_size, maps_only=maps_only)
-
-
-def _first_informative(contrast: Contrast) -> float:
-    """Return the first time at which an image depends on T."""
-    return next(time for time in contrast.times_ms if contrast.model.constant_at(time) is None)
+    voxels = replace(voxels, design=Design(models, voxels.design.time, protocol.names, of_image))
+    make = LeastSquares if one else Joint
+    return fit_voxels(make, voxels, like=images, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class Joint(Estimator):
@@ -181,13 +168,13 @@ class _Reduced(Problem):
         With the amplitude eliminated, the curvature is a diagonal matrix minus the square of one vector, which is
         inverted in closed form.
         """
-        square, mixed, diagonal = point.hessian.split((1, len(held), len(held)))
+        square, mixed, diagonal = point.hessian[0], point.hessian[1 : 1 + len(held)], point.hessian[1 + len(held) :]
         diagonal = torch.where(held, 1, diagonal.abs() * (1 + damping))
         mixed = torch.where(held, 0, mixed)
         by_diagonal = torch.where(held, 0, point.gradient) / diagonal
         mixed_by_diagonal = mixed / diagonal
-        remainder = square[0] * (1 + damping) - (mixed * mixed_by_diagonal).sum(0)
-        convex = remainder > 1e-4 * square[0]
+        remainder = square * (1 + damping) - (mixed * mixed_by_diagonal).sum(0)
+        convex = remainder > 1e-4 * square
         correction = torch.where(convex, (mixed * by_diagonal).sum(0) / remainder, 0)
         return -(by_diagonal + mixed_by_diagonal * correction)
 
@@ -205,8 +192,7 @@ class _Reduced(Problem):
             return torch.stack((basis @ weighted[images], basis**2 @ samples.weight[images]))
 
         def explained(products: Tensor) -> Tensor:
-            projection, square = products
-            return projection.clamp(min=0) ** 2 / square.clamp(min=torch.finfo(square.dtype).tiny)
+            return products[0].clamp(min=0) ** 2 / products[1].clamp(min=torch.finfo(products.dtype).tiny)
 
         grids, tables = [], []
         for k, model in enumerate(design.models):

@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.engine import run
+from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.quality import goodness
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
@@ -112,20 +112,8 @@ def rician(
         raise ValueError(
             "sigma is missing: Rician likelihood needs the noise level; relaxnet.fitting.estimate_sigma finds it."
         )
-    return run(
-        Rician,
-        signal,
-        times_ms,
-        model=model,
-        mask=mask,
-        bounds=bounds,
-        sigma=sigma,
-        saturation=saturation,
-        unit=unit,
-        dim=dim,
-        chunk_size=chunk_size,
-        maps_only=maps_only,
-    )
+    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    return fit_voxels(Rician, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class Rician(Estimator):
@@ -251,7 +239,7 @@ class _Likelihood(Problem):
         mixed = torch.where(held.any(0), 0, point.hessian[1])
         # Where the matrix is not positive definite, follow each derivative by itself.
         mixed = torch.where(m0_twice * t_twice > 1.0001 * mixed**2, mixed, 0)
-        determinant = m0_twice * t_twice - mixed**2
+        determinant: Tensor = m0_twice * t_twice - mixed**2
         return torch.stack((mixed * by_t - t_twice * by_m0, mixed * by_m0 - m0_twice * by_t)) / determinant
 
     def mean(self, m0: Float[Tensor, " voxel"], t: Float[Tensor, " voxel"]) -> Float[Tensor, "time voxel"]:

@@ -1,5 +1,7 @@
 """The bounds of a fit, and the status of an estimate with respect to them."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -13,8 +15,20 @@ Bounds = tuple[float, float]
 """Smallest and largest T."""
 
 
-def check_bounds(bounds: Bounds | None, model: SignalModel, first_time: float) -> Bounds:
-    """Check the bounds of T, and narrow them to the range in which the model has a signal."""
+def check_bounds(bounds: Bounds | Mapping[str, Bounds] | None, design: Design) -> tuple[Bounds, ...]:
+    """Check the bounds of each T, and narrow them to the range in which its first image has a signal."""
+    names = design.t_names
+    if isinstance(bounds, Mapping) and not set(bounds) <= set(names):
+        raise ValueError(f"bounds has the names {tuple(bounds)}: the contrasts are {names}.")
+    checked = []
+    for k, (name, model) in enumerate(zip(names, design.models, strict=True)):
+        time = design.time if design.owner is None else design.time[design.images_of(k) & design.informative]
+        limits = _check_pair(bounds.get(name) if isinstance(bounds, Mapping) else bounds, model)
+        checked.append(model.search_bounds(limits, float(time.min())))
+    return tuple(checked)
+
+
+def _check_pair(bounds: Bounds | None, model: SignalModel) -> Bounds:
     unit = model.parameter.unit
     try:
         low, high = model.parameter.bounds if bounds is None else map(float, bounds)
@@ -26,7 +40,7 @@ def check_bounds(bounds: Bounds | None, model: SignalModel, first_time: float) -
         )
     if high < 1 and unit == "ms":
         raise ValueError(f"bounds={bounds} look like seconds; relaxnet works in milliseconds.")
-    return model.search_bounds((low, high), first_time)
+    return low, high
 
 
 def log_bounds(bounds: tuple[Bounds, ...], like: Tensor) -> tuple[Float[Tensor, "t 1"], Float[Tensor, "t 1"]]:

@@ -112,10 +112,7 @@ class Design:
         """Evaluate the model, and the columns of its Jacobian: the derivative with respect to each parameter."""
         m0, t = values[0], values[self.t_rows]
         basis, slope, _ = self.basis_with_derivatives(t)
-        prediction = m0 * basis
-        slope = m0 * slope
-        columns = [basis, *(self.only(k, slope) / t[k] for k in range(len(t)))]
-        if self.has_offset:
-            prediction = prediction + values[-1]
-            columns.append(torch.ones_like(basis))
-        return prediction, columns
+        columns = [basis, *(self.only(k, m0 * slope) / t[k] for k in range(len(t)))]
+        if not self.has_offset:
+            return m0 * basis, columns
+        return m0 * basis + values[-1], [*columns, torch.ones_like(basis)]
