@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,docs,dev]'
 	@touch $@
 
-demo: $(STAMP)  ## Simulate livers, fit them, train a network without labels, and show maps and errors
+demo: $(STAMP)  ## Simulate subjects, fit them, train a network without labels, and show maps and errors
 	$(BIN)/relaxnet demo --overwrite
 
 test: $(STAMP)  ## Run the whole test suite, docstring examples included, and report coverage
@@ -37,30 +37,26 @@ format: $(STAMP)  ## Put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)  ## Build the documentation, running its examples; a warning is an error
+docs: $(STAMP)  ## Build the documentation and execute its examples; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py
-	$(BIN)/python docs/refresh.py
 
-bench-peers: $(STAMP)  ## The same beside qmrpy, which gets an environment of its own
+bench-peers: $(STAMP)  ## The same next to qmrpy, which gets its own environment
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check qmrpy==2.0.0
 	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
-	$(BIN)/python docs/refresh.py
 
-experiments: $(STAMP)  ## Repeat the paper's experiments on digital patients; hours on two cores, can be interrupted
+experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on two cores, can be interrupted
 	$(BIN)/relaxnet experiment all --preset laptop
-	$(BIN)/python docs/refresh.py
 
 paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures
 	$(BIN)/python -c "import relaxnet.experiments as e; print(*e.render('results/laptop'), sep='\n')"
-	$(BIN)/python docs/refresh.py
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) benchmarks/.venv results/.cache build dist docs/_build docs/api/generated docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

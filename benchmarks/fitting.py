@@ -1,8 +1,8 @@
-"""How many voxels a second the fits take on this machine: ``make bench``, or ``make bench-peers`` with other packages.
+"""Measure how many voxels the fits take per second: ``make bench``, or ``make bench-peers`` with other packages.
 
-All are measured in one run, one after the other, so their ratios mean something even where the machine is shared; one
-pass of ``torch.exp`` over the same samples stands for the machine. Prints a table, writes ``results/fitting.json`` and
-draws ``results/fitting.png``.
+All are measured in one run, one after the other, so that their ratios are reliable even on a shared machine; one pass
+of ``torch.exp`` over the same samples shows how fast the machine is. Prints a table, writes ``results/fitting.json``
+and ``results/fitting.md``, and draws ``results/fitting.png``.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def scipy_loop(signal: torch.Tensor, times_ms: tuple[float, ...], **options: Any
 
 
 def exp_once(signal: torch.Tensor, times_ms: tuple[float, ...]) -> object:
-    """Stand for the machine."""
+    """Evaluate one exponential for each sample, to see how fast the machine is."""
     del times_ms
     return torch.exp(-signal)
 
@@ -85,7 +85,7 @@ def simulate(n_voxels: int, times_ms: tuple[float, ...]) -> torch.Tensor:
 
 
 def rate(action: Action, n_voxels: int, times_ms: tuple[float, ...] = TIMES_MS, *, seconds: float = 2.0) -> float:
-    """Measure voxels a second: the best of several times, as what slows a run down is not the action."""
+    """Measure voxels per second: the best of several runs, as other load on the machine only slows a run down."""
     signal = simulate(n_voxels, times_ms)
     best, begin = float("inf"), time.perf_counter()
     while True:
@@ -118,7 +118,7 @@ def qmrpy_rates(python: str, numbers: list[int]) -> dict[int, float]:
 def main() -> None:
     """Measure, print, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--qmrpy-python", metavar="PYTHON", help="an interpreter that has qmrpy: measure it, too")
+    parser.add_argument("--qmrpy-python", metavar="PYTHON", help="an interpreter that has qmrpy, to measure it, too")
     arguments = parser.parse_args()
 
     small = [n for n in NUMBERS_OF_VOXELS if n <= 10_000]
@@ -168,7 +168,7 @@ def main() -> None:
 
 
 def table(rates: dict[str, float]) -> str:
-    """Tell rates in Markdown, fastest first, and as multiples of qmrpy's or, without it, of the slowest."""
+    """Write rates as a Markdown table, fastest first, and as multiples of qmrpy's or, without it, of the slowest."""
     unit = QMRPY if QMRPY in rates else min(rates, key=rates.__getitem__)
     lines = [f"| a million voxels (ten thousand in loops) | voxels/s | {unit} = 1 |", "| --- | ---: | ---: |"]
     for name, value in sorted(rates.items(), key=lambda item: -item[1]):
@@ -195,7 +195,7 @@ def draw(outcome: dict[str, Any]) -> Figure:
 
 
 def say(line: str) -> None:
-    """Tell how far the run is."""
+    """Print a line about the progress of the run."""
     print(line, file=sys.stderr)
 
 

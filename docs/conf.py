@@ -1,13 +1,18 @@
 """Configuration of the documentation."""
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import jupytext
 
 import relaxnet
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import from_code  # noqa: E402 (it stands beside this file)
 
 project = "relaxnet"
 author = "The relaxnet developers"
@@ -23,11 +28,18 @@ extensions = [
     "sphinx_copybutton",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "demo", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "demo", "generated", "**.ipynb_checkpoints"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "relaxnet"
-html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": {"**": ["page-toc"], "models": []},
+}
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+html_sidebars = {name: [] for name in ("index", "guide", "models", "speed", "experiments", "contributing", "changelog")}
 html_copy_source = False
 html_show_sourcelink = False
 
@@ -66,4 +78,27 @@ def _make_notebooks() -> None:
     (target / "index.md").write_text(text, encoding="utf-8")
 
 
+def _describe_constant(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Show the text below a constant where it is defined: Sphinx looks for it where it is exported."""
+    del app, obj, options
+    if what == "data":
+        lines[:] = from_code.comment_of(name)
+
+
+def _find_at_the_top(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """Let what a module calls ``fit`` lead to ``relaxnet.fit``, where it is documented."""
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in relaxnet.__all__:
+        return None
+    kind, here = node["reftype"], node["refdoc"]
+    return env.domains["py"].resolve_xref(env, here, app.builder, kind, f"relaxnet.{name}", node, content)
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _describe_constant)
+    app.connect("missing-reference", _find_at_the_top)
+
+
+shutil.rmtree(HERE / "api", ignore_errors=True)  # with the pages of names that are no more
+from_code.write(HERE)
 _make_notebooks()

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # From images to maps, by fit and by network
 #
-# This example goes the whole way once, at a size that takes half a minute: simulate
-# livers whose T1rho and T2 are known, map them voxel by voxel, train a network without
-# labels, and compare all of them with the truth. `relaxnet demo` does the same with more
-# subjects and a longer training.
+# This example shows the whole way once, at a size that takes half a minute: simulate
+# subjects whose T1rho and T2 are known, map them voxel by voxel, train a network
+# without labels, and compare all maps with the ground truth. `relaxnet demo` does the
+# same with more subjects and a longer training.
 
 # %%
 import dataclasses
@@ -31,20 +31,20 @@ import relaxnet as rx
 #
 # The protocol is that of Huang et al. (2023). Four spin-lock times give T1rho, four T2
 # preparation times give T2, and the image at time 0 belongs to both, so there are seven
-# images.
+# images. A contrast carries its signal model, here a mono-exponential decay.
 
 # %%
 protocol = rx.protocols.LIVER_T1RHO_T2
 for contrast in protocol.contrasts:
-    print(contrast.name, contrast.times_ms, protocol.images_of(contrast.name))
+    print(contrast, "images", protocol.images_of(contrast.name))
 print("input sets:", protocol.input_sets)
 
 # %% [markdown]
-# ## Digital patients
+# ## Digital subjects
 #
 # A subject holds the noisy images, the true maps, and a region of liver parenchyma.
-# Subjects differ in shape and in disease; the same seed gives the same subjects
-# everywhere.
+# Subjects differ in anatomy and in disease. The same seed gives the same subjects on
+# every machine.
 
 # %%
 cohort = rx.phantom.liver_cohort(n_subjects=8, slices=2, shape=(64, 64), snr=20, seed=3)
@@ -59,9 +59,9 @@ for channel, axis in enumerate(axes):
 # %% [markdown]
 # ## Voxel by voxel
 #
-# Nonlinear least squares over all images of a contrast is the reference of the field;
-# the two-point formula makes do with two. Each result says of every voxel how its fit
-# ended; a third of these are air.
+# Nonlinear least squares over all images of a contrast is the reference method of the
+# field; the two-point formula needs only two images. The result has a status for every
+# voxel. About a third of these voxels are air, in which nothing can be fitted.
 
 # %%
 t1rho = protocol.contrasts[0]
@@ -71,8 +71,8 @@ two_point = rx.fit(images, t1rho, method="two-point", pair=(0, 2))
 print(reference.summary())
 
 # %% [markdown]
-# The fit also tells how sure it is. Given the noise level, its standard errors are about
-# as large as its errors:
+# The fit also estimates its standard errors. Given the noise level, they agree with the
+# errors that it makes:
 
 # %%
 error = (reference.maps["t1rho"] - subject.truth["t1rho"])[subject.roi]
@@ -83,9 +83,11 @@ print(f"median of the standard errors:    {standard_error.median():.1f} ms")
 # %% [markdown]
 # ## A network, without labels
 #
-# It sees three of the seven images. Its teacher is the decay law: each image, carried to
-# the time of another by the predicted map, must equal it. The truth is not used. T1rho
-# and T2 are balanced by two Laplace scales that are learnt with the network.
+# The network receives three of the seven images. It is trained on the signal model:
+# with the right maps, each image can be computed from another one of the same contrast.
+# By default the loss compares the images that are held out from the network. The ground
+# truth is not used. T1rho and T2 are balanced by two Laplace scales that are learnt
+# with the network.
 
 # %%
 preset = dataclasses.replace(rx.training.PRESETS["laptop"], epochs=40)
@@ -97,8 +99,8 @@ epochs = [entry["epoch"] for entry in trained.history]
 for name in protocol.names:
     residuals = [entry[f"val_residual_{name}"] for entry in trained.history]
     scales = [entry[f"scale_{name}"] for entry in trained.history]
-    left.plot(epochs, residuals, label=rx.plots.label(name))
-    right.plot(epochs, scales, label=rx.plots.label(name))
+    left.plot(epochs, residuals, label=name)
+    right.plot(epochs, scales, label=name)
 left.set(xlabel="epoch", ylabel="validation residual\n(fraction of the signal's RMS)")
 right.set(xlabel="epoch", ylabel="Laplace scale\n(fraction of the signal's RMS)")
 _ = right.legend()
@@ -107,9 +109,10 @@ _ = right.legend()
 # ## Side by side
 #
 # The error of a method is its mean absolute difference over the region, in ms: against
-# the truth, which only a phantom knows, and against the fit of all images, which is what
-# studies of patients have to make do with. The two need not agree: whoever imitates the
-# noise of the reference is nearer to it, not nearer to the truth.
+# the ground truth, which is known only in a phantom, and against the reference fit of
+# all images, which studies of patients use instead. The two can disagree: a method that
+# reproduces the noise of the reference is closer to the reference, but not to the
+# truth.
 
 # %%
 maps = {
@@ -121,8 +124,8 @@ maps = {
 print(f"{'T1rho error (ms) against':<24}  truth  reference")
 for method, values in maps.items():
     errors = [
-        rx.metrics.rmae(values, maps[yardstick], subject.roi)
-        for yardstick in ("truth", "least squares, 7 images")
+        rx.metrics.rmae(values, maps[other], subject.roi)
+        for other in ("truth", "least squares, 7 images")
     ]
     print(f"{method:<24} {errors[0]:6.2f} {errors[1]:10.2f}")
 
@@ -131,9 +134,9 @@ one_slice = {method: np.asarray(values[0]) for method, values in maps.items()}
 rx.plots.comparison_figure({"t1rho": one_slice}, roi=subject.roi[0].numpy())
 
 # %% [markdown]
-# ## Keep it
+# ## Save and load
 #
-# A saved network is a safetensors file that carries its protocol with it.
+# A network is saved as a safetensors file, together with its protocol.
 
 # %%
 trained.save("liver.safetensors")

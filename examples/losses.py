@@ -13,10 +13,10 @@
 # %% [markdown]
 # # What a loss without labels prefers
 #
-# A network that learns from the decay law gives each region the relaxation time that
-# makes its loss smallest. Without noise that is the true one, whatever the loss. With
-# noise it need not be. This page looks at the losses themselves, without any network:
-# at a region of one T1rho and one T2, many times as noisy as it may come.
+# A network that is trained without labels learns to predict, for each region, the
+# relaxation time with the smallest loss. Without noise this is the true one, whatever
+# the loss. With noise it may be another one. This page studies the losses themselves,
+# without a network: in a region with one T1rho and one T2, at several noise levels.
 
 # %%
 import matplotlib.pyplot as plt
@@ -59,31 +59,31 @@ losses = {
 # %% [markdown]
 # ## The landscape
 #
-# The residual of T1rho against the T1rho that is claimed, for Gaussian noise; each
-# curve is divided by its smallest value. A dot marks the minimum. Predicting an early
-# image from a late one multiplies noise by $e^{\Delta t/T}$, which makes a T that is
-# too long look better: "all ordered pairs" leans to the right.
+# The residual of T1rho as a function of the assumed T1rho, for Gaussian noise; each
+# curve is divided by its smallest value, and a dot marks the minimum. To predict an
+# early image from a late one multiplies its noise by $e^{\Delta t/T}$, which is smaller
+# for a long T. So the minimum of "all ordered pairs" lies at a T1rho that is too long.
 
 # %%
-claimed = torch.linspace(25, 80, 56)
+assumed = torch.linspace(25, 80, 56)
 figure, panels = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
 for panel, snr in zip(panels, (20, 10, 5), strict=True):
     images = region(snr, "gaussian")
     for name, residual in losses.items():
-        curve = torch.stack([residuals(residual, images, t)[0] for t in claimed])
-        (line,) = panel.plot(claimed, curve / curve.min(), label=name)
-        panel.plot(claimed[curve.argmin()], 1, "o", color=line.get_color())
+        curve = torch.stack([residuals(residual, images, t)[0] for t in assumed])
+        (line,) = panel.plot(assumed, curve / curve.min(), label=name)
+        panel.plot(assumed[curve.argmin()], 1, "o", color=line.get_color())
     panel.axvline(truth["t1rho"], color="0.7", linestyle=":", zorder=0)
-    panel.set(title=f"SNR {snr}", xlabel="claimed T1rho (ms)", ylim=(0.98, 1.4))
+    panel.set(title=f"SNR {snr}", xlabel="assumed T1rho (ms)", ylim=(0.98, 1.4))
 panels[0].set_ylabel("residual / smallest residual")
 _ = panels[0].legend(fontsize=8)
 
 # %% [markdown]
 # ## The bias
 #
-# Where the minima lie, for T1rho / T2 in ms; the truth is 45 / 34. Rician noise lifts
-# small signals, which looks like a slower decay, to any of them; `remove_rician_bias`
-# takes the lift away.
+# The minima, as T1rho / T2 in ms; the truth is 45 / 34. Rician noise raises small
+# signals, which every loss takes for a slower decay. `remove_rician_bias` corrects for
+# that.
 
 
 # %%
@@ -112,18 +112,19 @@ for case, images in cases.items():
     print(f"{case:18}" + "".join(f"{t1rho:6.1f} /{t2:5.1f}" for t1rho, t2 in found))
 
 # %% [markdown]
-# Orthogonal pairs have no bias: their noise does not depend on T. It is what
-# `relaxnet.training.train` uses by default, with the Rician bias removed, and only with
-# held-out images (`held_out_from`): their noise is independent of that of the input
-# images, so a network cannot lower the loss by reproducing noise. `loss="paper"` brings
-# back all ordered pairs of all images.
+# Orthogonal pairs have no bias, because their noise does not depend on T. They are the
+# default of `relaxnet.training.train`, with the Rician bias removed and only with
+# held-out images (`held_out_from`): the noise of these is independent of the network
+# input, so a network cannot lower the loss by reproducing noise. `loss="paper"` selects
+# all ordered pairs of all images.
 #
-# ## How fast a scale arrives
+# ## How fast a scale converges
 #
-# `HomoscedasticLaplace` learns one scale a task. At the learning rate of a network,
-# 5e-4, it takes thousands of steps from its start at 1; at its own rate, 5e-2, a
-# hundred. Started from the data it is there at once, and `ProfiledLaplace` always is.
-# Until a scale has arrived, its task has the wrong weight.
+# `HomoscedasticLaplace` learns one scale for each task. From its start at 1, this takes
+# thousands of steps at the learning rate of a network, 5e-4, and about a hundred at a
+# rate of its own, 5e-2. A scale that starts from the data is right from the first step,
+# and that of `ProfiledLaplace` always is. Until a scale has converged, its task has the
+# wrong weight.
 
 # %%
 images = region(20)
@@ -132,7 +133,7 @@ residual = losses["orthogonal pairs"](
 )[..., :2000]
 figure, axis = plt.subplots(figsize=(8, 3.2), layout="constrained")
 runs = {
-    "rate 5e-4, as the network": (5e-4, 1.0),
+    "rate 5e-4, that of the network": (5e-4, 1.0),
     "rate 5e-2": (5e-2, 1.0),
     "started from the data": (5e-2, "data"),
 }
@@ -155,9 +156,9 @@ _ = axis.legend()
 # %% [markdown]
 # ## Balancing by gradients
 #
-# Methods that look at the gradients of the tasks are not part of relaxnet. Its
-# residuals go well with [TorchJD](https://torchjd.org) (`pip install torchjd`), which
-# has them: hand it the mean residual of each task.
+# Methods that use the gradients of the tasks are not part of relaxnet. Its residuals
+# work with [TorchJD](https://torchjd.org) (`pip install torchjd`), which has such
+# methods: pass the mean residual of each task to it.
 
 # %%
 from torchjd.aggregation import AlignedMTL

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # The digital abdomen
 #
-# A map can only be judged where the truth is known. `rx.phantom` makes patients whose
-# T1rho, T2 and amplitude are known, from a seed, or from any segmentation of a real
-# abdomen. This page shows what they look like, what their tissues are, and what can be
-# made to go wrong when they are scanned.
+# The error of a map can only be measured where the truth is known. `rx.phantom`
+# simulates subjects whose T1rho, T2 and amplitude are known, from a seed or from any
+# segmentation of a real abdomen. This page shows these subjects, their tissues, and how
+# a scan can be corrupted.
 
 # %%
 import math
@@ -36,10 +36,10 @@ t1rho, t2 = protocol.contrasts
 # %% [markdown]
 # ## Anatomy
 #
-# A subject follows from the seed and its number. The anatomy is made of functions of
-# the position in mm, so it is the same at every resolution. Pictures are as
-# radiologists see them: the front of the body is up, the liver is at the left. The
-# slices below lie 7 mm apart.
+# A subject is determined by the seed and its number. The anatomy consists of functions
+# of the position in mm, so it is the same at every resolution. Pictures are in
+# radiological convention: the front of the body is up, the liver is on the left. The
+# slices below are 7 mm apart.
 
 # %%
 colours = ListedColormap(plt.colormaps["tab20"](np.arange(len(Tissue)) % 20))
@@ -99,12 +99,12 @@ print(f"{'region of interest':<20}{int(subject.roi.sum()):>7} voxels")
 # %% [markdown]
 # ## Tissues
 #
-# Relaxation times come from the literature where it has them; what is derived or
-# assumed is marked as such beside each number, in `relaxnet/phantom/_tissues.py`. They
-# vary between subjects and, as a smooth texture, within a tissue. To see them without
-# any borders, here is a map of one patch a tissue, painted for forty subjects: mean and
-# standard deviation between them, in ms. Their livers are healthy or diseased. At the
-# other field a subject keeps its disease, and its anatomy where that is its own.
+# Relaxation times are from the literature where they have been measured; values that
+# are derived or assumed are marked as such, in `relaxnet/phantom/_tissues.py`. They
+# vary between subjects and, as a smooth texture, within a tissue. The table shows them
+# without borders: a label map with one patch for each tissue makes forty subjects, with
+# healthy and diseased livers, and their mean and standard deviation are given in ms. A
+# subject has the same disease at both field strengths.
 
 # %%
 patches = np.repeat(np.repeat(np.arange(len(Tissue)), 12)[None], 12, axis=0)[None]
@@ -118,10 +118,10 @@ for field in (1.5, 3.0):
         snr=math.inf,
         field_tesla=field,
     )
-    for patient in forty:
+    for subject in forty:
         for tissue in list(Tissue)[1:]:
             for name in protocol.names:
-                mean = patient.truth[name][patient.labels == int(tissue)].mean()
+                mean = subject.truth[name][subject.labels == int(tissue)].mean()
                 found.setdefault((tissue, field, name), []).append(float(mean))
 
 print(f"{'':<20}{'1.5 T':^28}{'3 T':^28}")
@@ -138,11 +138,11 @@ for tissue in list(Tissue)[1:]:
 # %% [markdown]
 # ## A segmentation of your own
 #
-# Any label map becomes patients, who share its anatomy and differ in all else. It is
-# read from NIfTI in whatever orientation it was stored, with a table of two columns
-# that says what its labels are; for TotalSegmentator's labels there are tables ready
-# (`rx.phantom.TOTALSEGMENTATOR_MR` and `TOTALSEGMENTATOR_CT`). Here a few ellipses have
-# to do. On the command line this is `relaxnet simulate --labels map.nii.gz --tissues
+# Any label map can be turned into subjects, which share its anatomy and differ in all
+# else. It is read from NIfTI in any orientation, with a table of two columns that gives
+# the tissue of each label; the tables for TotalSegmentator's labels are included
+# (`rx.phantom.TOTALSEGMENTATOR_MR` and `TOTALSEGMENTATOR_CT`). Here, a few ellipses are
+# used. On the command line this is `relaxnet simulate --labels map.nii.gz --tissues
 # tissues.tsv --out cohort/`.
 
 # %%
@@ -169,19 +169,19 @@ Path("tissues.tsv").write_text("\n".join(rows) + "\n")
 
 labels, voxel_mm = rx.io.read_label_map("map.nii.gz")
 table = rx.io.read_tissue_table("tissues.tsv")
-patients = rx.phantom.label_map_cohort(labels, voxel_mm, table, n_subjects=2, seed=3)
-for patient in patients:
-    show(patient, [0], f"{patient.name} of the label map, liver: {patient.disease}")
+cohort = rx.phantom.label_map_cohort(labels, voxel_mm, table, n_subjects=2, seed=3)
+for subject in cohort:
+    show(subject, [0], f"{subject.name} of the label map, liver: {subject.disease}")
 
 # %% [markdown]
-# ## What goes wrong
+# ## Corrupted scans
 #
-# Corruptions change the images before the noise is added; the truth stays what it was,
-# so the error that each causes can be told. Here they act without noise, and each
-# contrast is fitted by itself. Breathing shifts the images against one another; an
-# offset of the static field tilts the spin lock, so that T1rho looks too long; fat that
-# its suppression left decays more slowly than liver; and a gain that differs between
-# the series contradicts the first image, which they share.
+# Corruptions change the images before the noise is added. The truth stays the same, so
+# the error that each corruption causes can be measured. Here they act without noise,
+# and each contrast is fitted separately. Breathing shifts the images relative to one
+# another. An offset of the static field tilts the spin lock, so that T1rho appears too
+# long. Fat that was not suppressed decays more slowly than liver. A gain that differs
+# between the series contradicts the first image, which they share.
 
 # %%
 wrong = {
@@ -216,8 +216,9 @@ for row, name in zip(axes, ("T1rho", "T2"), strict=True):
 _ = figure.colorbar(image, ax=axes, label="fit - truth (ms)", extend="both")
 
 # %% [markdown]
-# Where nothing goes wrong, the fit differs from the truth at borders alone: a mixture
-# does not decay with one relaxation time. Within the region of interest, outlined,
-# shifts hardly bias the mean, because the liver looks the same all over; the others
-# bias the whole of it. `liver_cohort(corruptions=...)` makes whole cohorts of such
-# scans, to train on or to test with; `rx.phantom.corrupted` scans one subject again.
+# Without corruptions, the fit differs from the truth only at borders, because a mixture
+# of tissues does not decay with one relaxation time. Within the outlined region of
+# interest, shifts hardly bias the mean, because the liver is much the same everywhere;
+# the other corruptions bias all of it. `liver_cohort(corruptions=...)` simulates whole
+# cohorts of such scans for training or testing; `rx.phantom.corrupted` scans one
+# subject again.

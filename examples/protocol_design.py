@@ -14,10 +14,10 @@
 # # How good can a protocol get?
 #
 # No unbiased estimate of T1rho or T2 has a smaller standard deviation than the
-# Cramér-Rao bound, however clever the method. The bound needs no scan: it follows from
-# the decay law, the times and the noise. So protocols can be compared before anything
-# is measured, and a network that seems to pass the bound has learnt something else:
-# what livers are like.
+# Cramér-Rao bound, whatever the method. The bound needs no scan: it follows from the
+# signal model, the times and the noise. So protocols can be compared before anything is
+# measured. A network that is better than the bound is not unbiased: it uses what it has
+# learnt about typical livers.
 
 # %%
 import matplotlib.pyplot as plt
@@ -34,16 +34,17 @@ m0, sigma = 100.0, 5.0  # a signal-to-noise ratio of 20 in the first image
 # %% [markdown]
 # ## From two, three, four and seven images
 #
-# Two images of one contrast determine its T and its amplitude, with nothing to spare.
-# Three images (one of the paper's input sets) determine a common amplitude, T1rho and
-# T2, again with nothing to spare. All seven leave four; fitted jointly they share one
-# amplitude, fitted separately each contrast pays for its own.
+# Two images of one contrast determine its T and its amplitude; none is left over to
+# average noise. Three images (one of the paper's input sets) determine a common
+# amplitude, T1rho and T2; again, none is left over. Of all seven, four are left over.
+# Fitted jointly, both contrasts share one amplitude; fitted separately, each has its
+# own.
 
 # %%
 rows = []
 
 
-def rate(label, bound):
+def add_row(label, bound):
     rows.append((label, float(bound["t1rho"]), float(bound["t2"])))
 
 
@@ -57,21 +58,21 @@ def separately(images):
 
 
 for k, name in enumerate(("short", "middle", "long"), start=1):
-    rate(f"2 images of each contrast, {name}", separately([0, k]))
+    add_row(f"2 images of each contrast, {name}", separately([0, k]))
 for name in protocol.input_sets:
     bound = rx.information.crlb_joint(protocol, m0, t_ms, sigma, inputs=name)
-    rate(f"3 images jointly, {name}", bound)
-rate("4 images of each contrast", separately(range(4)))
-rate("7 images jointly", rx.information.crlb_joint(protocol, m0, t_ms, sigma))
+    add_row(f"3 images jointly, {name}", bound)
+add_row("4 images of each contrast", separately(range(4)))
+add_row("7 images jointly", rx.information.crlb_joint(protocol, m0, t_ms, sigma))
 
 print(f"{'smallest standard deviation (ms)':<34} T1rho     T2")
 for label, t1rho, t2 in rows:
     print(f"{label:<34}{t1rho:6.2f} {t2:6.2f}")
 
 # %% [markdown]
-# Three images jointly are as good as two by two: with as many images as unknowns, there
-# is nothing to be averaged. And the short set costs more than twice the precision of
-# the long one.
+# Three images jointly are as precise as two for each contrast: with as many images as
+# unknowns, there is nothing to average. The standard deviation of the short set is more
+# than twice that of the long one.
 #
 # ## What a fit reaches
 #
@@ -91,13 +92,13 @@ for snr in (5, 10, 20, 50, 100):
     print(f"SNR {snr:>3}: bound {bound:5.2f} ms, ratio {ratio:.3f}")
 
 # %% [markdown]
-# At an SNR of 5 the errors are no longer normal: a few voxels seem to decay hardly at
-# all, and their T is anything. There the bound is a floor that no fit without further
-# knowledge comes near.
+# At an SNR of 5 the errors are no longer normally distributed: a few voxels hardly seem
+# to decay, and their T can be arbitrarily long. There, a fit does not come close to the
+# bound.
 #
 # ## Which T is measured well?
 #
-# Each set of times suits some relaxation times better than others.
+# Each set of times measures some relaxation times better than others.
 
 # %%
 t = np.geomspace(10, 150, 200)
@@ -129,15 +130,15 @@ for label, times in {"paper": contrast.times_ms, "best": best}.items():
     print(f"{label}: {float(bound):.2f} ms")
 
 # %% [markdown]
-# One image at the start and three late: a mono-exponential decay has two unknowns, so
-# two different times do, and the late image, which is the weaker one, deserves the
-# repeats. Times in between are worth their price only where the decay might *not* be
-# mono-exponential, which two different times could never tell.
+# One image at the start and three late ones: a mono-exponential decay has two unknowns,
+# so two different times are enough, and the late image, whose signal is weaker, is
+# repeated. Times in between are useful where the decay might *not* be mono-exponential,
+# which two different times could not show.
 #
-# ## Magnitudes sink into the noise
+# ## Magnitudes near the noise
 #
-# A magnitude near the noise tells less about its amplitude than a Gaussian sample
-# would. With late images and little signal, that shows:
+# A magnitude near the noise carries less information about its amplitude than a
+# Gaussian sample. With late images and little signal, the difference is visible:
 
 # %%
 for snr in (20, 5, 2):

@@ -5,12 +5,13 @@ method. The bound follows from the model's derivatives, the times and the noise 
 and chosen, before anything is measured:
 
 - :func:`fisher` and :func:`crlb` for one contrast, and :func:`crlb_joint` for several with a common first image, as
-maps;
+  maps;
 - :func:`optimal_times`: when to acquire images for a range of T.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, get_args
 
@@ -34,7 +35,8 @@ Values = float | NDArray[Any] | Tensor
 _NODES = 256  # of the quadrature; at 64 the bound is the same to 1e-9
 _REACH = 12.0  # standard deviations from the amplitude, beyond which there is no probability to speak of
 _RANGE_POINTS = 24
-_STARTS = 24
+_DRAWN, _STARTS = 1000, 6
+_USELESS = 1e3  # the cost of times that do not determine T
 
 
 def fisher(
@@ -285,19 +287,25 @@ def optimal_times(
     if not 0 <= min_ms < max_ms < math.inf:
         raise ValueError(f"min_ms={min_ms} and max_ms={max_ms}: 0 <= min_ms < max_ms is needed.")
     relaxation = torch.logspace(math.log10(shortest), math.log10(longest), _RANGE_POINTS, dtype=torch.float64)
+    step_ms = 1e-8 * max_ms
 
-    def cost(times: NDArray[np.float64]) -> float:
-        time = torch.from_numpy(times)[:, None]
-        basis, slope, _ = model.basis_with_derivatives(relaxation.expand(len(time), -1), time)
+    def costs(some: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute the logarithm of the mean for each row of times."""
+        time = torch.from_numpy(some.T.copy())[:, :, None]
+        basis, slope, _ = model.basis_with_derivatives(relaxation.expand(*time.shape[:2], -1), time)
         columns = [basis, slope, *([torch.ones_like(basis)] if model.has_offset else [])]
-        information = _information(columns, basis, torch.ones_like(time), "gaussian")
-        relative = _invert(information)[1, 1]
-        return float(torch.log(relative.mean())) if bool(torch.isfinite(relative).all()) else 1e3
+        relative = _invert(_information(columns, basis, torch.ones_like(time), "gaussian"))[1, 1]
+        return torch.log(relative.mean(dim=-1)).nan_to_num(nan=_USELESS, posinf=_USELESS).numpy()
 
-    generator = np.random.default_rng(seed)
-    starts = [np.linspace(min_ms, max_ms, n), *generator.uniform(min_ms, max_ms, (_STARTS, n))]
-    bounds = [(min_ms, max_ms)] * n
-    found = [minimize(cost, start, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14}) for start in starts]
+    def cost_and_gradient(times: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        step = np.where(times + step_ms > max_ms, -step_ms, step_ms)
+        value, *moved = costs(np.vstack((times, times + np.diag(step))))
+        return float(value), (np.array(moved) - value) / step
+
+    drawn = np.random.default_rng(seed).uniform(min_ms, max_ms, (_DRAWN, n))
+    starts = [np.linspace(min_ms, max_ms, n), *drawn[np.argsort(costs(drawn))[:_STARTS]]]
+    search = partial(minimize, cost_and_gradient, jac=True, method="L-BFGS-B", options={"ftol": 1e-14})
+    found = [search(start, bounds=[(min_ms, max_ms)] * n) for start in starts]
     best = min(found, key=lambda result: result.fun)
     return tuple(float(time) for time in np.sort(best.x))
 

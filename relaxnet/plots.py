@@ -1,7 +1,7 @@
-"""Maps as pictures, each with a colour bar in its unit.
+"""Figures of maps, with colour bars in their units.
 
-The figures are made without pyplot's global state: they can be saved or shown in a notebook, and none stays open. They
-need the extra ``plot``.
+The figures do not use pyplot's global state: they can be saved or shown in a notebook, and none stays open. They need
+the extra ``plot``.
 """
 
 from collections.abc import Mapping
@@ -31,18 +31,18 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
     Parameters
     ----------
     map_ms
-        Map in ms: (row, column) or (slice, row, column), the first row at the top. Of many slices, twelve are shown.
+        Map in ms: (row, column) or (slice, row, column), the first row at the top. At most twelve slices are shown.
     name
         Name of the contrast, for the title and the colour bar.
     ok
-        Which voxels to show, of the shape of the map; by default those that are finite.
+        Voxels to show, of the shape of the map; by default those that are finite.
     unit
         Unit of the map, for the colour bar.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The figure. Voxels that are not shown are grey.
+        The figure. All other voxels are grey.
 
     Raises
     ------
@@ -84,14 +84,14 @@ def comparison_figure(
     roi: NDArray[Any] | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Draw maps of several methods side by side, and under each its absolute error against the truth.
+    """Draw the maps of several methods side by side, with their absolute errors against the truth below.
 
     Parameters
     ----------
     maps_ms
-        For each contrast, maps in ms (row, column) by the name of the method; the one named ``truth`` is compared with.
+        For each contrast, maps in ms (row, column) by the name of the method; one of them is the truth.
     truth
-        Which of the maps is the truth.
+        Name of the map that is the truth.
     roi
         Region to outline, (row, column).
     title
@@ -100,8 +100,8 @@ def comparison_figure(
     Returns
     -------
     matplotlib.figure.Figure
-        The figure: for each contrast a row of maps with one colour bar in ms, and a row of errors with another. Voxels
-        without a truth, such as air, are grey.
+        The figure: for each contrast a row of maps and a row of errors, each with a colour bar in ms. Voxels without a
+        truth, such as air, are grey.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def comparison_figure(
             raise ValueError(
                 f"maps_ms[{name!r}] has {tuple(methods)}: {truth!r} and another to compare with it are needed."
             )
-    # What lies outside of the body in all contrasts is cut away.
+    # The margins outside the body are cut off.
     body = np.logical_or.reduce([np.isfinite(methods[truth]) for methods in maps_ms.values()])
     box = np.ix_(_run(body.any(1)), _run(body.any(0)))
     outline = None if roi is None else roi[box]
@@ -159,7 +159,7 @@ def _draw(
 
 
 def _run(present: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Positions from the first to the last that is present, with a margin; all where none is."""
+    """Return the positions from the first to the last that is present, with a margin; all if none is."""
     found = np.flatnonzero(present)
     if found.size == 0:
         return np.arange(present.size)
@@ -167,6 +167,6 @@ def _run(present: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _range(values: NDArray[Any]) -> tuple[float, float]:
-    """Colour range from 0 to twice the median, so that fluid does not push all else into one colour."""
+    """Return the colour range from 0 to twice the median, so that fluid does not compress all other colours."""
     finite = values[np.isfinite(values)]
     return 0.0, 2.0 * float(np.median(finite)) if finite.size else 1.0

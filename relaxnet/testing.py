@@ -22,7 +22,7 @@ from relaxnet.signals import SignalModel
 
 __all__ = ["check_estimator", "check_signal_model", "check_weighting"]
 
-_AMPLITUDE = 100.0
+_AMPLITUDE, _OFFSET = 100.0, 10.0
 _POINTS = 5
 _STEP = 1e-5
 _SIZE = 4
@@ -58,104 +58,98 @@ def check_signal_model(model: SignalModel, times_ms: Sequence[float], *, t: tupl
     Traceback (most recent call last):
     AssertionError: Wrong: basis of float64 values is float32: keep the dtype of t.
     """
-    battery = _ModelBattery(model, tuple(times_ms), t)
-    battery.check_basis()
-    battery.check_derivatives()
-    battery.check_fit()
-    battery.check_bound()
-    if not model.has_offset:
-        battery.check_losses()
+    _require(isinstance(model, SignalModel), f"{model!r} is no SignalModel.")
+    low, high = (model.parameter.typical * factor for factor in (1 / 1.5, 1.5)) if t is None else t
+    values = torch.logspace(math.log10(low), math.log10(high), _POINTS, dtype=torch.float64)
+    contrast = Contrast("t", tuple(times_ms), model=model)
+    checks = {
+        "the basis": _check_basis,
+        "its derivatives": _check_derivatives,
+        "a fit": _check_fit,
+        "the Cramér-Rao bound": _check_bound,
+        "a loss": _check_losses,
+    }
+    for what, check in checks.items():
+        try:
+            check(contrast, values)
+        except AssertionError as error:
+            raise AssertionError(f"{type(model).__name__}: {error}") from None
+        except Exception as error:
+            raise AssertionError(
+                f"{type(model).__name__}: computing {what} raises {type(error).__name__}: {error}"
+            ) from error
 
 
-class _ModelBattery:
-    """A model at some times, with noise-free signals of some values of its parameter."""
+def _check_basis(contrast: Contrast, t: Tensor) -> None:
+    """Check shapes, dtypes and values."""
+    basis, time = contrast.model.basis, torch.tensor(contrast.times_ms, dtype=torch.float64)[:, None]
+    for dtype in (torch.float64, torch.float32):
+        found = basis(t.to(dtype), time.to(dtype))
+        kind, wanted = (str(one).removeprefix("torch.") for one in (found.dtype, dtype))
+        _require(found.dtype == dtype, f"basis of {wanted} values is {kind}: keep the dtype of t.")
+        shapes = f"basis of t ({_POINTS},) and time (n, 1) is {tuple(found.shape)}: broadcast them."
+        _require(found.shape == (len(time), _POINTS), shapes)
+        _require(torch.isfinite(found).all(), "basis is not finite at every time.")
+    found = basis(t, time)
+    _require((found != 0).any(), "basis is zero at all times: it has no signal.")
+    _require(torch.allclose(basis(t[2], time[:, 0]), found[:, 2]), "basis of one t depends on the others.")
+    known = [contrast.model.constant_at(moment) is not None for moment in contrast.times_ms]
+    _require(not all(known), "basis does not depend on t at any of these times.")
 
-    def __init__(self, model: SignalModel, times: tuple[float, ...], t: tuple[float, float] | None) -> None:
-        self.name = type(model).__name__
-        _require(isinstance(model, SignalModel), f"{model!r} is no SignalModel.")
-        self.model = model
-        typical = model.parameter.typical
-        low, high = (typical / 1.5, 1.5 * typical) if t is None else t
-        self.contrast = Contrast("t", times, model=model)
-        self.t = torch.logspace(math.log10(low), math.log10(high), _POINTS, dtype=torch.float64)
-        self.time = torch.tensor(self.contrast.times_ms, dtype=torch.float64)[:, None]
 
-    def require(self, law: bool, message: str) -> None:
-        _require(law, f"{self.name}: {message}")
+def _check_derivatives(contrast: Contrast, t: Tensor) -> None:
+    """Compare with finite differences."""
+    derivatives, time = contrast.model.basis_with_derivatives, torch.tensor(contrast.times_ms).double()[:, None]
+    value, first, second = derivatives(t, time)
+    same = torch.allclose(value, contrast.model.basis(t, time))
+    _require(same, "basis_with_derivatives has another basis.")
+    before, after = (derivatives(t * math.exp(step), time) for step in (-_STEP, _STEP))
+    for name, closed, low, high in (("first", first, before[0], after[0]), ("second", second, before[1], after[1])):
+        _require(torch.isfinite(closed).all(), f"the {name} derivative is not finite at every time.")
+        wrong = (closed - (high - low) / (2 * _STEP)).abs().max()
+        right = wrong < 1e-3 * (closed.abs().max() + 1e-12)
+        _require(right, f"the {name} derivative by log t is not that of finite differences.")
 
-    def check_basis(self) -> None:
-        """Shapes, dtypes and values."""
-        for dtype in (torch.float64, torch.float32):
-            basis = self.model.basis(self.t.to(dtype), self.time.to(dtype))
-            kind, wanted = str(basis.dtype).removeprefix("torch."), str(dtype).removeprefix("torch.")
-            self.require(basis.dtype == dtype, f"basis of {wanted} values is {kind}: keep the dtype of t.")
-            shape = (len(self.time), _POINTS)
-            self.require(
-                basis.shape == shape, f"basis of t (5,) and time (n, 1) is {tuple(basis.shape)}: broadcast them."
-            )
-            self.require(bool(torch.isfinite(basis).all()), "basis is not finite at every time.")
-        self.require(
-            bool((self.model.basis(self.t, self.time).abs() > 0).any()), "basis is zero at all times: it has no signal."
-        )
-        self.require(
-            any(self.model.constant_at(time) is None for time in self.contrast.times_ms),
-            "basis does not depend on t at any of these times.",
-        )
-        one = self.model.basis(self.t, self.time)[:, 2]
-        self.require(
-            torch.allclose(self.model.basis(self.t[2], self.time[:, 0]), one), "basis of one t depends on the others."
-        )
 
-    def check_derivatives(self) -> None:
-        """Finite, and those of finite differences."""
-        x = torch.log(self.t)
-        value, first, second = self.model.basis_with_derivatives(self.t, self.time)
-        same = torch.allclose(value, self.model.basis(self.t, self.time))
-        self.require(same, "basis_with_derivatives has another basis.")
-        low, high = (self.model.basis_with_derivatives(torch.exp(x + step), self.time) for step in (-_STEP, _STEP))
-        for name, closed, before, after in (("first", first, low[0], high[0]), ("second", second, low[1], high[1])):
-            self.require(bool(torch.isfinite(closed).all()), f"the {name} derivative is not finite at every time.")
-            wrong = (closed - (after - before) / (2 * _STEP)).abs().max()
-            right = bool(wrong < 1e-3 * (closed.abs().max() + 1e-12))
-            self.require(right, f"the {name} derivative by log t is not that of finite differences.")
+def _images(contrast: Contrast, t: Tensor) -> Tensor:
+    """Compute noise-free signals (voxel, time)."""
+    offset = torch.full_like(t, _OFFSET) if contrast.model.has_offset else None
+    return contrast.model(torch.full_like(t, _AMPLITUDE), t, contrast, offset=offset)
 
-    def images(self, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Noise-free signals (voxel, time)."""
-        offset = torch.full_like(self.t, 10.0) if self.model.has_offset else None
-        m0 = torch.full_like(self.t, _AMPLITUDE)
-        return self.model(m0, self.t, self.contrast, offset=offset).to(dtype)
 
-    def check_fit(self) -> None:
-        """The truth comes back, in both precisions, and a gradient passes."""
-        for dtype, tolerance in ((torch.float64, 1e-5), (torch.float32, 1e-2)):
-            result = nlls(self.images(dtype), self.contrast)
-            status = ", ".join(sorted({FitStatus(int(s)).name for s in result.status}))
-            wrong = ((result.maps["t"].double() - self.t).abs() / self.t).nan_to_num(math.inf).max()
-            self.require(bool(wrong < tolerance), f"a fit without noise is off by {wrong:.1%} ({status}).")
-        images = self.images().requires_grad_()
-        (gradient,) = torch.autograd.grad(nlls(images, self.contrast).maps["t"].sum(), images)
-        self.require(bool(torch.isfinite(gradient).all()), "the gradient through a fit is not finite.")
+def _check_fit(contrast: Contrast, t: Tensor) -> None:
+    """Check that the truth comes back in both precisions, and that a gradient passes."""
+    images = _images(contrast, t)
+    for dtype, tolerance in ((torch.float64, 1e-5), (torch.float32, 1e-2)):
+        result = nlls(images.to(dtype), contrast)
+        status = ", ".join(sorted({FitStatus(int(s)).name for s in result.status}))
+        wrong = ((result.maps["t"].double() - t).abs() / t).nan_to_num(math.inf).max()
+        _require(wrong < tolerance, f"a fit without noise is off by {wrong:.1%} ({status}).")
+    images.requires_grad_()
+    (gradient,) = torch.autograd.grad(nlls(images, contrast).maps["t"].sum(), images)
+    _require(torch.isfinite(gradient).all(), "the gradient through a fit is not finite.")
 
-    def check_bound(self) -> None:
-        """The Cramér-Rao bound exists."""
-        bound = crlb(self.model, _AMPLITUDE, self.t, self.contrast, 1.0)["t"]
-        self.require(
-            bool(torch.isfinite(bound).all() and (bound > 0).all()), "the Cramér-Rao bound is not positive and finite."
-        )
 
-    def check_losses(self) -> None:
-        """Residuals vanish at the truth, and have a gradient elsewhere."""
-        protocol = Protocol((self.contrast,))
-        images, truth = self.images(), self.t[:, None]
-        residuals = [PairwiseConstraint(protocol, pairs=pairs) for pairs in ("all", "forward", "orthogonal")]
-        for residual in (*residuals, Reconstruction(protocol)):
-            name = type(residual).__name__
-            largest = residual(truth, images).abs().max()
-            self.require(bool(largest < 1e-6 * _AMPLITUDE), f"{name} is {largest:.3g} at the truth instead of 0.")
-            wrong = (1.1 * truth).requires_grad_()
-            (gradient,) = torch.autograd.grad(residual(wrong, images).sum(), wrong)
-            self.require(bool(torch.isfinite(gradient).all()), f"the gradient of {name} is not finite.")
-            self.require(bool((gradient != 0).any()), f"the gradient of {name} is zero beside the truth.")
+def _check_bound(contrast: Contrast, t: Tensor) -> None:
+    """Check that there is a bound."""
+    bound = crlb(contrast.model, _AMPLITUDE, t, contrast, 1.0)["t"]
+    _require((torch.isfinite(bound) & (bound > 0)).all(), "the Cramér-Rao bound is not positive and finite.")
+
+
+def _check_losses(contrast: Contrast, t: Tensor) -> None:
+    """Check that residuals vanish at the truth, and have a gradient elsewhere."""
+    if contrast.model.has_offset:
+        return  # no residual is made for a constant
+    protocol, images, truth = Protocol((contrast,)), _images(contrast, t), t[:, None]
+    pairwise = [PairwiseConstraint(protocol, pairs=pairs) for pairs in ("all", "forward", "orthogonal")]
+    for residual in (*pairwise, Reconstruction(protocol)):
+        name = type(residual).__name__
+        largest = residual(truth, images).abs().max()
+        _require(largest < 1e-6 * _AMPLITUDE, f"{name} is {largest:.3g} at the truth instead of 0.")
+        wrong = (1.1 * truth).requires_grad_()
+        (gradient,) = torch.autograd.grad(residual(wrong, images).sum(), wrong)
+        _require(torch.isfinite(gradient).all(), f"the gradient of {name} is not finite.")
+        _require((gradient != 0).any(), f"the gradient of {name} is zero beside the truth.")
 
 
 def check_estimator(
@@ -190,7 +184,7 @@ def check_estimator(
         every = {**options, **more}
         return fit(signal, times, method=method, **every) if isinstance(method, str) else method(signal, times, **every)
 
-    def require(law: bool, message: str) -> None:
+    def require(law: Any, message: str) -> None:
         _require(law, f"{name}: {message}")
 
     times = np.asarray(times_ms, dtype=float)
@@ -200,8 +194,8 @@ def check_estimator(
     close = 1e-6 if sigma is None else 0.2  # under Rician noise, a signal without it is not the most likely one
     result = run(signal)
     require(isinstance(result.maps["t"], np.ndarray), "an array gives something else than an array.")
-    require(bool(result.ok.all()), "signals without noise do not converge.")
-    require(bool((np.abs(result.maps["t"] / t - 1) < close).all()), "signals without noise do not give their T.")
+    require(result.ok.all(), "signals without noise do not converge.")
+    require((np.abs(result.maps["t"] / t - 1) < close).all(), "signals without noise do not give their T.")
     scaled = run(4.0 * signal, **({} if sigma is None else {"sigma": 4.0 * sigma}))
     require(np.allclose(scaled.maps["t"], result.maps["t"], rtol=1e-4), "T depends on the scale of the signal.")
     alone = np.array([float(run(one[None]).maps["t"][0]) for one in signal])
@@ -209,7 +203,7 @@ def check_estimator(
     bad = signal.copy()
     bad[1], bad[3] = np.nan, 0.0
     of_bad = run(bad)
-    require(bool(np.isnan(of_bad.maps["t"][[1, 3]]).all()), "a voxel without a signal has a T.")
+    require(np.isnan(of_bad.maps["t"][[1, 3]]).all(), "a voxel without a signal has a T.")
     require(not of_bad.ok[[1, 3]].any(), "a voxel without a signal converges.")
     good = [0, 2, 4, 5, 6]
     require(np.allclose(of_bad.maps["t"][good], result.maps["t"][good], rtol=1e-6), "a bad voxel harms its neighbours.")
@@ -248,7 +242,7 @@ def check_weighting(make: Callable[[int], Weighting]) -> None:
     weighting = make(2)
     name = type(weighting).__name__
 
-    def require(law: bool, message: str) -> None:
+    def require(law: Any, message: str) -> None:
         _require(law, f"{name}: {message}")
 
     require(isinstance(weighting, Weighting), "it is no relaxnet.losses.Weighting.")
@@ -266,20 +260,21 @@ def check_weighting(make: Callable[[int], Weighting]) -> None:
 
     leaf = residual.clone().requires_grad_()
     loss = loss_of(leaf)
-    require(loss.ndim == 0 and bool(torch.isfinite(loss)), "the loss is not one finite number.")
+    require(loss.ndim == 0 and torch.isfinite(loss), "the loss is not one finite number.")
+    require(loss.requires_grad, "the residual gets no gradient.")
     (gradient,) = torch.autograd.grad(loss, leaf)
-    require(bool(torch.isfinite(gradient).all() and (gradient != 0).any()), "the residual gets no finite gradient.")
+    require(torch.isfinite(gradient).all() and (gradient != 0).any(), "the residual gets no finite gradient.")
     turned = loss_of(residual.flip(0, 2, 3))
     require(torch.allclose(turned, loss, rtol=1e-4), "the loss depends on the order of the voxels.")
     other = torch.where(mask[:, None], residual, torch.nan)
     inside = loss_of(other, mask)
-    require(bool(torch.isfinite(inside)), "what the mask leaves out matters.")
-    require(bool(loss_of(residual, torch.zeros_like(mask)) == 0), "without a voxel to use, the loss is not 0.")
+    require(torch.isfinite(inside), "what the mask leaves out matters.")
+    require(loss_of(residual, torch.zeros_like(mask)) == 0, "without a voxel to use, the loss is not 0.")
     weighting(residual, *more)
     weighting.step()
     for what in ("weights", "scales"):
         values = getattr(weighting, what)
-        require(values.shape == (2,) and bool((values >= 0).all()), f"{what} are not two numbers, 0 or more.")
+        require(values.shape == (2,) and (values >= 0).all(), f"{what} are not two numbers, 0 or more.")
     learnt = {id(p) for p in weighting.parameters()}
     listed = {id(p) for group in weighting.parameter_groups(lr=0.1) for p in group["params"]}
     require(learnt == listed, "parameter_groups does not list what is learnt.")
@@ -290,6 +285,6 @@ def check_weighting(make: Callable[[int], Weighting]) -> None:
     weighting.reset()
 
 
-def _require(law: bool, message: str) -> None:
+def _require(law: Any, message: str) -> None:
     if not law:
         raise AssertionError(message)

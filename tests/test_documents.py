@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import operator
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from inspect import signature
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import nibabel
 import numpy as np
@@ -23,21 +25,53 @@ from relaxnet.workflows._demo import NETWORK, TRUTH, TWO_POINT, render
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DEMO = ROOT / "docs" / "demo"
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/extend/*.md"))
+)
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language, document="README.md"):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def run(document, language="python"):
+    names = {}
+    for block in blocks(language, document):
+        exec(compile(block, document, "exec"), names)  # noqa: S102 (our own document)
+    return names
 
 
 def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(blocks("python")) == 5
-    names = {}
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), names)  # noqa: S102 (our own README)
-    np.testing.assert_allclose(names["result"].maps["t"], 42.0)
+    names = run("README.md")
+    np.testing.assert_allclose(names["result"].maps["t1rho"], 42.0)
+    assert names["t1"].model == rx.signals.InversionRecovery()
     assert names["maps"]["t1rho"].isfinite().all()
+
+
+def test_python_of_the_guide_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("docs/guide.md")
+    assert names["protocol"] == rx.protocols.LIVER_T1RHO_T2
+    assert names["maps"]["t1rho"].isfinite().all()
+    assert names["loss"].isfinite()
+
+
+@pytest.mark.parametrize("page", ["signal_model", "estimator", "weighting"])
+def test_parts_that_the_documentation_adds_obey_the_laws(page, as_user, tmp_path, monkeypatch, capsys):
+    del as_user
+    monkeypatch.chdir(tmp_path)
+    assert f"rx.testing.check_{page}(" in "".join(blocks("{code-cell} python", f"docs/extend/{page}.md"))
+    run(f"docs/extend/{page}.md", re.escape("{code-cell} python"))
+    printed = capsys.readouterr().out
+    if page == "estimator":
+        robust, squares = (float(found) for found in re.findall(r"([\d.]+) ms", printed))
+        assert abs(robust - 42) < 1 < abs(squares - 42)
 
 
 def test_commands_of_the_readme_run(tmp_path, monkeypatch):
@@ -62,13 +96,20 @@ def test_targets_of_the_readme_exist():
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/index.md"])
-def test_links_lead_somewhere(document):
+@pytest.mark.parametrize("document", PAGES)
+def test_links_lead_somewhere(document, generated):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)|```\{(?:image|include)\} (\S+)", text):
         path = next(filter(None, target))
         if not path.startswith("http"):
-            assert (ROOT / document).parent.joinpath(path).exists(), path
+            place = (ROOT / document).parent / path
+            assert place.exists() or place.relative_to(ROOT / "docs").as_posix() in generated, path
+    for role, name in re.findall(r"\{(func|class|data|mod|meth)\}`~?relaxnet\.([\w.]+)`", text):
+        assert operator.attrgetter(name)(rx) is not None, (role, name)
+    for page in re.findall(r"\{doc\}`(?:[^`<]*<)?([\w./]+)", text):
+        place = ((ROOT / document).parent / page).resolve().relative_to(ROOT / "docs").as_posix()
+        written = (ROOT / "docs" / f"{place}.md").exists() or (ROOT / f"{place}.py").exists()
+        assert written or f"{place}.md" in generated, page
 
 
 def load(script):
@@ -76,6 +117,64 @@ def load(script):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+FROM_CODE = load(ROOT / "docs" / "from_code.py")
+
+
+@pytest.fixture(scope="module")
+def generated():
+    """Pages and tables that the build writes."""
+    tables = {f"generated/{name}.md": text for name, text in FROM_CODE.tables().items()}
+    return tables | {f"api/{name}.md": text for name, text in FROM_CODE.reference().items()}
+
+
+def test_the_reference_lists_every_public_name(generated):
+    modules = [name for name in rx.__all__ if isinstance(getattr(rx, name), ModuleType)]
+    assert {f"api/{name}.md" for name in (*modules, "index")} == {page for page in generated if page.startswith("api/")}
+    for module in modules:
+        names = FROM_CODE.public_names(module)
+        assert set(names) >= {*getattr(getattr(rx, module), "__all__", ())}
+        assert names
+        for name in names:
+            home = name if name in rx.__all__ else f"{module}.{name}"
+            assert f"`~relaxnet.{home}`" in generated["api/index.md"]
+            assert f" {home}\n" in generated["api/index.md"] + generated[f"api/{module}.md"]
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        ("methods", rx.fitting.METHODS),
+        ("losses", rx.training.LOSSES),
+        ("weightings", rx.losses.WEIGHTINGS),
+        ("presets", rx.training.PRESETS),
+        ("statuses", rx.FitStatus.__members__),
+    ],
+)
+def test_the_guide_shows_everything_that_is_chosen_by_name(table, names, generated):
+    assert f"{{include}} generated/{table}.md" in (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    for name in names:
+        assert re.search(rf'`"?{name}"?`', generated[f"generated/{table}.md"]), name
+
+
+def test_constants_are_documented_by_the_text_below_them():
+    assert FROM_CODE.comment_of("relaxnet.training.LOSSES")[0].startswith("The losses by name")
+    assert FROM_CODE.comment_of("relaxnet.fitting.METHODS") == ["The estimators of :func:`fit` by name."]
+
+
+def test_floors_of_contributing_are_those_of_import_linter():
+    (layers,) = (c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    enforced = [{name.strip().removeprefix("relaxnet.") for name in layer.split("|")} for layer in layers]
+    rows = re.findall(r"^\| \d+ \| (.+?) \|", CONTRIBUTING, flags=re.MULTILINE)
+    shown = [set(re.findall(r"`(\w+)`", layer)) for row in rows for layer in row.split("→")]
+    assert shown == enforced
+
+
+def test_the_readme_names_every_extra():
+    extras = {*PROJECT["project"]["optional-dependencies"]} - {"docs", "dev"}
+    install = README.partition("## Install")[2].partition("## Fit")[0]
+    assert extras <= {*re.findall(r"`(\w+)`", install), *re.findall(r"\[(\w+)\]", install)}
 
 
 def test_the_tables_are_those_of_their_numbers():
@@ -136,6 +235,23 @@ def test_networks_of_three_images_were_measured_to_be_far_better_than_the_fit_of
         assert network < part * fit
 
 
+def test_numbers_of_the_readme_are_those_that_were_measured():
+    text = " ".join(README.split())
+    rates = json.loads((ROOT / "benchmarks" / "results" / "fitting.json").read_text())["voxels_per_second"]
+    full, loop = (rates[name] for name in ("relaxnet, with std, r2, rmse and status", "scipy curve_fit"))
+    assert f"{full / 1e6:.0f} million voxels per second" in text
+    assert f"fits {round(loop, -1):,}:" in text
+    rows = json.loads((RESULTS / "table2.json").read_text(encoding="utf-8"))["rows"]
+    reference = {name: mean_error(rows["nlls-4"], contrast=name, against="truth") for name in ("t1rho", "t2")}
+    mean = "mean of input sets"
+    for row, inputs in (("held-out-orthogonal", mean), ("homou", mean), ("denoise-then-fit-7", "all images")):
+        t1rho, t2 = (
+            100 * mean_error(rows[row], contrast=name, against="truth", inputs=inputs) / fit
+            for name, fit in reference.items()
+        )
+        assert re.search(rf"{t1rho:.0f} %( \(T1rho\))? and {t2:.0f} %", text), row
+
+
 def test_weights_chosen_by_hand_are_the_best_of_fig3():
     rows = json.loads((RESULTS / "fig3.json").read_text(encoding="utf-8"))["rows"]
     for against in ("truth", "reference"):
@@ -184,7 +300,7 @@ def test_versions_agree():
 
 
 def test_constraints_pin_what_the_project_asks_for():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = PROJECT["project"]
     asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = {re.match(r"[A-Za-z0-9-]+", requirement).group().lower() for requirement in asked} - {"relaxnet"}
     pinned = {

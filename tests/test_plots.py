@@ -41,7 +41,7 @@ def test_a_map_without_any_number_is_still_a_figure(tmp_path):
     rx.plots.map_figure(np.full((8, 9), np.nan), name="t2").savefig(tmp_path / "empty.png")
 
 
-def test_methods_stand_above_their_errors():
+def test_maps_are_drawn_above_their_errors():
     truth = volume(8, 9)
     maps = {name: {"truth": truth, "fit": truth + 1, "net": truth - 2} for name in ("t1rho", "t2")}
     figure = rx.plots.comparison_figure(maps, roi=truth > 30, title="a title")

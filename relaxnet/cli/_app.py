@@ -11,7 +11,6 @@ app = typer.Typer(
     help="Relaxation-time maps from a handful of weighted MR images. RELAXNET_DEBUG=1, or --debug anywhere in the "
     "line, adds the traceback to an error message.",
     rich_markup_mode=None,  # plain text: it is quick, and every terminal and log file has its letters
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(_fit.app, name="fit", help="Fit a relaxation time to every voxel of a scan.")

@@ -16,8 +16,8 @@ def train(
     cohort: Annotated[Path, typer.Argument(help="Folder of subjects, as simulate writes it, or of patients.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the run and the network go.")],
     weighting: Annotated[Weighting, typer.Option(help=explain(WEIGHTINGS))] = "homoscedastic",  # type: ignore[valid-type]
-    preset: Annotated[Preset, typer.Option(help="Seconds, minutes on two cores, or as in the paper.")] = "laptop",  # type: ignore[valid-type]
-    loss: Annotated[Loss, typer.Option(help="Training loss.")] = "held-out-orthogonal",  # type: ignore[valid-type]
+    preset: Annotated[Preset, typer.Option(help=explain(PRESETS))] = "laptop",  # type: ignore[valid-type]
+    loss: Annotated[Loss, typer.Option(help=explain(LOSSES))] = "held-out-orthogonal",  # type: ignore[valid-type]
     inputs: Annotated[str, typer.Option(help="Input images: short, middle, long, any, or as 0,2,5.")] = "middle",
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
 ) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from relaxnet._choices import pick
 from relaxnet.fitting import METHODS
-from relaxnet.fitting._core.estimator import Bounds
-from relaxnet.fitting._core.voxels import Times
+from relaxnet.fitting._core.arguments import Times
+from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
@@ -89,18 +89,7 @@ def fit(
             owners = [other for other, choice in METHODS.items() if name in inspect.signature(choice.load()).parameters]
             takes = f"it belongs to {' and '.join(map(repr, owners))}" if owners else f"it takes {', '.join(known)}"
             raise TypeError(f"method={method!r} takes no argument {name!r}: {takes}.")
-    result: FitResult[ArrayT] = estimator(
-        signal,
-        times_ms,
-        model=model,
-        mask=mask,
-        bounds=bounds,
-        sigma=sigma,
-        saturation=saturation,
-        unit=unit,
-        dim=dim,
-        chunk_size=chunk_size,
-        maps_only=maps_only,
-        **options,
-    )
+    options |= {"model": model, "mask": mask, "bounds": bounds, "sigma": sigma, "saturation": saturation}
+    options |= {"unit": unit, "dim": dim, "chunk_size": chunk_size, "maps_only": maps_only}
+    result: FitResult[ArrayT] = estimator(signal, times_ms, **options)
     return result

@@ -2,26 +2,27 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.bounds import at_bounds, log_bounds
+from relaxnet.fitting._core.arguments import as_voxels
+from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
-from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator
-from relaxnet.fitting._core.newton import climb, tolerance
+from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import check_bounds, check_voxels
 from relaxnet.fitting._nlls import LeastSquares
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
-from relaxnet.protocol import Contrast, Protocol
+from relaxnet.protocol import Protocol
 from relaxnet.times import CheckedTimes
 
-SWEEPS = 4
+SWEEPS = 4  # over the relaxation times, on the grid
 
 
 def fit_joint(
@@ -93,176 +94,122 @@ def fit_joint(
     >>> bool((joint.maps["t2"] - subject.truth["t2"])[subject.roi].abs().max() < 0.1)  # ms; voxels hold mixtures
     True
     """
-    names = protocol.names
     protocol.require_common_amplitude()
     times, owner = [0.0] * protocol.n_images, [0] * protocol.n_images
     for k, contrast in reversed(list(enumerate(protocol.contrasts))):
         for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
             times[channel], owner[channel] = time, k
-    voxels = check_voxels(
-        images, CheckedTimes(times), mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim
-    )
-    if isinstance(bounds, Mapping) and not set(bounds) <= set(names):
-        raise ValueError(f"bounds has the names {tuple(bounds)}: the contrasts are {names}.")
-    limits = tuple(
-        check_bounds(bounds.get(c.name) if isinstance(bounds, Mapping) else bounds, c.model, _first_informative(c))
-        for c in protocol.contrasts
-    )
+    checked = CheckedTimes(times)
+    voxels = as_voxels(images, checked, mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim)
+    one = len(protocol.contrasts) == 1
+    of_image = None if one else torch.tensor(owner, device=voxels.times.device)
     models = tuple(contrast.model for contrast in protocol.contrasts)
-    if len(names) == 1:
-        estimator: Estimator = LeastSquares(Design(models, voxels.times[:, None], names), limits)
-    else:
-        of_image = torch.tensor(owner, device=voxels.times.device)
-        estimator = Joint(Design(models, voxels.times[:, None], names, of_image), limits)
-    return fit_voxels(estimator, voxels, like=images, chunk_size=chunk_size, maps_only=maps_only)
-
-
-def _first_informative(contrast: Contrast) -> float:
-    """Return the first time at which an image depends on T."""
-    return next(time for time in contrast.times_ms if contrast.model.constant_at(time) is None)
+    voxels = replace(voxels, design=Design(models, voxels.design.time, protocol.names, of_image))
+    make = LeastSquares if one else Joint
+    return fit_voxels(make, voxels, like=images, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class Joint(Estimator):
-    """Search over the logarithms of all relaxation times."""
+    """Variable projection for several relaxation times: a search over their logarithms."""
 
     obeys_weights = True
     differentiable = True
 
     def estimate(self, samples: Samples) -> Estimate:
-        """Find the best point of a grid, one relaxation time after another, and climb from there."""
+        """Minimise the reduced cost from the best point of a grid."""
         problem = _Reduced(self.design, samples)
         low, high = log_bounds(self.bounds, samples.values)
-        x, settled = climb(problem, problem.start(low, high), low, high, small=4 * tolerance(samples.values.dtype))
-        t, at_bound, at_flat = at_bounds(x, self.bounds, self.design.models)
-        m0 = problem.evaluate(torch.log(t)).m0
-        status = torch.where(at_bound.any(0), FitStatus.AT_BOUND, FitStatus.CONVERGED)
-        status = torch.where((at_flat & problem.incompatible()).any(0), FitStatus.NO_DECAY, status)
-        status = torch.where(settled, status, FitStatus.NOT_CONVERGED)
-        status = torch.where(m0 > 0, status, FitStatus.NO_SIGNAL)
-        return Estimate(torch.cat((m0[None], t)), status)
+        start = problem.start(low, high)
+        x, converged = minimise(problem, start, low, high, small=4 * tolerance(start.dtype))
+        t, status = end_of_search(x, converged, self.bounds, self.design, samples)
+        projection, square = problem.project(self.design.basis_with_derivatives(t)[0])
+        m0 = projection / square
+        return Estimate(torch.cat((m0[None], t)), torch.where(m0 > 0, status, FitStatus.NO_SIGNAL))
 
 
-class _Point:
-    """The reduced problem at some logarithms of T, the amplitude eliminated: its cost, gradient and curvature."""
+class _Reduced(Problem):
+    """The reduced problem of some voxels, in which only the logarithms of the relaxation times are left."""
 
-    def __init__(self, *parts: Tensor) -> None:
-        self.m0, self.cost, self.square, self.gradient, self.cancelling, self.diagonal, self.mixed = self.parts = parts
+    def project(self, basis: Float[Tensor, "time voxel"]) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
+        """Compute the weighted products of the basis with the samples and with itself."""
+        weight = self.samples.weight
+        return (weight * self.samples.values * basis).sum(0), (weight * basis**2).sum(0)
 
-    @classmethod
-    def of(cls, problem: "_Reduced", x: Float[Tensor, "t voxel"]) -> "_Point":
-        """Evaluate the problem."""
-        design, weight, values = problem.design, problem.weight, problem.values
+    def evaluate(self, x: Float[Tensor, "t voxel"]) -> Point:
+        """Compute the reduced cost, its gradient, and the second derivatives of the cost before the reduction.
+
+        Each image depends on one relaxation time, so these are a row for the amplitude and a diagonal: the second
+        derivative with respect to the amplitude, the mixed ones, and those with respect to each log T.
+        """
+        design, weight, values = self.design, self.samples.weight, self.samples.values
         basis, first, second = design.basis_with_derivatives(torch.exp(x))
-        square = (weight * basis**2).sum(0)
-        projection = (weight * values * basis).sum(0)
+        projection, square = self.project(basis)
         m0 = projection / square
         residual = weight * (values - m0 * basis)
 
         def of_each(terms: Float[Tensor, "time voxel"]) -> Float[Tensor, "t voxel"]:
             return torch.stack([design.only(k, terms).sum(0) for k in range(len(x))])
 
-        pull = of_each(residual * first)
+        residual_first = of_each(residual * first)
+        mixed = m0 * of_each(weight * basis * first) - residual_first
         diagonal = m0 * (m0 * of_each(weight * first**2) - of_each(residual * second))
-        mixed = m0 * of_each(weight * basis * first) - pull
-        cancelling = m0.abs() * of_each(weight * (values.abs() + (m0 * basis).abs()) * first.abs())
-        # What is explained is subtracted from a cost that is the same for all T.
-        cost = -(projection.clamp(min=0) ** 2) / square
-        return cls(m0, cost, square, -m0 * pull, cancelling, diagonal, mixed)
+        return Point(
+            cost=-(projection.clamp(min=0) ** 2) / square,  # the sum of squares of the samples is the same for all T
+            gradient=-m0 * residual_first,
+            gradient_scale=m0.abs() * of_each(weight * (values.abs() + (m0 * basis).abs()) * first.abs()),
+            hessian=torch.cat((square[None], mixed, diagonal)),
+        )
 
-    def step(self, damping: Float[Tensor, " voxel"], held: Bool[Tensor, "t voxel"]) -> Float[Tensor, "t voxel"]:
-        """Take a damped Newton step; relaxation times that are held stay.
+    def step(
+        self, point: Point, damping: Float[Tensor, " voxel"], held: Bool[Tensor, "t voxel"]
+    ) -> Float[Tensor, "t voxel"]:
+        """Compute a damped Newton step; relaxation times that are held do not move.
 
-        The curvature is a diagonal less the square of one vector, so it is inverted in closed form.
+        With the amplitude eliminated, the curvature is a diagonal matrix minus the square of one vector, which is
+        inverted in closed form.
         """
-        diagonal = torch.where(held, 1, self.diagonal.abs() * (1 + damping))
-        gradient = torch.where(held, 0, self.gradient)
-        mixed = torch.where(held, 0, self.mixed)
-        straight = gradient / diagonal
-        across = mixed / diagonal
-        left = self.square * (1 + damping) - (mixed * across).sum(0)
-        convex = left > 1e-4 * self.square
-        bend = torch.where(convex, (mixed * straight).sum(0) / left, 0)
-        return -(straight + across * bend)
-
-    def pick(self, chosen: Tensor) -> "_Point":
-        """Keep some of the voxels."""
-        return type(self)(*(part[..., chosen] for part in self.parts))
-
-    def where(self, better: Bool[Tensor, " voxel"], other: "_Point") -> "_Point":
-        """Keep the voxels that are better, and take the others from another point."""
-        return type(self)(*(torch.where(better, a, b) for a, b in zip(self.parts, other.parts, strict=True)))
-
-
-class _Reduced:
-    """The reduced problem of some voxels: only the relaxation times are left of it."""
-
-    def __init__(self, design: Design, samples: Samples) -> None:
-        self.design = design
-        self.samples = samples
-        self.values = samples.values
-        self.weight = samples.weights().expand_as(samples.values)
-
-    def pick(self, chosen: Tensor) -> "_Reduced":
-        """Keep some of the voxels."""
-        return _Reduced(self.design, self.samples.pick(chosen))
-
-    def evaluate(self, x: Float[Tensor, "t voxel"]) -> _Point:
-        """Evaluate the problem at each voxel's own relaxation times."""
-        return _Point.of(self, x)
-
-    def incompatible(self) -> Bool[Tensor, "t voxel"]:
-        """Find the contrasts that no T explains, from their own images and the common first one."""
-        design, found = self.design, []
-        for k, model in enumerate(design.models):
-            own = design.images_of(k) | ~design.informative
-            found.append(model.is_incompatible(self.values[own], self.weight[own], design.time[own]))
-        return torch.stack(found)
+        square, mixed, diagonal = point.hessian[0], point.hessian[1 : 1 + len(held)], point.hessian[1 + len(held) :]
+        diagonal = torch.where(held, 1, diagonal.abs() * (1 + damping))
+        mixed = torch.where(held, 0, mixed)
+        by_diagonal = torch.where(held, 0, point.gradient) / diagonal
+        mixed_by_diagonal = mixed / diagonal
+        remainder = square * (1 + damping) - (mixed * mixed_by_diagonal).sum(0)
+        convex = remainder > 1e-4 * square
+        correction = torch.where(convex, (mixed * by_diagonal).sum(0) / remainder, 0)
+        return -(by_diagonal + mixed_by_diagonal * correction)
 
     def start(self, low: Float[Tensor, "t 1"], high: Float[Tensor, "t 1"]) -> Float[Tensor, "t voxel"]:
-        """Search a grid in log T, one relaxation time after another, from two beginnings; keep the better end."""
-        design, informative = self.design, self.design.informative
-        weighted = self.weight * self.values
+        """Search a grid in log T, one relaxation time after another, from two initial estimates; keep the better end.
 
-        def tables(grid: Float[Tensor, " grid"], k: int, images: Bool[Tensor, " time"]) -> tuple[Tensor, Tensor]:
-            """Project some images on the basis of one model, and sum up its squares, at each point of a grid."""
+        The initial estimates are the best T of each contrast by itself, and typical values.
+        """
+        design, samples = self.design, self.samples
+        informative, weighted = design.informative, samples.weight * samples.values
+
+        def project(grid: Float[Tensor, " grid"], k: int, images: Bool[Tensor, " time"]) -> Tensor:
+            """Compute the products of :meth:`project` over some images, at each point of a grid: (2, grid, voxel)."""
             basis = design.models[k].basis(torch.exp(grid)[:, None], design.time[images].T)
-            return basis @ weighted[images], basis**2 @ self.weight[images]
+            return torch.stack((basis @ weighted[images], basis**2 @ samples.weight[images]))
 
-        grids, projections, squares = [], [], []
+        def explained(products: Tensor) -> Tensor:
+            return products[0].clamp(min=0) ** 2 / products[1].clamp(min=torch.finfo(products.dtype).tiny)
+
+        grids, tables = [], []
         for k, model in enumerate(design.models):
             n_grid = max(3, int((high[k] - low[k]).item() / model.log_step) + 2)
             grids.append(torch.linspace(low[k].item(), high[k].item(), n_grid).to(design.time))
-            projection, square = tables(grids[k], k, informative & design.images_of(k))
-            projections.append(projection)
-            squares.append(square)
-        # The common first image is the same for all T.
-        first_projection, first_square = (row[0] for row in tables(low[0], 0, ~informative))
-
-        def explained(projection: Tensor, square: Tensor) -> Tensor:
-            return projection.clamp(min=0) ** 2 / square.clamp(min=torch.finfo(square.dtype).tiny)
-
-        most = torch.full_like(first_projection, -1)
-        best = torch.zeros(len(low), len(most), dtype=low.dtype, device=low.device)
-        alone = [
-            explained(first_projection + p, first_square + s).argmax(0)
-            for p, s in zip(projections, squares, strict=True)
-        ]
+            tables.append(project(grids[k], k, informative & design.images_of(k)))
+        common = project(low[0], 0, ~informative)[:, 0]  # of the common first image, the same for all T
+        voxels = torch.arange(common.shape[1], device=common.device)
+        separate = [explained(common[:, None] + table).argmax(0) for table in tables]
         usual = [math.log(model.parameter.typical) for model in design.models]
-        together = [(grid - x).abs().argmin().expand(len(most)) for grid, x in zip(grids, usual, strict=True)]
-        for places in (alone, together):
+        typical = [(grid - x).abs().argmin().expand(len(voxels)) for grid, x in zip(grids, usual, strict=True)]
+        ends = []
+        for places in (separate, typical):
             for _ in range(SWEEPS):
-                for k in range(len(grids)):
-                    others = [j for j in range(len(grids)) if j != k]
-                    p = sum((_at(projections[j], places[j]) for j in others), first_projection)
-                    s = sum((_at(squares[j], places[j]) for j in others), first_square)
-                    reached, places[k] = explained(p + projections[k], s + squares[k]).max(0)
-            better = reached > most
-            most = torch.where(better, reached, most)
-            found = torch.stack([grid[place] for grid, place in zip(grids, places, strict=True)])
-            best = torch.where(better, found, best)
-        return best
-
-
-def _at(table: Float[Tensor, "grid voxel"], place: Tensor) -> Float[Tensor, " voxel"]:
-    """Take each voxel's value at its own place of a grid."""
-    return table.gather(0, place[None])[0]
+                for k, table in enumerate(tables):
+                    others = sum((tables[j][:, places[j], voxels] for j in range(len(tables)) if j != k), common)
+                    reached, places[k] = explained(others[:, None] + table).max(0)
+            ends.append((reached, torch.stack([grid[place] for grid, place in zip(grids, places, strict=True)])))
+        (reached, x), (other_reached, other_x) = ends
+        return torch.where(other_reached > reached, other_x, x)

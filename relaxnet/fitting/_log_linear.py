@@ -1,20 +1,19 @@
 """A straight line through the logarithms of the signal."""
 
 from functools import partial
-from itertools import combinations
 from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.bounds import bounded
+from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.bounds import Bounds, clip_to_bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.engine import run
-from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator
+from relaxnet.fitting._core.engine import fit_voxels
+from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.quality import goodness, quality
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import ExponentialDecay, SignalModel
 from relaxnet.times import TimeUnit
@@ -101,20 +100,9 @@ def log_linear(
     """
     if weights not in ("signal", None):
         raise ValueError(f"weights={weights!r}: use 'signal' or None.")
-    return run(
-        partial(LogLinear, weighted=weights == "signal"),
-        signal,
-        times_ms,
-        model=model,
-        mask=mask,
-        bounds=bounds,
-        sigma=sigma,
-        saturation=saturation,
-        unit=unit,
-        dim=dim,
-        chunk_size=chunk_size,
-        maps_only=maps_only,
-    )
+    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    make = partial(LogLinear, weighted=weights == "signal")
+    return fit_voxels(make, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class LogLinear(Estimator):
@@ -140,20 +128,17 @@ class LogLinear(Estimator):
         """Draw the line, and draw it again with weights from the first one."""
         u = self.coordinate
         logs = torch.log(torch.where(samples.values > 0, samples.values, 1))
-        plain = _ones_where_used(samples)
-        if not self.weighted:
-            intercept, slope = _line(u, logs, plain)
-        else:
-            weight = samples.weights()
-            intercept, slope = _line(u, logs, weight * samples.values**2)
+        weight = samples.weight * samples.values**2 if self.weighted else samples.used.to(logs.dtype)
+        intercept, slope = _line(u, logs, weight)
+        if self.weighted:
             # Scaled so that the largest is about 1: squares of a poor first line must not overflow.
             fitted = slope * u
-            fitted = torch.exp(2 * (fitted - torch.where(plain > 0, fitted, -torch.inf).amax(0)))
-            intercept, slope = _line(u, logs, weight * fitted)
+            fitted = torch.exp(2 * (fitted - torch.where(samples.used, fitted, -torch.inf).amax(0)))
+            intercept, slope = _line(u, logs, samples.weight * fitted)
         # A slope that rounding alone could have made is flat.
         rounding = 8 * torch.finfo(logs.dtype).eps * (1 + logs.abs().amax(0)) / u.amax()
         rate = torch.where(slope.abs() <= rounding, 0, -slope)
-        t, status = bounded(cast("ExponentialDecay", self.design.model).from_rate(rate), self.bounds[0])
+        t, status = clip_to_bounds(cast("ExponentialDecay", self.design.model).from_rate(rate), self.bounds[0])
         return Estimate(torch.stack((torch.exp(intercept), t)), status)
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
@@ -163,14 +148,14 @@ class LogLinear(Estimator):
         model, u = cast("ExponentialDecay", self.design.model), self.coordinate
         m0, t = values
         prediction = m0 * model.basis(t, self.design.time)
-        used = _ones_where_used(samples)
+        used = samples.used.to(m0.dtype)
         residual = used * (samples.values - prediction)
         if samples.noise is None:  # regression takes the logarithms to be equally noisy
             in_logs = used * (torch.log(torch.where(samples.values > 0, samples.values, 1)) - torch.log(prediction))
             freedom = samples.n_used - 2
             variance = used * torch.where(freedom > 0, (in_logs**2).sum(0) / freedom, torch.nan)
         else:
-            of_sample = samples.noise**2 / torch.where(used > 0, samples.weights(), 1)
+            of_sample = samples.noise**2 / torch.where(samples.used, samples.weight, 1)
             variance = used * of_sample / prediction**2
         # What each sample contributes to the slope and to the value at time 0; with R = T^-p, dT/dR is -T/(p R).
         total = used.sum(0)
@@ -179,14 +164,8 @@ class LogLinear(Estimator):
         by_intercept = used / total - by_slope * (used * u).sum(0) / total
         by_sample = (m0 * by_intercept, t / (model.power * model.rate(t)) * by_slope)
         stds = [torch.sqrt((variance * share**2).sum(0)) for share in by_sample]
-        covariances = [(variance * a * b).sum(0) for a, b in combinations(by_sample, 2)]
-        return torch.stack([*stds, *covariances, *goodness(samples, residual)])
-
-
-def _ones_where_used(samples: Samples) -> Float[Tensor, "time voxel"]:
-    if samples.used is None:
-        return torch.ones_like(samples.values)
-    return samples.used.to(samples.values.dtype)
+        covariance = (variance * by_sample[0] * by_sample[1]).sum(0)
+        return torch.stack([*stds, covariance, *goodness(samples, residual)])
 
 
 def _line(

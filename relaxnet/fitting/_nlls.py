@@ -5,12 +5,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.decay import DecayShortcut
-from relaxnet.fitting._core.engine import run
+from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.projection import project
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import ExponentialDecay, SignalModel
 from relaxnet.times import TimeUnit
@@ -110,20 +110,8 @@ def nlls(
     >>> result.maps["t"].round(decimals=2), result.maps["m0"].round(decimals=2)
     (tensor([45.]), tensor([100.]))
     """
-    return run(
-        LeastSquares,
-        signal,
-        times_ms,
-        model=model,
-        mask=mask,
-        bounds=bounds,
-        sigma=sigma,
-        saturation=saturation,
-        unit=unit,
-        dim=dim,
-        chunk_size=chunk_size,
-        maps_only=maps_only,
-    )
+    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    return fit_voxels(LeastSquares, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class LeastSquares(Estimator):

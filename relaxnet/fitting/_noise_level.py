@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import chi2
-from torch import Tensor
 
-from relaxnet.fitting._core.voxels import Times, check_voxels
+from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._nlls import nlls
+from relaxnet.fitting._result import to_numpy
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
 
@@ -72,22 +72,18 @@ def estimate_sigma(
     >>> round(rx.fitting.estimate_sigma(noisy, (0, 10, 30, 50)), 1)
     4.0
     """
+    shared: Any = {"model": model, "saturation": saturation, "unit": unit, "dim": dim}
     if background is not None:
         if mask is not None:
             raise ValueError("background and mask are both given: learn from the one or from the other.")
-        voxels = check_voxels(
-            signal, times_ms, model=model, mask=background, sigma=None, saturation=saturation, unit=unit, dim=dim
-        )
+        voxels = as_voxels(signal, times_ms, mask=background, sigma=None, **shared)
         parts = [voxels.read(block).double() for block in voxels.blocks(None)]
         samples = torch.cat([part[torch.isfinite(part)] for part in parts]) if parts else torch.empty(0)
         if samples.numel() == 0:
             raise ValueError("background holds no sample: choose voxels of air.")
         return float(torch.sqrt((samples**2).mean() / 2))
-    result = nlls(signal, times_ms, model=model, mask=mask, saturation=saturation, unit=unit, dim=dim)
-    ok, rmse, n_used = (
-        values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-        for values in (result.ok, result.rmse, result.n_used)
-    )
+    result = nlls(signal, times_ms, mask=mask, **shared)
+    ok, rmse, n_used = (to_numpy(values) for values in (result.ok, result.rmse, result.n_used))
     n_parameters = len(result.maps)
     ok = ok & (n_used > n_parameters)
     if not ok.any():

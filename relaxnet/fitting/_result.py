@@ -81,7 +81,7 @@ class FitResult(Generic[ArrayT]):
           m0                      100       100       100
           t                      42.5        45      47.5
         """
-        status = _to_numpy(self.status)
+        status = to_numpy(self.status)
         lines = [f"{status.size} voxels"]
         for member in FitStatus:
             count = int((status == member).sum())
@@ -89,7 +89,7 @@ class FitResult(Generic[ArrayT]):
                 lines.append(f"  {member.name:<16}{count:>10}{100 * count / status.size:>7.1f} %")
         lines.append(f"{'converged voxels':<20}{'25 %':>9}{'median':>10}{'75 %':>10}")
         for name, values in self.maps.items():
-            good = _to_numpy(values)[status == FitStatus.CONVERGED]
+            good = to_numpy(values)[status == FitStatus.CONVERGED]
             quartiles = np.percentile(good, (25, 50, 75)) if good.size else np.full(3, np.nan)
             lines.append(f"  {name:<18}" + "".join(f"{q:>10.4g}" for q in quartiles)[1:])
         return "\n".join(lines)
@@ -117,16 +117,13 @@ class FitResult(Generic[ArrayT]):
         """
         package = require("xarray", extra="xarray")
         dims = tuple(f"dim_{k}" for k in range(self.status.ndim))
-        variables: dict[str, Any] = {}
-        for name in self.maps:
-            units = {"units": self.units[name]}
-            variables[name] = (dims, _to_numpy(self.maps[name]), units)
-            variables[f"{name}_std"] = (dims, _to_numpy(self.std[name]), units)
-        variables["rmse"] = (dims, _to_numpy(self.rmse), {"units": "signal"})
-        variables["r2"] = (dims, _to_numpy(self.r2), {"units": "1"})
-        variables["n_used"] = (dims, _to_numpy(self.n_used), {"units": "1"})
         meaning = {"flag_values": [int(s) for s in FitStatus], "flag_meanings": " ".join(s.name for s in FitStatus)}
-        variables["status"] = (dims, _to_numpy(self.status), meaning)
+        rows: dict[str, tuple[Any, dict[str, Any]]] = {}
+        for name, unit in self.units.items():
+            rows |= {name: (self.maps[name], {"units": unit}), f"{name}_std": (self.std[name], {"units": unit})}
+        rows |= {"rmse": (self.rmse, {"units": "signal"}), "r2": (self.r2, {"units": "1"})}
+        rows |= {"n_used": (self.n_used, {"units": "1"}), "status": (self.status, meaning)}
+        variables = {name: (dims, to_numpy(values), attributes) for name, (values, attributes) in rows.items()}
         return cast("xarray.Dataset", package.Dataset(variables))
 
     def __repr__(self) -> str:
@@ -134,7 +131,8 @@ class FitResult(Generic[ArrayT]):
         return f"<FitResult of {shape} voxels, maps {', '.join(self.maps)}; print(result.summary()) tells more>"
 
 
-def _to_numpy(values: Any) -> NDArray[Any]:
+def to_numpy(values: Any) -> NDArray[Any]:
+    """Convert a tensor on any device, or anything array-like, to an array."""
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()

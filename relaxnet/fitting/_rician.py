@@ -1,20 +1,20 @@
 """Maximum likelihood under Rician noise."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.bounds import at_bounds, log_bounds
+from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.engine import run
-from relaxnet.fitting._core.estimator import Bounds, Estimate, Estimator
-from relaxnet.fitting._core.newton import climb, tolerance
+from relaxnet.fitting._core.engine import fit_voxels
+from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.quality import goodness
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import Times
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
@@ -112,20 +112,8 @@ def rician(
         raise ValueError(
             "sigma is missing: Rician likelihood needs the noise level; relaxnet.fitting.estimate_sigma finds it."
         )
-    return run(
-        Rician,
-        signal,
-        times_ms,
-        model=model,
-        mask=mask,
-        bounds=bounds,
-        sigma=sigma,
-        saturation=saturation,
-        unit=unit,
-        dim=dim,
-        chunk_size=chunk_size,
-        maps_only=maps_only,
-    )
+    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    return fit_voxels(Rician, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class Rician(Estimator):
@@ -151,126 +139,111 @@ class Rician(Estimator):
         return samples >= 0
 
     def estimate(self, samples: Samples) -> Estimate:
-        """Start at the best point of a grid over T, and climb from there."""
+        """Minimise the negative log-likelihood from the best point of a grid over T."""
         problem = _Likelihood(self.design, samples)
         low, high = log_bounds(self.bounds, samples.values)
         start = problem.start(low.item(), high.item())
-        # Where the amplitude falls below what can be told from none, it stays there.
-        faintest = torch.log(FAINT / 2 * problem.least_sigma).expand_as(start[0])
-        lows = torch.stack((faintest, low[0].expand_as(faintest)))
-        highs = torch.stack((torch.full_like(faintest, torch.inf), high[0].expand_as(faintest)))
-        x, settled = climb(problem, start, lows, highs, small=10 * tolerance(start.dtype))
-        t, at_bound, at_flat = at_bounds(x[1:], self.bounds, self.design.models)
+        # An amplitude that falls below what can be told from zero stays there.
+        lowest = torch.stack((torch.log(FAINT / 2 * problem.sigma), low[0].expand_as(start[0])))
+        highest = torch.stack((torch.full_like(start[0], torch.inf), high[0].expand_as(start[0])))
+        x, converged = minimise(problem, start, lowest, highest, small=10 * tolerance(start.dtype))
+        t, status = end_of_search(x[1:], converged, self.bounds, self.design, samples)
         m0 = torch.exp(x[0])
-        status = torch.where(at_bound[0], FitStatus.AT_BOUND, FitStatus.CONVERGED)
-        incompatible = self.design.model.is_incompatible(samples.values, samples.weights(), self.design.time)
-        status = torch.where(at_flat[0] & incompatible, FitStatus.NO_DECAY, status)
-        status = torch.where(settled, status, FitStatus.NOT_CONVERGED)
-        status = torch.where(m0 > FAINT * problem.least_sigma, status, FitStatus.NO_SIGNAL)
+        status = torch.where(m0 > FAINT * problem.sigma, status, FitStatus.NO_SIGNAL)
         return Estimate(torch.stack((m0, t[0])), status)
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
-        """Invert the curvature of the likelihood."""
+        """Compute standard errors from the curvature of the likelihood, and residuals from the mean."""
         problem = _Likelihood(self.design, samples)
         m0, t = values
-        at = problem.evaluate(torch.log(values))
-        determinant = at.mm * at.xx - at.mx**2
-        covariance = -at.mx / determinant * m0 * t
+        by_m0, mixed, by_t = problem.evaluate(torch.log(values)).hessian
+        determinant = by_m0 * by_t - mixed**2
+        covariance = -mixed / determinant * m0 * t
         residual = torch.where(problem.used, samples.values - problem.mean(m0, t), 0)
-        stds = m0 * torch.sqrt(at.xx / determinant), t * torch.sqrt(at.mm / determinant)
+        stds = m0 * torch.sqrt(by_t / determinant), t * torch.sqrt(by_m0 / determinant)
         return torch.stack([*stds, covariance, *goodness(samples, residual)])
 
 
-class _Point(NamedTuple):
-    """Negative log-likelihood at the logarithms m of some amplitude and x of T, with its derivatives by them."""
-
-    cost: Float[Tensor, " voxel"]
-    gradient: Float[Tensor, "2 voxel"]
-    cancelling: Float[Tensor, "2 voxel"]
-    mm: Float[Tensor, " voxel"]
-    mx: Float[Tensor, " voxel"]
-    xx: Float[Tensor, " voxel"]
-
-    def step(self, damping: Float[Tensor, " voxel"], held: Bool[Tensor, "2 voxel"]) -> Float[Tensor, "2 voxel"]:
-        """Take a damped Newton step; what is held stays."""
-        by_m, by_x = torch.where(held, 0, self.gradient)
-        mm = torch.where(held[0], 1, self.mm.abs() * (1 + damping))
-        xx = torch.where(held[1], 1, self.xx.abs() * (1 + damping))
-        mx = torch.where(held.any(0), 0, self.mx)
-        mx = torch.where(mm * xx > 1.0001 * mx**2, mx, 0)  # not convex here: follow the slope of each by itself
-        determinant = mm * xx - mx**2
-        return torch.stack((mx * by_x - xx * by_m, mx * by_m - mm * by_x)) / determinant
-
-    def pick(self, chosen: Tensor) -> "_Point":
-        """Keep some of the voxels."""
-        return type(self)(*(part[..., chosen] for part in self))
-
-    def where(self, better: Bool[Tensor, " voxel"], other: "_Point") -> "_Point":
-        """Keep the voxels that are better, and take the others from another point."""
-        return type(self)(*(torch.where(better, a, b) for a, b in zip(self, other, strict=True)))
-
-
-class _Likelihood:
-    """Rician likelihood of some voxels."""
+class _Likelihood(Problem):
+    """Negative Rician log-likelihood of some voxels, over the logarithms of amplitude and T."""
 
     def __init__(self, design: Design, samples: Samples) -> None:
-        self.design = design
-        self.samples = samples
+        super().__init__(design, samples)
         self.values = samples.values
-        self.least_sigma = samples.noise if samples.noise is not None else torch.ones_like(self.values[0])
-        # The inverse variance of each sample, 0 where it is not used.
-        self.precision = (samples.weights() / self.least_sigma**2).expand_as(self.values)
+        self.sigma = cast("Tensor", samples.noise)
+        """Noise level of a sample of weight 1."""
+        self.precision = samples.weight / self.sigma**2
+        """Inverse variance of each sample, 0 where it is not used."""
         self.used = self.precision > 0
 
-    def pick(self, chosen: Tensor) -> "_Likelihood":
-        """Keep some of the voxels."""
-        return _Likelihood(self.design, self.samples.pick(chosen))
-
     def start(self, low: float, high: float) -> Float[Tensor, "2 voxel"]:
-        """Find the best of a grid over log T, with the amplitude of least squares to samples roughly corrected."""
-        n_grid = max(3, int((high - low) / self.design.model.log_step) + 2)
-        grid = torch.linspace(low, high, n_grid, dtype=self.values.dtype, device=self.values.device)
+        """Find the best point of a grid in log T.
+
+        The amplitude is that of least squares to samples from which most of the bias has been removed.
+        """
+        model, time = self.design.model, self.design.time
+        n_grid = max(3, int((high - low) / model.log_step) + 2)
         variance = torch.where(self.used, 1 / torch.where(self.used, self.precision, 1), 0)
         corrected = torch.sqrt((self.values**2 - variance).clamp(min=0))
         best_cost = torch.full_like(self.values[0], torch.inf)
         best_m0, best_x = torch.zeros_like(best_cost), torch.full_like(best_cost, low)
-        for x in grid:
-            basis = self.design.model.basis(torch.exp(x), self.design.time)
+        for x in torch.linspace(low, high, n_grid, dtype=self.values.dtype, device=self.values.device):
+            basis = model.basis(torch.exp(x), time)
             m0 = (self.precision * corrected * basis).sum(0) / (self.precision * basis**2).sum(0)
-            cost = self._cost(m0 * basis)
+            amplitude = m0 * basis
+            cost = self._cost(amplitude, torch.special.i0e(self.precision * self.values * amplitude))
             better = cost < best_cost
             best_cost = torch.where(better, cost, best_cost)
             best_m0, best_x = torch.where(better, m0, best_m0), torch.where(better, x, best_x)
-        # From an amplitude near 0 the way up is long.
-        return torch.stack((torch.log(torch.maximum(best_m0, 0.1 * self.least_sigma)), best_x))
+        # From an amplitude near 0, the search would take many steps.
+        return torch.stack((torch.log(torch.maximum(best_m0, 0.1 * self.sigma)), best_x))
 
-    def _cost(self, amplitude: Float[Tensor, "time voxel"]) -> Float[Tensor, " voxel"]:
-        z = self.precision * self.values * amplitude
-        return (self.precision * (self.values - amplitude) ** 2 / 2 - torch.log(torch.special.i0e(z))).sum(0)
+    def _cost(
+        self, amplitude: Float[Tensor, "time voxel"], bessel: Float[Tensor, "time voxel"]
+    ) -> Float[Tensor, " voxel"]:
+        """Compute the negative log-likelihood from the amplitudes A and the scaled Bessel functions of z."""
+        return (self.precision * (self.values - amplitude) ** 2 / 2 - torch.log(bessel)).sum(0)
 
-    def evaluate(self, x: Float[Tensor, "2 voxel"]) -> _Point:
-        """Compute the negative log-likelihood and its first two derivatives by the logs of amplitude and T."""
+    def evaluate(self, x: Float[Tensor, "2 voxel"]) -> Point:
+        """Compute the negative log-likelihood and its first two derivatives with respect to log m0 and log T.
+
+        The entries of the second derivatives are those of m0 twice, of both, and of T twice.
+        """
         m0, t = torch.exp(x)
         basis, first, second = self.design.model.basis_with_derivatives(t, self.design.time)
-        amplitude, slope = m0 * basis, m0 * first
+        amplitude, slope = m0 * basis, m0 * first  # A, and its derivative with respect to log T
         z = self.precision * self.values * amplitude
-        scaled = torch.special.i0e(z)
-        ratio = torch.special.i1e(z) / scaled
-        pull = self.precision * (amplitude - self.values * ratio)
-        stiffness = self.precision * (1 - self.precision * self.values**2 * _ratio_slope(z, ratio))
-        by_m = (pull * amplitude).sum(0)
-        size = self.precision * (amplitude.abs() + self.values * ratio.abs())
-        return _Point(
-            cost=(self.precision * (self.values - amplitude) ** 2 / 2 - torch.log(scaled)).sum(0),
-            gradient=torch.stack((by_m, (pull * slope).sum(0))),
-            cancelling=torch.stack(((size * amplitude.abs()).sum(0), (size * slope.abs()).sum(0))),
-            mm=(stiffness * amplitude**2).sum(0) + by_m,
-            mx=(stiffness * amplitude * slope + pull * slope).sum(0),
-            xx=(stiffness * slope**2 + pull * m0 * second).sum(0),
+        bessel = torch.special.i0e(z)
+        ratio = torch.special.i1e(z) / bessel
+        # First and second derivative of the cost with respect to A.
+        by_a = self.precision * (amplitude - self.values * ratio)
+        by_a_twice = self.precision * (1 - self.precision * self.values**2 * _ratio_slope(z, ratio))
+        by_m0 = (by_a * amplitude).sum(0)
+        scale = self.precision * (amplitude.abs() + self.values * ratio.abs())
+        m0_twice = (by_a_twice * amplitude**2).sum(0) + by_m0
+        mixed = (by_a_twice * amplitude * slope + by_a * slope).sum(0)
+        t_twice = (by_a_twice * slope**2 + by_a * m0 * second).sum(0)
+        return Point(
+            cost=self._cost(amplitude, bessel),
+            gradient=torch.stack((by_m0, (by_a * slope).sum(0))),
+            gradient_scale=torch.stack(((scale * amplitude.abs()).sum(0), (scale * slope.abs()).sum(0))),
+            hessian=torch.stack((m0_twice, mixed, t_twice)),
         )
 
+    def step(
+        self, point: Point, damping: Float[Tensor, " voxel"], held: Bool[Tensor, "2 voxel"]
+    ) -> Float[Tensor, "2 voxel"]:
+        """Compute a damped Newton step; parameters that are held do not move."""
+        by_m0, by_t = torch.where(held, 0, point.gradient)
+        m0_twice, t_twice = torch.where(held, 1, point.hessian[::2].abs() * (1 + damping))
+        mixed = torch.where(held.any(0), 0, point.hessian[1])
+        # Where the matrix is not positive definite, follow each derivative by itself.
+        mixed = torch.where(m0_twice * t_twice > 1.0001 * mixed**2, mixed, 0)
+        determinant: Tensor = m0_twice * t_twice - mixed**2
+        return torch.stack((mixed * by_t - t_twice * by_m0, mixed * by_m0 - m0_twice * by_t)) / determinant
+
     def mean(self, m0: Float[Tensor, " voxel"], t: Float[Tensor, " voxel"]) -> Float[Tensor, "time voxel"]:
-        """Give the mean of the Rician distribution, which lies above the amplitude."""
+        """Compute the mean of the Rician distribution, which lies above the amplitude."""
         amplitude = m0 * self.design.model.basis(t, self.design.time)
         half = self.precision * amplitude**2 / 4
         laguerre = (1 + 2 * half) * torch.special.i0e(half) + 2 * half * torch.special.i1e(half)
@@ -278,7 +251,7 @@ class _Likelihood:
 
 
 def _ratio_slope(z: Float[Tensor, "time voxel"], ratio: Float[Tensor, "time voxel"]) -> Float[Tensor, "time voxel"]:
-    """Differentiate I1/I0: in closed form where z is small, by its series where that would cancel."""
+    """Differentiate I1(z)/I0(z): in closed form for small z, by its series where that would cancel."""
     small = z < 30
     closed = 1 - ratio / torch.where(z > 1e-6, z, 1) - ratio**2
     closed = torch.where(z > 1e-6, closed, 0.5)

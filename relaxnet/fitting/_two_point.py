@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.bounds import bounded
+from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.bounds import clip_to_bounds
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.projection import Grid
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.voxels import Times, check_bounds, check_voxels
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import ExponentialDecay, SignalModel
@@ -101,12 +101,10 @@ def two_point(
     >>> result.maps["t"].round(decimals=2)
     tensor([50.])
     """
-    voxels = check_voxels(
-        signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim
-    )
-    if voxels.model.has_offset:
+    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    if voxels.design.has_offset:
         raise ValueError(
-            f"model={voxels.model!r} has three parameters, which two images do not determine: use method='nlls'."
+            f"model={voxels.design.model!r} has three parameters, which two images do not determine: use method='nlls'."
         )
     n_times = len(voxels.times)
     if not all(-n_times <= position < n_times for position in pair):
@@ -114,9 +112,7 @@ def two_point(
     chosen = voxels.at(pair)
     if chosen.times[0] == chosen.times[1]:
         raise ValueError(f"pair={pair} has the times {chosen.times.tolist()} ms: choose two images of different times.")
-    limits = check_bounds(bounds, chosen.model, float(chosen.times.min()))
-    estimator = TwoPoint(chosen.design, (limits,))
-    return fit_voxels(estimator, chosen, like=signal, chunk_size=chunk_size, maps_only=maps_only)
+    return fit_voxels(TwoPoint, chosen, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 class TwoPoint(Estimator):
@@ -133,7 +129,7 @@ class TwoPoint(Estimator):
         found = model.solve_pair(start, end, (before, after))
         if found is None:
             return self._search(samples)
-        t, status = bounded(found, self.bounds[0])
+        t, status = clip_to_bounds(found, self.bounds[0])
         return Estimate(torch.stack((start / model.basis(t, self.design.time[0]), t)), status)
 
     def _search(self, samples: Samples) -> Estimate:

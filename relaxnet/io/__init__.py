@@ -1,8 +1,8 @@
-"""Images in, maps out: NIfTI files, and the times that stand beside them.
+"""NIfTI files: images and their times in, maps out.
 
-A scan is one NIfTI file, ``scan.nii.gz``, with four axes (x, y, z, time). Its times stand in ``scan.json`` beside it,
-in seconds and under the key that the contrast has (``SpinLockTime`` for T1rho; ``EchoTime`` or ``T2PreparationTime``
-for T2), or they come from you. They are never guessed.
+A scan is one NIfTI file, ``scan.nii.gz``, with four axes (x, y, z, time). Its times are in ``scan.json`` beside it, in
+seconds and under the key of the contrast (``SpinLockTime`` for T1rho; ``EchoTime`` or ``T2PreparationTime`` for T2), or
+you pass them. They are never guessed.
 
 >>> import nibabel, tempfile
 >>> from pathlib import Path
@@ -10,8 +10,8 @@ for T2), or they come from you. They are never guessed.
 >>> decay = 100 * np.exp(-np.array([0, 10, 30, 50]) / np.full((4, 3, 2, 1), 42.0))
 >>> nibabel.save(nibabel.Nifti1Image(decay.astype("float32"), np.eye(4)), folder / "scan.nii.gz")
 
-:func:`read_nifti` gives the voxels with all that is needed to write maps of the same grid, :func:`read_mask` says where
-to fit, and :func:`write_maps` writes what came out:
+:func:`read_nifti` returns the voxels and the grid of the scan, :func:`read_mask` a mask of the voxels to fit, and
+:func:`write_maps` writes the maps on the same grid:
 
 >>> scan = rx.io.read_nifti(folder / "scan.nii.gz")
 >>> scan.data.shape
@@ -23,11 +23,11 @@ to fit, and :func:`write_maps` writes what came out:
 ['scan_T1rho.nii.gz', 'scan_S0map.nii.gz', 'scan_desc-std_T1rho.nii.gz']
 
 :func:`write_cohort` and :func:`read_cohort` do the same for cohorts, one subject at a time: digital subjects with their
-truth, patients as images. :func:`read_label_map` and :func:`read_tissue_table` read segmentations of which digital
-subjects can be made.
+ground truth, patients as images. :func:`read_label_map` and :func:`read_tissue_table` read segmentations, from which
+digital subjects can be made.
 
-Times are milliseconds in memory and seconds in files, as BIDS asks; this folder is the only place that converts. What
-is wrong with a file is said in one line that names it, and before anything is computed.
+Times are milliseconds in memory and seconds in files, as in BIDS; only this package converts them. Invalid files are
+reported before anything is computed, in one line that names the file.
 """
 
 from relaxnet.io._bids import joint_map_paths, map_paths, sidecar_path
@@ -37,9 +37,8 @@ from relaxnet.io._read import Scan, read_mask, read_nifti
 from relaxnet.io._read_cohort import FolderCohort, read_cohort
 from relaxnet.io._read_label_map import read_label_map, read_tissue_table
 from relaxnet.io._sidecar import read_times
-from relaxnet.io._write import write_maps
+from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
-from relaxnet.io._write_joint import write_joint_maps
 from relaxnet.io._write_predicted import predicted_paths, write_predicted
 
 __all__ = [

@@ -1,15 +1,14 @@
-"""What BIDS calls things: suffixes of maps, keys of times, files that belong together."""
+"""Names of files and contrasts in BIDS."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS, KnownContrast
-from relaxnet.times import TIME, Axis
+from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast
 
 
 def names_of(contrast: str) -> KnownContrast:
-    """Look up how files speak of a contrast; a ValueError says which contrasts there are."""
+    """Return the names of a contrast in files; a ValueError lists the known contrasts."""
     if contrast not in KNOWN_CONTRASTS:
         raise ValueError(
             f"contrast={contrast!r} has no name in files: use one of {tuple(KNOWN_CONTRASTS)}, as in "
@@ -19,40 +18,17 @@ def names_of(contrast: str) -> KnownContrast:
 
 
 def title_of(contrast: str) -> str:
-    """Name what a map of a contrast shows, for descriptions."""
+    """Return the quantity that a map of a contrast shows, for descriptions."""
     return f"{names_of(contrast).label} {'coefficient' if contrast == 'adc' else 'relaxation time'}"
 
 
 def on_disk(unit: str) -> tuple[str, float]:
-    """Return the unit in which files keep a map, and by what to divide it to get there: seconds for milliseconds."""
+    """Return the unit of a map in files and the divisor to get there: seconds and 1000 for milliseconds."""
     return ("s", 1000.0) if unit == "ms" else (unit, 1.0)
 
 
-def time_key(contrast: str, axis: Axis, times: Iterable[float]) -> str:
-    """Choose the key under which a sidecar holds the times of a contrast."""
-    if axis != TIME:
-        return AXIS_KEYS[axis.name]
-    # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
-    return names_of(contrast).time_keys[-1 if 0 in times else 0]
-
-
 def stem(path: Path) -> str:
-    """Take ``.nii`` or ``.nii.gz`` off the name of a file.
-
-    Parameters
-    ----------
-    path
-        Path of a NIfTI file.
-
-    Returns
-    -------
-    str
-        Its name without folder and ending.
-
-    Raises
-    ------
-    ValueError
-        If the name ends otherwise.
+    """Return the name of a NIfTI file without its ending; a ValueError if that is not ``.nii`` or ``.nii.gz``.
 
     Examples
     --------
@@ -62,11 +38,11 @@ def stem(path: Path) -> str:
     for ending in (".nii", ".nii.gz"):
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return path.name[: -len(ending)]
-    raise ValueError(f"{path}: the name does not end in .nii or .nii.gz, so this is not taken for a NIfTI file.")
+    raise ValueError(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz.")
 
 
 def sidecar_path(path: Path) -> Path:
-    """Return where the JSON sidecar of a NIfTI file is.
+    """Return the path of the JSON sidecar of a NIfTI file.
 
     Parameters
     ----------
@@ -76,7 +52,7 @@ def sidecar_path(path: Path) -> Path:
     Returns
     -------
     Path
-        Path of a file beside it, there or not.
+        Path beside the file, whether the sidecar exists or not.
 
     Examples
     --------
@@ -87,23 +63,23 @@ def sidecar_path(path: Path) -> Path:
 
 
 def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
-    """List the files that :func:`~relaxnet.io.write_maps` makes of a scan; each has a JSON sidecar.
+    """Return the paths of the files that :func:`~relaxnet.io.write_maps` writes; each has a JSON sidecar.
 
     Parameters
     ----------
     scan
         Path of the scan.
     folder
-        Where the maps go.
+        Output folder.
     contrast
-        Name of what they are maps of, such as ``"t2"``.
+        Name of the contrast, such as ``"t2"``.
 
     Returns
     -------
     dict
-        Paths of the map (under the contrast's name), of ``"m0"``, ``"std"``, ``"r2"``, ``"rmse"`` and ``"status"``.
-        ``"m0"`` is ``scan_S0map.nii.gz``; where that belongs to another contrast of the same scan, it is
-        ``scan_desc-T2map_S0map.nii.gz``.
+        Paths of the map (under the name of the contrast), ``"m0"``, ``"std"``, ``"r2"``, ``"rmse"`` and ``"status"``.
+        ``"m0"`` is ``scan_S0map.nii.gz``, or ``scan_desc-T2map_S0map.nii.gz`` if the former belongs to another contrast
+        of the same scan.
 
     Raises
     ------
@@ -124,23 +100,23 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
 
 
 def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[str, Path]:
-    """List the files that :func:`~relaxnet.io.write_joint_maps` makes of a scan; each has a JSON sidecar.
+    """Return the paths of the files that :func:`~relaxnet.io.write_joint_maps` writes; each has a JSON sidecar.
 
     Parameters
     ----------
     scan
         Path of the scan.
     folder
-        Where the maps go.
+        Output folder.
     contrasts
-        What it was fitted for, such as ``"t1rho"`` and ``"t2"``.
+        Names of the contrasts, such as ``"t1rho"`` and ``"t2"``.
 
     Returns
     -------
     dict
-        Paths of ``"m0"``, and for each contrast those that :func:`map_paths` tells, under ``"t2"``, ``"t2_std"``,
-        ``"t2_r2"`` and so on. ``"m0"`` is ``scan_S0map.nii.gz``; where that belongs to the fit of one contrast, it is
-        ``scan_desc-joint_S0map.nii.gz``.
+        Paths of ``"m0"``, and for each contrast those of :func:`map_paths`, under ``"t2"``, ``"t2_std"``, ``"t2_r2"``
+        and so on. ``"m0"`` is ``scan_S0map.nii.gz``, or ``scan_desc-joint_S0map.nii.gz`` if the former belongs to the
+        fit of one contrast.
 
     Raises
     ------
@@ -157,16 +133,20 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
     taken = _is_of_others(folder / f"{stem(scan)}_S0map.json", contrasts)
     paths = {"m0": folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"}
     for contrast in contrasts:
-        for key, path in map_paths(scan, folder, contrast).items():
-            if key != "m0":
-                paths[key if key == contrast else f"{contrast}_{key}"] = path
+        of_contrast = map_paths(scan, folder, contrast)
+        paths |= {joint_key(key, contrast): path for key, path in of_contrast.items() if key != "m0"}
     return paths
 
 
+def joint_key(key: str, contrast: str) -> str:
+    """Return the key that a key of :func:`map_paths` has among those of :func:`joint_map_paths`."""
+    return key if key in (contrast, "m0") else f"{contrast}_{key}"
+
+
 def _is_of_others(sidecar: Path, contrasts: tuple[str, ...]) -> bool:
-    """Return whether a sidecar is that of other contrasts than these."""
+    """Return whether a sidecar exists and belongs to other contrasts."""
     try:
         held = json.loads(sidecar.read_text(encoding="utf-8-sig"))["Contrasts"]
     except (OSError, ValueError, TypeError, KeyError):
-        return False  # there is none, or it is not one of ours
+        return False  # there is none, or relaxnet did not write it
     return bool(held != list(contrasts))

@@ -1,9 +1,10 @@
-"""Turning volumes the way that pictures of patients are shown."""
+"""Volumes in the orientation of radiological pictures."""
 
 from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -12,10 +13,10 @@ from relaxnet.io._read import Scan
 
 
 def as_pictures(volume: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
-    """Turn a volume into slices as radiologists look at them: from the feet, the front, or the left.
+    """Turn a volume into slices in radiological orientation: seen from the feet, the front, or the left.
 
-    The slices stay those of the file, along z. Within them the patient's right or front is at the left of the picture,
-    and the front or the head at the top, however the file stores them.
+    The slices are those of the file, along z. Within them the patient's right or front is at the left of the picture,
+    and the front or the head at the top, in whatever orientation the file stores them.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def as_pictures(volume: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[An
 
     Examples
     --------
-    In a file whose axes point to the right, the front and the head, the last voxel is the one at the top left:
+    In a file whose axes point to the right, the front and the head, the last voxel is at the top left:
 
     >>> volume = np.arange(6).reshape(3, 2, 1)
     >>> rx.io.as_pictures(volume, np.eye(4))[0]
@@ -46,12 +47,12 @@ def as_pictures(volume: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[An
 
 
 def as_slices(scan: Scan) -> Tensor:
-    """Turn a scan into what networks take, slices as :func:`as_pictures` turns them.
+    """Turn a scan into the input of a network: slices in the orientation of :func:`as_pictures`.
 
     Parameters
     ----------
     scan
-        What :func:`read_nifti` returned.
+        Scan, as :func:`read_nifti` returns it.
 
     Returns
     -------
@@ -66,11 +67,12 @@ def as_slices(scan: Scan) -> Tensor:
     torch.Size([2, 7, 3, 4])
     """
     images = [as_pictures(scan.data[..., k], scan.affine) for k in range(scan.data.shape[3])]
-    return torch.from_numpy(np.stack(images, axis=1).astype(np.float32, copy=False))
+    slices = rearrange(images, "image slice row column -> slice image row column")
+    return torch.from_numpy(slices.astype(np.float32, copy=False))
 
 
 def from_slices(values: Tensor, scan: Scan) -> NDArray[Any]:
-    """Turn a map (slice, row, column) back onto the grid of the scan, (x, y, z)."""
+    """Turn a map (slice, row, column) back into the grid of a scan, (x, y, z)."""
     turned = values.detach().cpu().numpy()
     volume = np.empty(scan.data.shape[:3], turned.dtype)
     as_pictures(volume, scan.affine)[...] = turned  # a view

@@ -1,53 +1,40 @@
-"""A protocol in the sidecar of its images: which contrasts, at which times, in which order."""
+"""Protocols in the sidecars of their images: contrasts, times and signal models."""
 
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from relaxnet._contrasts import AXIS_KEYS
-from relaxnet.io._bids import names_of, time_key
-from relaxnet.io._sidecar import read_object
+from relaxnet.io._sidecar import describe_times, read_object, times_of
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.signals import MonoExponential, SignalModel, describe_model, restore_model
-from relaxnet.times import TIME, Axis, CheckedTimes
+
+
+def describe_contrasts(
+    contrasts: Iterable[tuple[str, Iterable[float], SignalModel]], *, shared_first: bool | None = None
+) -> dict[str, Any]:
+    """Describe contrasts, (name, times in ms, model), in keys of a sidecar; default models are left out."""
+    described: dict[str, Any] = {"Contrasts": []}
+    models = {}
+    for name, times, model in contrasts:
+        described["Contrasts"].append(name)
+        described |= describe_times(name, times, model.axis)
+        if model != MonoExponential():
+            models[name] = describe_model(model)
+    if shared_first is not None:
+        described["SharedFirst"] = shared_first
+    return described | ({"SignalModels": models} if models else {})
 
 
 def describe_protocol(protocol: Protocol) -> dict[str, Any]:
     """Describe a protocol in keys of a sidecar, with times in seconds.
-
-    Parameters
-    ----------
-    protocol
-        A protocol of contrasts that files have names for.
-
-    Returns
-    -------
-    dict
-        ``Contrasts``, in the order of the images; the times of each under its own key; ``SharedFirst``; and the
-        ``SignalModels`` of contrasts that are no mono-exponential decays.
-
-    Raises
-    ------
-    ValueError
-        If files have no name for a contrast.
 
     Examples
     --------
     >>> describe_protocol(rx.Protocol((rx.Contrast("t1rho", (0, 10, 30.5)),)))
     {'Contrasts': ['t1rho'], 'SpinLockTime': [0.0, 0.01, 0.0305], 'SharedFirst': False}
     """
-    times = {
-        time_key(c.name, c.model.axis, c.times_ms): [_shifted(t, -3) if c.model.axis == TIME else t for t in c.times_ms]
-        for c in protocol.contrasts
-    }
-    others = {c.name: describe_model(c.model) for c in protocol.contrasts if c.model != MonoExponential()}
-    return {
-        "Contrasts": list(protocol.names),
-        **times,
-        "SharedFirst": protocol.shared_first,
-        **({"SignalModels": others} if others else {}),
-    }
+    contrasts = ((contrast.name, contrast.times_ms, contrast.model) for contrast in protocol.contrasts)
+    return describe_contrasts(contrasts, shared_first=protocol.shared_first)
 
 
 def describes_protocol(path: Path) -> bool:
@@ -61,20 +48,20 @@ def describes_protocol(path: Path) -> bool:
     Returns
     -------
     bool
-        Whether it names ``Contrasts``.
+        Whether it has the key ``Contrasts``.
     """
     return "Contrasts" in read_object(path)
 
 
 def read_protocol(path: Path, models: Mapping[str, SignalModel] | None = None) -> Protocol:
-    """Read what images were acquired with from their sidecar.
+    """Read the protocol of images from their sidecar.
 
     Parameters
     ----------
     path
         The JSON file.
     models
-        Signal models of your own by the name of their contrast.
+        Your own signal models by the name of their contrast.
 
     Returns
     -------
@@ -86,7 +73,7 @@ def read_protocol(path: Path, models: Mapping[str, SignalModel] | None = None) -
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not JSON, lacks a key, or describes no protocol.
+        If it is not JSON, lacks a key, or does not describe a protocol.
     """
     content = read_object(path)
     names = content.get("Contrasts")
@@ -94,8 +81,8 @@ def read_protocol(path: Path, models: Mapping[str, SignalModel] | None = None) -
         raise ValueError(f"{path}: the key Contrasts must list the contrasts in the order of their images.")
     shared = content.get("SharedFirst", None if len(names) > 1 else False)
     if not isinstance(shared, bool):
-        problem = "the key SharedFirst must say, true or false, whether one first image is common"
-        raise ValueError(f"{path}: {problem}.")  # noqa: TRY004 (it is the file that is wrong)
+        problem = "the key SharedFirst must be true or false: whether the contrasts share their first image"
+        raise ValueError(f"{path}: {problem}.")  # noqa: TRY004 (the file is wrong)
     try:
         contrasts = tuple(_contrast(content, name, (models or {}).get(name)) for name in names)
         return Protocol(contrasts, shared_first=shared)
@@ -104,6 +91,7 @@ def read_protocol(path: Path, models: Mapping[str, SignalModel] | None = None) -
 
 
 def _contrast(content: dict[str, Any], name: str, given: SignalModel | None) -> Contrast:
+    """Make a contrast from the content of a sidecar; its model may be given."""
     described = content.get("SignalModels", {})
     if not isinstance(described, dict):
         raise ValueError(f"SignalModels={described!r} is not an object with a model for each contrast.")  # noqa: TRY004
@@ -113,24 +101,4 @@ def _contrast(content: dict[str, Any], name: str, given: SignalModel | None) -> 
             model = restore_model(name, described[name], given)
         except (KeyError, TypeError) as error:
             raise ValueError(f"SignalModels: {name}={described[name]!r} is no signal model: {error!r}.") from error
-    return Contrast(name, _times(content, name, model.axis), model)
-
-
-def _times(content: dict[str, Any], contrast: str, axis: Axis) -> tuple[float, ...]:
-    keys = names_of(contrast).time_keys if axis == TIME else (AXIS_KEYS[axis.name],)
-    found = [key for key in keys if isinstance(content.get(key), list)]
-    if len(found) != 1:
-        raise ValueError(f"one array {' or '.join(keys)} is needed for {contrast}, with its {axis.name}s.")
-    values = content[found[0]]
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        raise ValueError(f"{found[0]}={values} holds something else than numbers.")
-    if axis != TIME:
-        return tuple(values)
-    if any(value > 1 for value in values) and contrast != "t1":
-        raise ValueError(f"{found[0]}={values} looks like milliseconds; in files times are seconds, as BIDS asks.")
-    return CheckedTimes(_shifted(value, 3) for value in values)
-
-
-def _shifted(value: float, digits: int) -> float:
-    """Move the decimal point, so that 18.2 ms are 0.0182 s and 18.2 ms again: 0.0182 * 1000 need not be 18.2."""
-    return float(Decimal(repr(float(value))).scaleb(digits))
+    return Contrast(name, times_of(content, name, model.axis), model)

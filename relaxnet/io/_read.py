@@ -1,9 +1,9 @@
-"""Reading NIfTI files."""
+"""Scans, masks and volumes from NIfTI files."""
 
 import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -16,41 +16,41 @@ from relaxnet.io._bids import stem
 from relaxnet.io._header import AFFINE_TOLERANCE, Header, read_header
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_DEFLATE_LIMIT = 1032  # no byte of a gzip file can become more
-_BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with much empty background up to some 20 times
-_BOMB_BYTES = 2**30  # below this, any ratio is fine: an empty mask shrinks 1000 times
+_DEFLATE_LIMIT = 1032  # largest possible ratio of gzip
+_BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with an empty background up to about 20 times
+_BOMB_BYTES = 2**30  # smaller files may have any ratio: an empty mask shrinks 1000 times
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A series of images as it stands in a file, and where it lies in space."""
+    """A series of images from a file, and its position in space."""
 
     path: Path
-    """The file it came from; maps are named after it."""
+    """File of the images; maps are named after it."""
     data: NDArray[Any]
-    """Voxels (x, y, z, time), scaled as the header asks: float64 if the file holds float64, else float32."""
+    """Voxels (x, y, z, time), scaled as the header says: float64 if the file holds float64, else float32."""
     affine: NDArray[np.float64]
     """From voxel numbers to mm, (4, 4)."""
     space_code: int
-    """The space that the affine leads to, as NIfTI numbers them: 1 is the scanner's; 0 if the file does not say."""
+    """NIfTI's number of the space that the affine leads to: 1 for the scanner, 0 if the file does not name it."""
 
     def __repr__(self) -> str:
         return f"<Scan {self.path}, {' x '.join(map(str, self.data.shape))} {self.data.dtype}>"
 
 
 def read_nifti(path: Path | str) -> Scan:
-    """Read a series of images, with the time along its last axis.
+    """Read a series of images, with time along the last axis.
 
     Parameters
     ----------
     path
-        A ``.nii`` or ``.nii.gz`` file of shape (x, y, z, time). Further axes of length 1 are dropped, as in
+        A ``.nii`` or ``.nii.gz`` file of shape (x, y, z, time). Other axes of length 1 are dropped, as in
         (x, y, z, 1, time) or (x, y, z, time, 1).
 
     Returns
     -------
     Scan
-        The voxels, in the byte order of this machine, in the orientation of the file, with their affine.
+        The voxels in the orientation of the file, with their affine.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def read_nifti(path: Path | str) -> Scan:
         If it is a folder.
     ValueError
         If it is no NIfTI file, is broken or truncated, has no time axis, or holds complex numbers or colours. A header
-        that claims more voxels than the file can hold is refused before memory is taken for them; so is a ``.nii.gz``
-        file of more than 1 GiB that was compressed more than 100 times (decompress it if that is meant).
+        that describes more voxels than the file can hold is refused before memory is allocated; so is a ``.nii.gz``
+        file of more than 1 GiB with a compression ratio above 100 (decompress it if that is intended).
     MissingExtraError
         If nibabel is not installed.
 
@@ -72,11 +72,10 @@ def read_nifti(path: Path | str) -> Scan:
 
     See Also
     --------
-    read_mask : Reads a three-dimensional mask that belongs to a scan.
+    read_mask : Reads a three-dimensional mask of a scan.
     """
     path = Path(path)
-    with _opened(path) as stream:
-        header = read_header(stream, path)
+    with _opened(path) as (stream, header):
         later = [n for n in header.shape[3:] if n != 1]
         if len(later) != 1:
             problem = "two axes too many" if later else "no time axis"
@@ -86,14 +85,14 @@ def read_nifti(path: Path | str) -> Scan:
 
 
 def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
-    """Read a mask that was drawn on a scan.
+    """Read a mask on the grid of a scan.
 
     Parameters
     ----------
     path
         A ``.nii`` or ``.nii.gz`` file of zeros and ones, of shape (x, y, z).
     like
-        The scan. The mask must have its grid: the same shape, and the same affine within 0.001 mm.
+        The scan. The mask must have the same shape, and the same affine within 0.001 mm.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it cannot be read (see :func:`read_nifti`), lies on another grid, or holds other values.
+        If it cannot be read (see :func:`read_nifti`), has another grid, or holds other values.
     """
     path = Path(path)
     values = read_volume(path, like=like, name="mask")
@@ -115,10 +114,9 @@ def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
 
 
 def read_volume(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
-    """Read a three-dimensional volume on the grid of a scan; ``name`` is what messages call it."""
+    """Read a three-dimensional volume on the grid of a scan; ``name`` is its name in messages."""
     space = like.data.shape[:3]
-    with _opened(path) as stream:
-        header = read_header(stream, path)
+    with _opened(path) as (stream, header):
         if header.shape[:3] != space or any(n != 1 for n in header.shape[3:]):
             raise ValueError(f"{path}: the {name} has shape {header.shape}, {like.path} has {space}.")
         if not np.allclose(header.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
@@ -127,63 +125,54 @@ def read_volume(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
 
 
 def read_single(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Read a three-dimensional volume on a grid of its own, and the affine of that grid."""
-    with _opened(path) as stream:
-        header = read_header(stream, path)
+    """Read a three-dimensional volume on its own grid, and the affine of that grid."""
+    with _opened(path) as (stream, header):
         if len(header.shape) < 3 or any(n != 1 for n in header.shape[3:]):
             raise ValueError(f"{path}: shape {header.shape} is not (x, y, z).")
         return _read_voxels(stream, header, path).reshape(header.shape[:3], order="F"), header.affine
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedIOBase]:
-    """Open a NIfTI file for reading; whatever decompression finds wrong while it is open becomes a ValueError."""
+def _opened(path: Path) -> Iterator[tuple[BufferedIOBase, Header]]:
+    """Open a NIfTI file and read its header; errors of decompression become ValueErrors."""
     if path.is_dir():
         raise IsADirectoryError(f"{path}: this is a folder, not a NIfTI file.")
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file.")
-    stem(path)
+    stem(path)  # checks the ending of the name
     if not path.is_file():
         raise ValueError(f"{path}: this is not a regular file.")
-    with path.open("rb") as plain:
-        start = plain.read(2)
-        plain.seek(0)
+    with ExitStack() as stack:
+        stream: BufferedIOBase = stack.enter_context(path.open("rb"))
+        start = stream.read(2)
+        stream.seek(0)
         if not start:
             raise ValueError(f"{path}: the file is empty.")
         packed = start == _GZIP_MAGIC
         if packed != (path.suffix.lower() == ".gz"):
             state, ending = ("is", ".nii.gz") if packed else ("is not", ".nii")
             raise ValueError(f"{path}: the file {state} gzip-compressed: if it is NIfTI, let its name end in {ending}.")
-        if not packed:
-            yield plain
-            return
+        if packed:
+            stream = stack.enter_context(gzip.GzipFile(fileobj=stream))
         try:
-            with gzip.GzipFile(fileobj=plain) as stream:
-                yield stream
+            yield stream, read_header(stream, path)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path}: the file is truncated or damaged: {error}.") from error
 
 
 def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[Any]:
-    """Decode the voxels behind a header, scaled, in the order and shape of the file."""
+    """Decode and scale the voxels behind a header, in the order and shape of the file."""
     size, needed = path.stat().st_size, header.offset + header.n_bytes
+    claim = f"shape {header.shape} of {header.dtype.name} takes {needed} bytes"
     packed = isinstance(stream, gzip.GzipFile)
     if needed > size * (_DEFLATE_LIMIT if packed else 1):
-        raise ValueError(
-            f"{path}: the file is truncated or its header is broken: shape {header.shape} of {header.dtype.name} takes "
-            f"{needed} bytes, more than {size} bytes of file can hold."
-        )
+        raise ValueError(f"{path}: the file is truncated or its header is broken: {claim}, more than {size} can hold.")
     if packed and needed > max(_BOMB_BYTES, size * _BOMB_RATIO):
-        raise ValueError(
-            f"{path}: {size} bytes would expand to {needed}, more than {_BOMB_RATIO} times as many: "
-            f"if that is meant, decompress the file first."
-        )
+        raise ValueError(f"{path}: {claim}, more than {_BOMB_RATIO} times {size}: decompress it first, if intended.")
     stream.seek(header.offset)
     content = stream.read(header.n_bytes)
-    if len(content) < header.n_bytes:
-        raise ValueError(
-            f"{path}: the file is truncated: {len(content)} of {header.n_bytes} bytes of voxels are there."
-        )
+    if (n := len(content)) < header.n_bytes:
+        raise ValueError(f"{path}: the file is truncated: {n} of {header.n_bytes} bytes of voxels are there.")
     stream.read(1)  # at the end of a gzip file, its checksum is compared
     stored = np.frombuffer(content, dtype=header.dtype).reshape(header.shape, order="F")
     double = header.dtype.kind == "f" and header.dtype.itemsize == 8

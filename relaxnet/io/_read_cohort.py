@@ -1,4 +1,4 @@
-"""Reading a folder of subjects, one at a time."""
+"""Cohorts from folders, one subject at a time."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from relaxnet.io._bids import on_disk
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, SubjectFiles
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
-from relaxnet.io._read import Scan, read_mask, read_nifti, read_volume
-from relaxnet.io._sidecar import read_object
+from relaxnet.io._read import read_mask, read_nifti, read_volume
+from relaxnet.io._sidecar import read_object, read_table
 from relaxnet.phantom import Disease, Subject
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
@@ -24,24 +24,24 @@ from relaxnet.signals import SignalModel
 if TYPE_CHECKING:
     _Items = Sequence[Subject | Tensor]
 else:
-    _Items = Sequence  # whoever checks types at run time would read a subject to look into a Sequence[Subject]
+    _Items = Sequence  # a run-time type checker would read a subject to look into a Sequence[Subject]
 
 
 @dataclass(frozen=True)
 class FolderCohort(_Items):
-    """Subjects that are read from disk when they are asked for; none is kept.
+    """Subjects that are read from disk on access; none is kept in memory.
 
     Index it, slice it into smaller cohorts, or iterate over it. Made by :func:`read_cohort`.
     """
 
     folder: Path
-    """Where the subjects are."""
+    """Folder of the subjects."""
     names: tuple[str, ...]
     """Names of the subjects, ``"sub-001"``."""
     protocol: Protocol
-    """What was acquired, the same for all of them."""
+    """Protocol of the images, the same for all subjects."""
     models: Mapping[str, SignalModel] = field(default_factory=dict)
-    """Signal models of your own by the name of their contrast."""
+    """Your own signal models by the name of their contrast."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -62,31 +62,32 @@ class FolderCohort(_Items):
 
 
 def read_cohort(folder: Path | str, *, models: Mapping[str, SignalModel] | None = None) -> FolderCohort:
-    """Open a folder of subjects; each is read when it is asked for.
+    """Open a folder of subjects, which are read on access.
 
     Parameters
     ----------
     folder
-        What :func:`write_cohort` wrote, or real patients in the same layout: ``sub-01/anat/sub-01_images.nii.gz`` with
-        all images of the protocol, and beside it ``sub-01_images.json`` with ``Contrasts`` (names in the order of their
-        images), the times of each in seconds (``SpinLockTime``; ``EchoTime`` or ``T2PreparationTime``) and
-        ``SharedFirst``. Subjects are those of ``participants.tsv``, or all folders ``sub-*``.
+        Folder written by :func:`write_cohort`, or scans of patients in the same layout:
+        ``sub-01/anat/sub-01_images.nii.gz`` with all images of the protocol, and beside it ``sub-01_images.json`` with
+        ``Contrasts`` (names in the order of their images), the times of each in seconds (``SpinLockTime``; ``EchoTime``
+        or ``T2PreparationTime``) and ``SharedFirst``. The subjects are listed in ``participants.tsv``; without it, all
+        folders ``sub-*`` are subjects.
     models
-        Signal models of your own by the name of their contrast.
+        Your own signal models by the name of their contrast.
 
     Returns
     -------
     FolderCohort
-        A sequence. Its items are subjects, as they were written; of patients, whose truth nobody knows, images
-        (slice, image, height, width) turned the way of :func:`as_pictures`.
+        A sequence of the subjects as they were written. For patients, who have no ground truth, the items are images
+        (slice, image, height, width) in the orientation of :func:`as_pictures`.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or a file of a subject is missing (also later, when it is asked for).
+        If there is no such folder, or a file of a subject is missing (also later, on access).
     ValueError
-        If there are no subjects, writing was interrupted, or a file is not what it should be (also later). Messages
-        name the file.
+        If there are no subjects, writing was interrupted, or a file is invalid (also later, on access). Messages name
+        the file.
 
     Examples
     --------
@@ -109,26 +110,24 @@ def read_cohort(folder: Path | str, *, models: Mapping[str, SignalModel] | None 
 
 
 def _names(folder: Path) -> tuple[str, ...]:
+    """Return the names of the subjects in a folder."""
     table = folder / PARTICIPANTS
     if table.exists():
-        try:
-            rows = [row.split("\t") for row in table.read_text(encoding="utf-8-sig").splitlines() if row]
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{table}: this is not text: {error}.") from error
-        if not rows or rows[0][0] != "participant_id":
+        header, *names = [cells[0] for _, cells in read_table(table)] or [""]
+        if header != "participant_id":
             raise ValueError(f"{table}: its first column must be participant_id.")
-        names = tuple(row[0] for row in rows[1:])
         if len(set(names)) < len(names):
             raise ValueError(f"{table}: a subject is listed twice.")
     else:
         description = folder / DESCRIPTION
         if description.exists() and "Simulation" in read_object(description):
             raise ValueError(f"{folder}: its writing was interrupted: write it again, and it goes on where it stopped.")
-        names = tuple(sorted(path.name for path in folder.glob("sub-*") if path.is_dir()))
+        names = sorted(path.name for path in folder.glob("sub-*") if path.is_dir())
     return tuple(SubjectFiles(folder, name).name for name in names)
 
 
 def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, SignalModel]) -> Subject | Tensor:
+    """Read a simulated subject, or the images of a patient."""
     content = read_object(files.sidecar)
     own = read_protocol(files.sidecar, models)
     if own != protocol:
@@ -140,37 +139,33 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
     if "Simulation" not in content:
         return images
 
+    def pictures(volume: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(as_pictures(volume, scan.affine)))
+
     def read(path: Path) -> Tensor:
-        return _pictures(read_volume(path, like=scan, name="volume"), scan)
+        return pictures(read_volume(path, like=scan, name="volume"))
 
     clean = as_slices(read_nifti(files.clean))
     if clean.shape != images.shape:
         raise ValueError(f"{files.clean}: its shape differs from that of {files.images}.")
-    truth = {
-        contrast.name: read(files.map(contrast.name)) * on_disk(contrast.model.parameter.unit)[1]
-        for contrast in protocol.contrasts
-    }
+    truth = {c.name: read(files.map(c.name)) * on_disk(c.model.parameter.unit)[1] for c in protocol.contrasts}
+    truth["m0"] = read(files.map("m0"))
+    roi, labels = pictures(read_mask(files.roi, like=scan)), read(files.labels).to(torch.uint8)
     known = content["Simulation"]
     try:
-        index, sigma, disease = int(known["number"]), float(known["sigma"]), Disease(known["disease"])
-        field_tesla = float(known["field_tesla"])
         between, row, column = (float(mm) for mm in known["voxel_mm"])
+        return Subject(
+            index=int(known["number"]),
+            protocol=protocol,
+            images=images,
+            clean=clean,
+            truth=truth,
+            roi=roi,
+            labels=labels,
+            sigma=float(known["sigma"]),
+            disease=Disease(known["disease"]),
+            field_tesla=float(known["field_tesla"]),
+            voxel_mm=(between, row, column),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{files.sidecar}: Simulation is not what write_cohort wrote: {error!r}.") from error
-    return Subject(
-        index=index,
-        protocol=protocol,
-        images=images,
-        clean=clean,
-        truth={**truth, "m0": read(files.map("m0"))},
-        roi=_pictures(read_mask(files.roi, like=scan), scan),
-        labels=read(files.labels).to(torch.uint8),
-        sigma=sigma,
-        disease=disease,
-        field_tesla=field_tesla,
-        voxel_mm=(between, row, column),
-    )
-
-
-def _pictures(values: NDArray[Any], scan: Scan) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(as_pictures(values, scan.affine)))

@@ -1,25 +1,27 @@
-"""Reading segmentations, to make digital patients of."""
+"""Label maps and tissue tables, to make digital subjects from segmentations."""
 
 from pathlib import Path
 
 import numpy as np
+from einops import rearrange
 from numpy.typing import NDArray
 
 from relaxnet.errors import require
 from relaxnet.io._read import read_single
+from relaxnet.io._sidecar import read_table
 from relaxnet.phantom import Tissue
 
 _HEADERS = (["label", "tissue"], ["index", "name"])
 
 
 def read_label_map(path: Path | str) -> tuple[NDArray[np.int32], tuple[float, float, float]]:
-    """Read a label map as axial slices, turned as radiologists look at them.
+    """Read a label map as axial slices in radiological orientation.
 
     Parameters
     ----------
     path
-        A ``.nii`` or ``.nii.gz`` file of whole numbers, of shape (x, y, z), stored in any orientation. Where its axes
-        are oblique, the nearest ones are taken.
+        A ``.nii`` or ``.nii.gz`` file of whole numbers, of shape (x, y, z), in any orientation. Oblique axes are
+        replaced by the nearest anatomical ones.
 
     Returns
     -------
@@ -34,12 +36,13 @@ def read_label_map(path: Path | str) -> tuple[NDArray[np.int32], tuple[float, fl
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it cannot be read (see :func:`read_nifti`), has not three axes, or holds something else than whole numbers.
+        If it cannot be read (see :func:`read_nifti`), does not have three axes, or holds values that are no whole
+        numbers.
 
     See Also
     --------
-    read_tissue_table : Reads which tissue each label is.
-    relaxnet.phantom.label_map_cohort : Makes digital patients of it.
+    read_tissue_table : Reads the tissue of each label.
+    relaxnet.phantom.label_map_cohort : Makes digital subjects from a label map.
 
     Examples
     --------
@@ -54,24 +57,25 @@ def read_label_map(path: Path | str) -> tuple[NDArray[np.int32], tuple[float, fl
     values, affine = read_single(path)
     labels = values.astype(np.int32) if np.isfinite(values).all() and (abs(values) < 2**24).all() else None
     if labels is None or not np.array_equal(labels, values):
-        raise ValueError(f"{path}: it holds something else than whole numbers: this is no label map.")
+        raise ValueError(f"{path}: it holds values that are no whole numbers: this is no label map.")
     orientations = require("nibabel.orientations", extra="io")
     stored, wanted = orientations.io_orientation(affine), orientations.axcodes2ornt("LPS")
     turned = orientations.apply_orientation(labels, orientations.ornt_transform(stored, wanted))
     lengths = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(stored[:, 0])]  # along L, P and S
-    between, row, column = (round(float(length), 6) for length in lengths[::-1])  # what single precision left
-    return np.ascontiguousarray(turned.transpose(2, 1, 0)), (between, row, column)
+    between, row, column = (round(float(length), 6) for length in lengths[::-1])  # single precision
+    slices = rearrange(turned, "column row slice -> slice row column")
+    return np.ascontiguousarray(slices), (between, row, column)
 
 
 def read_tissue_table(path: Path | str) -> dict[int, Tissue]:
-    r"""Read which tissue each label of a label map is.
+    r"""Read a table with the tissue of each label.
 
     Parameters
     ----------
     path
-        A text file with a tab between its two columns, ``label`` and ``tissue``, named so in the first line; as BIDS
-        has it, ``index`` and ``name``, as in the ``dseg.tsv`` of :func:`write_cohort`. Tissues are those of
-        :class:`relaxnet.phantom.Tissue`, in capitals or not; further columns are ignored.
+        A text file with tabs between its columns, which the first line names: ``label`` and ``tissue``, or as in BIDS
+        and in the ``dseg.tsv`` of :func:`write_cohort`, ``index`` and ``name``. Tissues are those of
+        :class:`relaxnet.phantom.Tissue`, in upper or lower case; further columns are ignored.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def read_tissue_table(path: Path | str) -> dict[int, Tissue]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If a line is not what it should be. The message names file and line.
+        If a line is invalid. The message names file and line.
 
     Examples
     --------
@@ -94,15 +98,10 @@ def read_tissue_table(path: Path | str) -> dict[int, Tissue]:
     {0: <Tissue.AIR: 0>, 5: <Tissue.LIVER: 6>}
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: this is not text: {error}.") from error
-    rows = [(number, _cells(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = read_table(path)
     if not rows or [cell.lower() for cell in rows[0][1][:2]] not in _HEADERS:
         raise ValueError(f"{path}: its first line must name the columns label and tissue, with a tab between them.")
+    tissues = {tissue.name.lower(): tissue for tissue in Tissue}
     table: dict[int, Tissue] = {}
     for number, cells in rows[1:]:
         where = f"{path}, line {number}"
@@ -114,17 +113,7 @@ def read_tissue_table(path: Path | str) -> dict[int, Tissue]:
             raise ValueError(f"{where}: the label {cells[0]!r} is no whole number.") from error
         if label in table:
             raise ValueError(f"{where}: the label {label} is there twice.")
-        table[label] = _tissue(cells[1], where)
+        if cells[1].lower() not in tissues:
+            raise ValueError(f"{where}: {cells[1]!r} is no tissue of the phantom: use one of {', '.join(tissues)}.")
+        table[label] = tissues[cells[1].lower()]
     return table
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.split("\t")]
-
-
-def _tissue(name: str, where: str) -> Tissue:
-    try:
-        return Tissue[name.upper()]
-    except KeyError:
-        known = ", ".join(tissue.name.lower() for tissue in Tissue)
-        raise ValueError(f"{where}: {name!r} is no tissue of the phantom: use one of {known}.") from None

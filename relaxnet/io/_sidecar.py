@@ -1,11 +1,14 @@
-"""Times from the JSON sidecar of a scan."""
+"""JSON sidecars and text tables, and the times that sidecars hold: seconds in files, milliseconds in memory."""
 
 import json
+from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from relaxnet._contrasts import AXIS_KEYS
 from relaxnet.io._bids import names_of, sidecar_path
-from relaxnet.times import parse_times
+from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
 
 def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
@@ -16,8 +19,9 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     scan
         Path of the scan, ``scan.nii.gz``; the file read is ``scan.json``.
     contrast
-        ``"t1rho"`` reads ``SpinLockTime``; ``"t2"`` reads ``EchoTime`` or ``T2PreparationTime``, whichever is an array;
-        and so on. It holds one time in seconds for each volume.
+        Name of the contrast, which sets the key: ``SpinLockTime`` for ``"t1rho"``, ``EchoTime`` or
+        ``T2PreparationTime`` for ``"t2"``, whichever is an array, and so on. The array holds one time in seconds for
+        each volume.
 
     Returns
     -------
@@ -29,7 +33,7 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     FileNotFoundError
         If there is no sidecar.
     ValueError
-        If it is not JSON, lacks the key, holds it twice over, or holds something else than times in seconds.
+        If it is not JSON, lacks the key, has two such arrays, or holds values that are no times in seconds.
 
     Examples
     --------
@@ -40,32 +44,74 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     (0.0, 10.0, 30.0, 50.0)
     """
     path = sidecar_path(Path(scan))
-    keys = names_of(contrast).time_keys
-    named = " or ".join(keys)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file to take {named} from: give the times.")
-    found = {key: value for key, value in read_object(path).items() if key in keys}
+        named = " or ".join(names_of(contrast).time_keys)
+        raise FileNotFoundError(f"{path}: there is no such file to read {named} from: give the times.")
+    content = read_object(path)
+    try:
+        return times_of(content, contrast)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
+    """Return the times of a contrast in ms, or its values of another axis, from the content of a sidecar."""
+    keys = names_of(contrast).time_keys if axis == TIME else (AXIS_KEYS[axis.name],)
+    named = " or ".join(keys)
+    found = {key: content[key] for key in keys if key in content}
     arrays = {key: value for key, value in found.items() if isinstance(value, list)}
     if not found:
-        raise ValueError(f"{path}: the key {named} is missing: give the times.")
+        raise ValueError(f"{contrast}: the key {named} is missing: give the {axis.name}s.")
     if not arrays:
-        raise ValueError(f"{path}: {found} is not an array with one time for each volume: give the times.")
+        raise ValueError(f"{contrast}: {found} is not an array with one {axis.name} for each volume: give them.")
     if len(arrays) > 1:
-        raise ValueError(f"{path}: {named} are both arrays, so it is unclear which one decays: give the times.")
-    key, values = arrays.popitem()
-    if any(isinstance(value, (int, float)) and value > 1 for value in values) and contrast != "t1":
-        raise ValueError(f"{path}: {key}={values} looks like milliseconds; in files times are seconds, as BIDS asks.")
-    return parse_times(values, unit="s", name=f"{path}: {key}")
+        raise ValueError(f"{contrast}: {named} are both arrays, so it is unclear which one decays: give the times.")
+    ((key, values),) = arrays.items()
+    if axis != TIME:
+        return parse_times(values, name=key, axis=axis)
+    if contrast != "t1" and any(isinstance(value, int | float) and value > 1 for value in values):
+        raise ValueError(f"{key}={values} looks like milliseconds; in files times are seconds, as in BIDS.")
+    parse_times(values, unit="s", name=key)  # refuses what is no time
+    return CheckedTimes(_shifted(value, 3) for value in values)
+
+
+def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[str, list[float]]:
+    """Return the key and the values of a sidecar for the times of a contrast in ms, or its values of another axis."""
+    values = [float(value) for value in times]
+    if axis != TIME:
+        return {AXIS_KEYS[axis.name]: values}
+    # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
+    key = names_of(contrast).time_keys[-1 if 0 in values else 0]
+    return {key: [_shifted(value, -3) for value in values]}
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds keys and values; ValueErrors name it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    """Read a JSON file that holds an object; errors name the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows may leave a byte order mark
+        content = json.loads(_read_bytes(path).decode("utf-8-sig"))  # Windows may add a byte order mark
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this is not JSON: {error}.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: this is JSON, but not an object with keys and values.")  # noqa: TRY004
     return content
+
+
+def read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """Read a table with tabs between its columns: the number and the cells of each line that is not empty."""
+    try:
+        lines = _read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: this is not text: {error}.") from error
+    rows = enumerate(([cell.strip() for cell in line.split("\t")] for line in lines), start=1)
+    return [(number, cells) for number, cells in rows if any(cells)]
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    return path.read_bytes()
+
+
+def _shifted(value: float, digits: int) -> float:
+    """Move the decimal point, so that 18.2 ms are 0.0182 s and 18.2 ms again: 0.0182 * 1000 may differ from 18.2."""
+    return float(Decimal(repr(float(value))).scaleb(digits))

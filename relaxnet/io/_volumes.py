@@ -1,4 +1,4 @@
-"""Writing volumes as NIfTI files, each with a JSON sidecar that says what it is."""
+"""Volumes as NIfTI files on the grid of a scan, each with a JSON sidecar that describes it."""
 
 import json
 from collections.abc import Mapping
@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._files import replacing
+from relaxnet._files import check_targets, prepare_folder, replacing
 from relaxnet._version import __version__
 from relaxnet.errors import require
 from relaxnet.io._bids import sidecar_path
 from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._read import Scan
 
-GENERATED_BY = [{"Name": "relaxnet", "Version": __version__}]
-"""Who made a file, as BIDS has it."""
+COMMON = {"SkullStripped": False, "GeneratedBy": [{"Name": "relaxnet", "Version": __version__}]}
+"""Keys of every sidecar, as BIDS asks."""
 
 _ALIGNED = 2  # NIfTI's number for a space that is agreed on, but not the scanner's
 
@@ -27,34 +28,42 @@ class Volume(NamedTuple):
     values: NDArray[Any]
     """Voxels, (x, y, z) or (x, y, z, image), in the type in which they are stored."""
     sidecar: dict[str, Any]
-    """What is said about them."""
+    """Content of the JSON sidecar."""
+
+
+def origin(algorithm: str, command: str | None, **acquired: Any) -> dict[str, Any]:
+    """Describe how maps were computed, and from what images, in keys of their sidecars."""
+    described = {"EstimationAlgorithm": algorithm, **acquired, **COMMON}
+    return described | {"CommandLine": command} if command else described
+
+
+def write_maps_of_scan(
+    volumes: Mapping[str, Volume], paths: dict[str, Path], scan: Scan, about: dict[str, Any], *, overwrite: bool
+) -> dict[str, Path]:
+    """Write maps on the grid of a scan, with common sidecar keys ``about``; return the paths."""
+    targets = [*paths.values(), *map(sidecar_path, paths.values())]
+    check_targets(targets, inputs=[scan.path], overwrite=overwrite)
+    for folder in {path.parent for path in targets}:
+        prepare_folder(folder)
+    described = {paths[key]: Volume(volume.values, volume.sidecar | about) for key, volume in volumes.items()}
+    write_volumes(described, scan.affine, scan.space_code)
+    return paths
 
 
 def write_volumes(volumes: Mapping[Path, Volume], affine: NDArray[np.float64], space_code: int) -> None:
-    """Write volumes of one grid: all of them, or, if that fails, none.
+    """Write volumes of one grid: all of them, or none if that fails. Existing files are replaced.
 
-    Parameters
-    ----------
-    volumes
-        What to write, by path. Existing files are replaced. The sidecar of the first volume comes last, so where it
-        is, all are, even if the machine stopped on the way.
-    affine
-        From voxel numbers to mm, (4, 4).
-    space_code
-        The space that the affine leads to, as NIfTI numbers them; 0 if unknown.
+    The sidecar of the first volume is written last: if it exists, all files exist, even after a power failure.
     """
     with ExitStack() as stack:  # files move to their places only when the last one has been written
         for path, volume in volumes.items():
             text = stack.enter_context(replacing(sidecar_path(path)))
             text.write_text(json.dumps(volume.sidecar, indent=4) + "\n", encoding="utf-8")
-            nifti_image(volume.values, affine, space_code).to_filename(stack.enter_context(replacing(path)))
+            _image(volume.values, affine, space_code).to_filename(stack.enter_context(replacing(path)))
 
 
-def nifti_image(values: NDArray[Any], affine: NDArray[np.float64], space_code: int) -> Any:
-    """Put values on a grid, under a header that owes no other file anything.
-
-    A header carried over from an integer scan would turn NaN into 0 and seconds into steps.
-    """
+def _image(values: NDArray[Any], affine: NDArray[np.float64], space_code: int) -> Any:
+    """Make a NIfTI image with a new header: that of an integer scan would turn NaN into 0 and seconds into steps."""
     nibabel = require("nibabel", extra="io")
     kind = nibabel.Nifti1Image if max(values.shape) < 2**15 else nibabel.Nifti2Image
     image = kind(values, affine)
@@ -62,6 +71,6 @@ def nifti_image(values: NDArray[Any], affine: NDArray[np.float64], space_code: i
     image.set_sform(affine, code)
     image.set_qform(affine, code)
     if not np.allclose(image.get_qform(), affine, rtol=0, atol=AFFINE_TOLERANCE):
-        image.set_qform(None, 0)  # a quaternion cannot hold this affine's shears
+        image.set_qform(None, 0)  # a quaternion cannot hold the shears of this affine
     image.header.set_xyzt_units("mm", "sec")
     return image

@@ -1,26 +1,26 @@
 """Losses that need no labels, and the weightings that balance them.
 
-A self-supervised loss has two parts. A *residual* is how far predicted maps are from explaining the images, as a map
+A self-supervised loss has two parts. A *residual* measures how well the predicted maps explain the images, with one map
 for each task (each contrast):
 
-- :class:`PairwiseConstraint`: image i must equal image j, propagated from one time to the other by the signal model;
-- :class:`Reconstruction`: the images must equal those that the maps predict, for which an amplitude is needed.
+- :class:`PairwiseConstraint`: image i must equal image j propagated to the time of image i by the signal model;
+- :class:`Reconstruction`: the images must equal those predicted by the maps, which also needs an amplitude.
 
-Either can be restricted to held-out images (``held_out_from``), since a network can learn to reproduce the noise of its
+Both can be restricted to held-out images (``held_out_from``), because a network can learn to reproduce the noise of its
 inputs. :func:`supervised` is the loss for data with labels.
 
-A *weighting* (:data:`WEIGHTINGS`) turns the residuals into the one number that is minimised:
+A *weighting* (:data:`WEIGHTINGS`) combines the residuals into the loss, the one number that is minimised:
 
 - :class:`FixedWeights`: fixed numbers;
-- :class:`HomoscedasticLaplace`: one Laplace scale for each task, learnt with the network; :class:`ProfiledLaplace`: the
-  same at its optimum, with nothing to learn;
+- :class:`HomoscedasticLaplace`: one Laplace scale for each task, learnt with the network; :class:`ProfiledLaplace`:
+  the same scales at their optimum, in closed form;
 - :class:`HeteroscedasticLaplace`: a scale for each voxel, predicted by the network;
 - :class:`CorrelatedLaplace`: a full scale matrix, from signed residuals;
-- :class:`RandomWeighting` and :class:`DynamicWeightAverage`: controls that these have to beat.
+- :class:`RandomWeighting` and :class:`DynamicWeightAverage`: controls that a better weighting has to outperform.
 
-Every weighting is a module that is called with a residual and, optionally, a mask. It refuses residuals that are not
-finite where they are used, and reports in ``count`` how many voxels were used. Methods that balance gradients are not
-written here: pass the residual of each task to TorchJD.
+Every weighting is a module that is called with a residual and, optionally, a mask. It raises an error if a residual to
+use is not finite, and reports in ``count`` how many voxels were used. For methods that balance gradients, pass the
+residual of each task to TorchJD.
 """
 
 from typing import TYPE_CHECKING
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 
 WEIGHTINGS = {
     "fixed": Choice("relaxnet.losses:FixedWeights", "Weights of 1"),
-    "homoscedastic": Choice("relaxnet.losses:HomoscedasticLaplace", "One learnt Laplace scale a task"),
-    "heteroscedastic": Choice("relaxnet.losses:HeteroscedasticLaplace", "A Laplace scale for each voxel"),
+    "homoscedastic": Choice("relaxnet.losses:HomoscedasticLaplace", "One learnt Laplace scale for each task"),
+    "heteroscedastic": Choice("relaxnet.losses:HeteroscedasticLaplace", "A predicted Laplace scale for each voxel"),
     "faithful": Choice(
-        "relaxnet.losses:HeteroscedasticLaplace", "The same, and maps as without any scales", {"faithful": True}
+        "relaxnet.losses:HeteroscedasticLaplace", "The same, with maps trained as without scales", {"faithful": True}
     ),
     "profiled": Choice("relaxnet.losses:ProfiledLaplace", "Laplace scales at their optimum"),
     "correlated": Choice("relaxnet.losses:CorrelatedLaplace", "A learnt scale matrix of all tasks"),
-    "random": Choice("relaxnet.losses:RandomWeighting", "Random weights in each step"),
-    "dynamic": Choice("relaxnet.losses:DynamicWeightAverage", "Weights by how slowly each task improves"),
+    "random": Choice("relaxnet.losses:RandomWeighting", "New random weights in each step"),
+    "dynamic": Choice("relaxnet.losses:DynamicWeightAverage", "Larger weights for tasks that improve slowly"),
 }
-"""The weightings by name, as trainings make them."""
+"""The weightings by name, with the settings that a training uses."""
 
 __getattr__, __dir__, __all__ = lazily(__name__)
 __all__ += ["WEIGHTINGS"]

@@ -1,21 +1,23 @@
-"""Weightings without uncertainty, the controls that a better one has to beat."""
+"""Weightings without uncertainty: controls that a better weighting has to outperform."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relaxnet.losses._weighting import TaskWeighting
+from relaxnet.losses._weighting import StoredWeights
 
 
-class RandomWeighting(TaskWeighting):
-    """Weigh tasks at random, anew in each step: normal numbers through a softmax, times the number of tasks.
+class RandomWeighting(StoredWeights):
+    """Weigh tasks at random, with new weights in each step.
+
+    The weights are the softmax of normally distributed numbers, times the number of tasks.
 
     Parameters
     ----------
     n_tasks
         Number of tasks.
     seed
-        Of the weights.
+        Seed of the weights.
 
     References
     ----------
@@ -28,26 +30,15 @@ class RandomWeighting(TaskWeighting):
     tensor(2.)
     """
 
+    _step: Tensor
+
     def __init__(self, n_tasks: int, *, seed: int = 0) -> None:
         super().__init__(n_tasks)
         self._seed = seed
-        self._remember("_weights", 1.0)
-        self.register_buffer("_step", torch.tensor(0))
-        self._weights: Tensor
-        self._step: Tensor
-
-    @property
-    def weights(self) -> Float[Tensor, " task"]:
-        """The weights of the last step, 1 before the first."""
-        return self._weights
-
-    def reset(self) -> None:
-        """Begin again with the first weights."""
-        self._weights.fill_(1)
-        self._step.fill_(0)
+        self._register_state("_step", torch.tensor(0))
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Multiply by new weights.
+        """Draw new weights, and multiply the means by them.
 
         Parameters
         ----------
@@ -60,27 +51,27 @@ class RandomWeighting(TaskWeighting):
             Weighted mean residual of each task.
         """
         if self.training:
-            # Of the seed and the step alone, so that a resumed run, and each process, has the same ones.
+            # They depend on seed and step alone: a resumed run and all processes of a distributed one draw the same.
             generator = torch.Generator().manual_seed(hash((self._seed, int(self._step))) & 0x7FFF_FFFF)
-            drawn = torch.softmax(torch.randn(len(means), generator=generator), 0) * len(means)
-            self._weights.copy_(drawn)
+            self._weights.copy_(torch.softmax(torch.randn(len(means), generator=generator), 0) * len(means))
             self._step += 1
-        return self._weights.to(means.dtype) * means
+        return super().combine(means)
 
 
-class DynamicWeightAverage(TaskWeighting):
+class DynamicWeightAverage(StoredWeights):
     r"""Weigh tasks by how slowly they improved over the last two epochs.
 
     .. math:: w_k = K \operatorname{softmax}_k\left(\frac{r_k(e - 1)}{r_k(e - 2)} \Big/ \tau\right)
 
-    Call :meth:`step` at the end of each epoch, as :func:`relaxnet.training.train` does.
+    Call :meth:`step` at the end of each epoch, as :func:`relaxnet.training.train` does. In the first two epochs, the
+    weights are 1.
 
     Parameters
     ----------
     n_tasks
         Number of tasks.
     temperature
-        :math:`\tau`; the larger, the more alike the weights.
+        :math:`\tau`: the larger it is, the more similar the weights are.
 
     Raises
     ------
@@ -101,34 +92,21 @@ class DynamicWeightAverage(TaskWeighting):
     tensor([0.8756, 1.1244])
     """
 
+    _total: Tensor
+    _last: Tensor
+    _steps: Tensor
+
     def __init__(self, n_tasks: int, *, temperature: float = 2.0) -> None:
         super().__init__(n_tasks)
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}: it is positive.")
         self.temperature = temperature
-        for name in ("_weights", "_total", "_last"):
-            self._remember(name, 1.0)
-        self.register_buffer("_steps", torch.tensor(0))
-        self._weights: Tensor
-        self._total: Tensor
-        self._last: Tensor
-        self._steps: Tensor
-        self.reset()
-
-    @property
-    def weights(self) -> Float[Tensor, " task"]:
-        """The weights of this epoch; 1 in the first two."""
-        return self._weights
-
-    def reset(self) -> None:
-        """Forget all epochs."""
-        self._weights.fill_(1)
-        self._total.fill_(0)
-        self._last.fill_(torch.nan)
-        self._steps.fill_(0)
+        self._register_state("_total", torch.zeros(n_tasks))
+        self._register_state("_last", torch.full((n_tasks,), torch.nan))
+        self._register_state("_steps", torch.tensor(0))
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Multiply by the weights, and record the residuals for the next ones.
+        """Multiply the means by the weights, and record them for the weights of the next epoch.
 
         Parameters
         ----------
@@ -143,7 +121,7 @@ class DynamicWeightAverage(TaskWeighting):
         if self.training:
             self._total += means.detach()
             self._steps += 1
-        return self._weights.to(means.dtype) * means
+        return super().combine(means)
 
     def step(self) -> None:
         """End an epoch: compute the weights of the next one."""

@@ -1,7 +1,7 @@
 """One scale matrix for all tasks."""
 
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from einops import rearrange, repeat
@@ -9,20 +9,23 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from relaxnet.losses._learnt_scales import LearntScales, Start
+from relaxnet.losses._names import require_option
 from relaxnet.losses._weighting import softly_bounded
 
 Distribution = Literal["laplace", "gaussian"]
 
 
 class CorrelatedLaplace(LearntScales):
-    r"""Weigh tasks by a full scale matrix, which also learns how their residuals correlate.
+    r"""Weigh tasks by a full scale matrix, which includes the correlation of their residuals.
 
-    With the signed residuals x of all K tasks in a voxel, and the scale matrix :math:`\Sigma = L L^T`,
+    For the signed residuals x of all K tasks in a voxel and the scale matrix :math:`\Sigma = L L^T`, the loss is the
+    mean over voxels of
 
-    .. math:: \lVert L^{-1} x \rVert + \log \det L + \log \frac{2 \pi^{K/2}\, \Gamma(K)}{\Gamma(K/2)}
+    .. math:: \lVert L^{-1} x \rVert + \log \det L + \log \frac{2 \pi^{K/2}\, \Gamma(K)}{\Gamma(K/2)},
 
-    is the mean over voxels of the negative log-likelihood of the elliptical Laplace distribution. With one task it is
-    that of :class:`HomoscedasticLaplace`. What is learnt is the lower triangle of :math:`L^{-1}`; nothing is inverted.
+    the negative log-likelihood of the elliptical Laplace distribution. With a single task it equals
+    :class:`HomoscedasticLaplace`. The learnt parameters are the lower triangle of :math:`L^{-1}`, so no matrix is
+    inverted in training.
 
     Parameters
     ----------
@@ -32,21 +35,21 @@ class CorrelatedLaplace(LearntScales):
         ``"laplace"``, or ``"gaussian"``:
         :math:`\frac12 \lVert L^{-1} x \rVert^2 + \log \det L + \frac{K}{2} \log 2\pi`.
     init
-        Scale of each task at the beginning, as for :class:`HomoscedasticLaplace`.
+        Initial scale of each task, as for :class:`HomoscedasticLaplace`.
 
     Raises
     ------
     ValueError
-        If the distribution is unknown, or ``init`` is not positive, or not one scale a task.
+        If the distribution is unknown, or ``init`` is not positive, or not one scale for each task.
 
     Notes
     -----
-    Without correlation, the elliptical distribution is not a product of one-dimensional ones: a voxel that is far off
-    in one task may be so in the other.
+    Even without correlation, the elliptical distribution is no product of one-dimensional ones: a large residual in one
+    task makes large residuals in the other tasks of that voxel more likely.
 
     References
     ----------
-    The correlated uncertainty that Huang et al. (2023) leave to future work. Gómez, Gómez-Villegas and Marín, *A
+    Huang et al. (2023) name correlated uncertainty as future work. Gómez, Gómez-Villegas and Marín, *A
     multivariate generalization of the power exponential family of distributions*, Commun Stat Theory Methods 27:589
     (1998), for the elliptical Laplace distribution.
 
@@ -64,36 +67,37 @@ class CorrelatedLaplace(LearntScales):
 
     def __init__(self, n_tasks: int, *, distribution: Distribution = "laplace", init: Start = 1.0) -> None:
         super().__init__(n_tasks, init)
-        if distribution not in get_args(Distribution):
-            raise ValueError(f"distribution={distribution!r} is unknown: use one of {get_args(Distribution)}.")
+        require_option("distribution", distribution, Distribution)
         self.distribution = distribution
         self.coupling = nn.Parameter(torch.zeros(n_tasks * (n_tasks - 1) // 2))
 
     @property
     def covariance(self) -> Float[Tensor, "task task"]:
-        """The scale matrix at present, without gradient."""
-        inverse = self._inverse_factor(self.log_scale.detach(), self.coupling.detach())
-        factor = torch.linalg.inv(inverse)
+        """The present scale matrix, without gradient."""
+        n = len(self.log_scale)
+        unit = torch.eye(n).to(self.log_scale)
+        unit[tuple(torch.tril_indices(n, n, offset=-1))] = self.coupling.detach()
+        factor = torch.linalg.inv(unit * torch.exp(-softly_bounded(self.log_scale.detach())))
         covariance: Tensor = factor @ factor.T
         return covariance
 
     @property
     def correlation(self) -> Float[Tensor, "task task"]:
-        """The scale matrix at present, divided by the scales, without gradient."""
+        """The present scale matrix divided by the scales, without gradient."""
         return self.covariance / torch.outer(self.scales, self.scales)
 
     @property
     def scales(self) -> Float[Tensor, " task"]:
-        """Scale of each task at present, without gradient."""
+        """Present scale of each task, without gradient."""
         return torch.sqrt(torch.diagonal(self.covariance))
 
     @property
     def weights(self) -> Float[Tensor, " task"]:
-        """Inverse of the scale of each task at present, without gradient."""
+        """Inverse of the present scale of each task, without gradient."""
         return 1 / self.scales
 
     def reset(self) -> None:
-        """Go back to the scales of the beginning, without correlation."""
+        """Set all scales back to their initial values, without correlation."""
         super().reset()
         nn.init.zeros_(self.coupling)
 
@@ -105,25 +109,25 @@ class CorrelatedLaplace(LearntScales):
         *,
         mask: Shaped[Tensor, "batch *masked"] | None = None,
     ) -> Float[Tensor, ""]:
-        r"""Weigh the tasks.
+        r"""Compute the loss.
 
         Parameters
         ----------
         signed
-            Signed residual of each task, such as :meth:`PairwiseConstraint.signed` gives.
+            Signed residual of each task, for example from :meth:`PairwiseConstraint.signed`.
         log_scale
-            In the place of the learnt one, for each voxel: :math:`-\log` of the diagonal of :math:`L^{-1}`.
+            Maps that replace the learnt scales: :math:`-\log` of the diagonal of :math:`L^{-1}`.
         coupling
-            Together with it: row by row, what is below the diagonal of :math:`L^{-1}`, in units of the diagonal of its
-            column.
+            Maps of the elements of :math:`L^{-1}` below the diagonal, row by row, each divided by the diagonal element
+            of its column. Needed together with ``log_scale``.
         mask
-            Voxels to use: bool, or zeros and ones; by default all. Where ``signed`` has an axis of pairs after the
-            tasks, the mask may lack it.
+            Voxels to use: bool, or zeros and ones; by default all. If ``signed`` has an axis of pairs after the tasks,
+            the mask may be without it.
 
         Returns
         -------
         Tensor
-            The mean over the batch and the voxels used; zero without any.
+            The mean over the batch and the voxels to use; zero without any such voxel.
 
         Raises
         ------
@@ -136,22 +140,17 @@ class CorrelatedLaplace(LearntScales):
         used = self._used(signed, mask)
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
-        if log_scale is None and self._waits_for_data:
-            self._begin(self._mean(signed.detach().abs(), mask)[0])
-        to_maps = f"task -> 1 task{' 1' * (signed.ndim - 2)}"
-        scale = softly_bounded(rearrange(self.log_scale, to_maps) if log_scale is None else log_scale)
-        couple = rearrange(self.coupling, to_maps) if coupling is None else coupling
+        if log_scale is None or coupling is None:
+            if self._waits_for_data:
+                self._initialise(self._mean(signed.detach().abs(), mask)[0])
+            to_maps = f"task -> 1 task{' 1' * (signed.ndim - 2)}"
+            log_scale, coupling = rearrange(self.log_scale, to_maps), rearrange(self.coupling, to_maps)
+        scale = softly_bounded(log_scale)
         if used is not None:
             signed = torch.where(rearrange(used, "batch ... -> batch 1 ..."), signed, 0)
         x = signed * torch.exp(-scale)
-        rows, k = [], 0
-        for i in range(n_tasks):
-            row = x[:, i]
-            for j in range(i):
-                row = row + couple[:, k] * x[:, j]
-                k += 1
-            rows.append(row)
-        z = torch.stack(rows, dim=1)
+        rows, columns = torch.tril_indices(n_tasks, n_tasks, offset=-1, device=x.device)
+        z = x.index_add(1, rows, coupling * x[:, columns])  # the product with the unit triangle of L^-1
         if self.distribution == "laplace":
             loss = torch.linalg.vector_norm(z, dim=1)
             constant = math.log(2) + n_tasks / 2 * math.log(math.pi) + math.lgamma(n_tasks) - math.lgamma(n_tasks / 2)
@@ -159,16 +158,6 @@ class CorrelatedLaplace(LearntScales):
             loss = z.square().sum(1) / 2
             constant = n_tasks / 2 * math.log(2 * math.pi)
         loss = loss + scale.sum(1)
-        mean, any_used = self._mean_of_voxels(loss, signed, mask)
-        return torch.where(any_used, mean + constant, 0)
-
-    def _mean_of_voxels(self, loss: Tensor, signed: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        means, any_used = self._mean(loss.unsqueeze(1).expand_as(signed), mask, signed)
-        return means[0], any_used
-
-    def _inverse_factor(self, log_scale: Tensor, coupling: Tensor) -> Tensor:
-        n = len(log_scale)
-        unit = torch.eye(n, dtype=log_scale.dtype, device=log_scale.device)
-        rows, columns = torch.tril_indices(n, n, offset=-1)
-        unit[rows, columns] = coupling
-        return unit * torch.exp(-softly_bounded(log_scale))
+        # One loss for all tasks of a voxel, repeated for the mean over voxels, which has one entry for each task.
+        means, any_used = self._mean(repeat(loss, "batch ... -> batch task ...", task=n_tasks), mask, signed)
+        return torch.where(any_used, means[0] + constant, 0)

@@ -1,4 +1,4 @@
-"""Which images a residual may use: all, or only those held out from the network."""
+"""The images that a residual uses: all, or only those held out from the network."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -11,22 +11,24 @@ HeldOutFrom = InputSet | Sequence[InputSet] | None
 """One input set for all samples of a batch, or a sequence with one for each; None for no restriction."""
 
 
-def used_images(protocol: Protocol, held_out_from: InputSet | None, *, at_least: int) -> list[list[int]]:
-    """List for each contrast the images that a residual uses, as positions in the order of its times.
+def used_images(
+    protocol: Protocol, held_out_from: InputSet | None, *, at_least: int
+) -> list[tuple[list[int], list[float]]]:
+    """List for each contrast the images that a residual uses.
 
     Parameters
     ----------
     protocol
-        What was acquired.
+        The acquisition protocol.
     held_out_from
         The inputs of the network, which the residual does not use; None to use all images.
     at_least
-        How many images of each contrast the residual needs.
+        Number of images of each contrast that the residual needs.
 
     Returns
     -------
-    list of list of int
-        Positions, for each contrast.
+    list of tuple
+        For each contrast, the channels of the images in a stack, and their times.
 
     Raises
     ------
@@ -37,17 +39,19 @@ def used_images(protocol: Protocol, held_out_from: InputSet | None, *, at_least:
     used = []
     for contrast in protocol.contrasts:
         channels = protocol.images_of(contrast.name)
-        left = [position for position, channel in enumerate(channels) if channel not in inputs]
+        left = {
+            channel: time for channel, time in zip(channels, contrast.times_ms, strict=True) if channel not in inputs
+        }
         if len(left) < at_least:
             raise ValueError(
                 f"held_out_from={held_out_from!r} leaves {len(left)} of {len(channels)} images of {contrast.name}: the "
                 f"residual needs {at_least} or more that are no inputs of the network."
             )
-        used.append(left)
+        used.append((list(left), list(left.values())))
     return used
 
 
-def samples_of_each(held_out_from: HeldOutFrom, batch: int) -> list[tuple[InputSet | None, list[int] | None]]:
+def samples_of_each(held_out_from: HeldOutFrom, batch: int) -> list[tuple[InputSet | None, list[int]]]:
     """Group the samples of a batch by their input set.
 
     Parameters
@@ -60,19 +64,15 @@ def samples_of_each(held_out_from: HeldOutFrom, batch: int) -> list[tuple[InputS
     Returns
     -------
     list of tuple
-        Input sets, each with its samples; None in the place of the samples stands for all of them.
+        Input sets, each with the numbers of its samples.
 
     Raises
     ------
     ValueError
-        If there is not one input set for each sample.
+        If the number of input sets is neither one nor that of the samples.
     """
-    if (
-        held_out_from is None
-        or isinstance(held_out_from, str)
-        or all(isinstance(channel, Integral) for channel in held_out_from)
-    ):
-        return [(held_out_from, None)]  # type: ignore[list-item]
+    if held_out_from is None or isinstance(held_out_from, str) or all(isinstance(k, Integral) for k in held_out_from):
+        return [(held_out_from, list(range(batch)))]  # type: ignore[list-item]
     sets = [entry if isinstance(entry, str) else tuple(entry) for entry in held_out_from]  # type: ignore[arg-type]
     if len(sets) != batch:
         raise ValueError(

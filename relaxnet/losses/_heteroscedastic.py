@@ -1,4 +1,4 @@
-"""A learnt Laplace scale for each voxel."""
+"""Laplace scales for each voxel, predicted by the network."""
 
 import math
 
@@ -16,15 +16,15 @@ class HeteroscedasticLaplace(Weighting):
     Parameters
     ----------
     beta
-        Each voxel's term is multiplied by :math:`\sigma^\beta`, without gradient. At 0, voxels with a large scale
-        contribute little gradient, and a network may neglect what is difficult; at 1, the maps are trained as with the
-        plain residual. 0.5 lies between.
+        The term of each voxel is multiplied by :math:`\sigma^\beta`, without gradient. At 0, voxels with a large scale
+        contribute little gradient, so a network may neglect difficult voxels; at 1, the maps are trained as with the
+        plain residual; 0.5 is a compromise.
     faithful
-        Whether the maps learn from the plain residual alone, and the scales from a residual without gradient: the maps
-        are then as good as without any scales. The network has to keep the scales' gradient from its encoder
-        (``uncertainty="faithful"`` of :class:`~relaxnet.nets.RelaxationNet`).
+        Whether the maps are trained with the plain residual alone, and the scales with a residual without gradient. The
+        maps are then as accurate as without scales, if the gradient of the scales does not reach the encoder of the
+        network (``uncertainty="faithful"`` of :class:`~relaxnet.nets.RelaxationNet`).
     n_tasks
-        Number of tasks; that of the first residual by default.
+        Number of tasks; by default that of the first residual.
 
     Raises
     ------
@@ -45,6 +45,7 @@ class HeteroscedasticLaplace(Weighting):
     """
 
     needs = "scales"
+    _weights: Tensor
 
     def __init__(self, *, beta: float = 0.0, faithful: bool = False, n_tasks: int | None = None) -> None:
         super().__init__(n_tasks)
@@ -55,17 +56,12 @@ class HeteroscedasticLaplace(Weighting):
         self.beta = beta
         self.faithful = faithful
         self.uncertainty = "faithful" if faithful else "heteroscedastic"
-        self._remember("_weights", 1.0)
-        self._weights: Tensor
+        self._register_state("_weights", torch.ones(n_tasks or 1))
 
     @property
     def weights(self) -> Float[Tensor, " task"]:
         """Mean inverse scale of each task in the last batch, without gradient."""
         return self._weights
-
-    def reset(self) -> None:
-        """Forget the last batch: nothing else is kept here, as the scales are the network's."""
-        self._weights.fill_(1)
 
     def forward(
         self,
@@ -74,21 +70,21 @@ class HeteroscedasticLaplace(Weighting):
         *,
         mask: Shaped[Tensor, "batch *space"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Weigh the voxels.
+        """Compute the loss.
 
         Parameters
         ----------
         residual
             Residual of each task.
         log_scale
-            Natural logarithm of the scale, in the units of the residual.
+            Natural logarithm of the scales, which are in the units of the residual.
         mask
             Voxels to use: bool, or zeros and ones; by default all.
 
         Returns
         -------
         Tensor
-            The loss: a sum over the tasks of the mean over the batch and the voxels used; zero without any.
+            The sum over the tasks of the mean over the batch and the voxels to use; zero without any such voxel.
 
         Raises
         ------
@@ -98,7 +94,7 @@ class HeteroscedasticLaplace(Weighting):
         if log_scale.shape != residual.shape:
             raise ValueError(f"log_scale has shape {tuple(log_scale.shape)}, the residual {tuple(residual.shape)}.")
         used = self._used(residual, mask)
-        if used is not None:  # what is left out may be NaN, whose gradient no later choice can stop
+        if used is not None:  # outside the mask it may be NaN, and torch.where below would not stop a NaN gradient
             log_scale = torch.where(rearrange(used, "batch ... -> batch 1 ..."), log_scale, 0)
         bounded = softly_bounded(log_scale)
         weight = torch.exp(-bounded)

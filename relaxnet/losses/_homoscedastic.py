@@ -13,28 +13,28 @@ from relaxnet.losses._weighting import TaskWeighting, softly_bounded
 class HomoscedasticLaplace(LearntScales, TaskWeighting):
     r"""Weigh tasks by one learnt Laplace scale each, :math:`\sum_k r_k/\sigma_k + \log 2\sigma_k`.
 
-    A task with large residuals learns a large scale and weighs less. What is learnt is :math:`s_k = \log \sigma_k`, so
-    the scale is always positive. The loss may well be negative; follow the residuals to see whether a network
-    improves.
+    A task with large residuals learns a large scale and gets a small weight. The learnt parameter is
+    :math:`s_k = \log \sigma_k`, so that scales stay positive. The loss may be negative, and it also falls when a scale
+    does: follow the residuals to see whether a network improves.
 
     Parameters
     ----------
     n_tasks
         Number of tasks.
     init
-        Scale of each task at the beginning: a number for all, one for each, or ``"data"`` for the mean residuals of the
-        first batch, which spares a slow optimiser the way there, however large or small the residuals are.
+        Initial scale of each task: one number for all tasks, one for each, or ``"data"`` for the mean residuals of the
+        first batch, which are close to the optimum in any units.
 
     Raises
     ------
     ValueError
-        If ``init`` is not positive, or not one scale a task.
+        If ``init`` is not positive, or not one scale for each task.
 
     Notes
     -----
-    At its optimum, :math:`\sigma_k` is the mean residual of task k. From :math:`\sigma = 1` Adam takes thousands of
-    steps to get there at the learning rate of a network; give :meth:`parameter_groups` a rate of 0.05, and it takes a
-    hundred.
+    The optimal :math:`\sigma_k` is the mean residual of task k. From :math:`\sigma = 1`, Adam needs thousands of steps
+    to reach it with the learning rate of a network, and about a hundred with
+    :meth:`parameter_groups` at a rate of 0.05.
 
     References
     ----------
@@ -55,11 +55,11 @@ class HomoscedasticLaplace(LearntScales, TaskWeighting):
 
     @property
     def weights(self) -> Float[Tensor, " task"]:
-        """Inverse of the scale of each task at present, without gradient."""
+        """Inverse of the present scale of each task, without gradient."""
         return torch.exp(-softly_bounded(self.log_scale.detach()))
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Take the Laplace negative log-likelihood.
+        """Compute the Laplace negative log-likelihood.
 
         Parameters
         ----------
@@ -71,6 +71,6 @@ class HomoscedasticLaplace(LearntScales, TaskWeighting):
         Tensor
             Negative log-likelihood of each task.
         """
-        self._begin(means)
+        self._initialise(means)
         log_scale = softly_bounded(self.log_scale)
         return means * torch.exp(-log_scale) + log_scale + math.log(2)

@@ -1,4 +1,4 @@
-"""Scales that are learnt, and where they begin."""
+"""Learnt scales and their initial values."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,21 +13,24 @@ Start = float | Sequence[float] | Literal["data"]
 
 
 class LearntScales(Weighting):
-    """A weighting that learns one scale for each task, by its logarithm, so that it is always positive.
+    """A weighting with one learnt scale for each task. The logarithm is learnt, so that scales stay positive.
 
     Parameters
     ----------
     n_tasks
         Number of tasks.
     init
-        Scale of each task at the beginning: a number for all, one for each, or ``"data"`` for the mean absolute
-        residuals of the first batch. From there, a learning does not depend on the units of a task.
+        Initial scale of each task: one number for all tasks, one for each, or ``"data"`` for the mean absolute
+        residuals of the first batch, with which training does not depend on the units of a task.
 
     Raises
     ------
     ValueError
-        If ``init`` is not positive, or not one scale a task.
+        If ``init`` is not positive, or not one scale for each task.
     """
+
+    _start: Tensor
+    _waits_for_data: Tensor
 
     def __init__(self, n_tasks: int, init: Start) -> None:
         super().__init__(n_tasks)
@@ -38,21 +41,18 @@ class LearntScales(Weighting):
             raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
         self.log_scale = nn.Parameter(torch.log(start))
         self.register_buffer("_start", torch.log(start))
-        self.register_buffer("_waits_for_data", torch.tensor(init == "data"))
-        self._start: Tensor
-        self._waits_for_data: Tensor
-        self._init = init
+        self._register_state("_waits_for_data", torch.tensor(init == "data"))
 
     @classmethod
     def for_tasks(cls, n_tasks: int, **options: Any) -> "LearntScales":
-        """Make the weighting with scales that begin at the data, whatever their units.
+        """Make the weighting with scales that are initialised from the data.
 
         Parameters
         ----------
         n_tasks
             Number of tasks.
         **options
-            Other arguments of the constructor.
+            Further arguments of the constructor.
 
         Returns
         -------
@@ -62,13 +62,13 @@ class LearntScales(Weighting):
         return cls(n_tasks, **{"init": "data", **options})
 
     def reset(self) -> None:
-        """Set all scales back to where they began."""
+        """Set all scales back to their initial values."""
+        super().reset()
         with torch.no_grad():
             self.log_scale.copy_(self._start)
-            self._waits_for_data.fill_(self._init == "data")
 
-    def _begin(self, means: Float[Tensor, " task"]) -> None:
-        """Begin at the means, where the data are waited for; those without any voxel tell nothing."""
+    def _initialise(self, means: Float[Tensor, " task"]) -> None:
+        """Set the scales to the means of the first batch that has any, where ``init`` is ``"data"``."""
         if self._waits_for_data and (means > 0).all():
             with torch.no_grad():
                 self.log_scale.copy_(torch.log(means))

@@ -1,9 +1,9 @@
-"""The pairwise constraint: every image, propagated to the time of another, must equal it."""
+"""The pairwise constraint: each image, propagated to the time of another, must equal that image."""
 
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from relaxnet.losses._held_out import HeldOutFrom
-from relaxnet.losses._names import Pairs
+from relaxnet.losses._names import Pairs, require_option
 from relaxnet.losses._residual import Residual, basis_of
 from relaxnet.protocol import Protocol
 from relaxnet.signals import ExponentialDecay, MonoExponential, SignalModel
 
-_NULL = 1e-3  # of the largest basis: what is smaller cannot be divided by
-_BLOCK = 2**16  # voxels whose working space fits the cache of a processor
+_NULL = 1e-3  # of the largest basis value: smaller ones are too close to zero to divide by
+_BLOCK = 2**16  # voxels whose buffers fit the cache of a processor
 
 
 def pairwise_residual(
@@ -29,10 +29,10 @@ def pairwise_residual(
     pairs: Pairs = "all",
     model: SignalModel | None = None,
 ) -> Float[Tensor, "batch *space"]:
-    r"""Compute how far a map is from explaining the images of one contrast, pair by pair.
+    r"""Compute the residual of the pairs of images of one contrast.
 
-    For images i and j at times :math:`t_i < t_j` let :math:`q = b(T, t_j) / b(T, t_i)`, which for a mono-exponential
-    decay is :math:`e^{-(t_j - t_i)/T}`. The residual is the mean over pairs of
+    For images i and j at times :math:`t_i < t_j`, let :math:`q = b(T, t_j) / b(T, t_i)`, which is
+    :math:`e^{-(t_j - t_i)/T}` for a mono-exponential decay. The residual is the mean over pairs of
 
     .. math:: |S_j - q S_i| \text{ and } |S_i - S_j / q|, \qquad |S_j - q S_i|, \qquad
        \frac{|S_j - q S_i|}{\sqrt{1 + q^2}}
@@ -46,7 +46,7 @@ def pairwise_residual(
     t_ms
         Relaxation time in ms, positive.
     times_ms
-        Times of the images in ms, or what else the axis of the model is.
+        Times of the images in ms, or values of another axis of the model.
     pairs
         ``"all"`` ordered pairs, as in the paper; ``"forward"``, later images from earlier ones; ``"orthogonal"``, the
         distance of the point :math:`(S_i, S_j)` from the line :math:`S_j = q S_i`.
@@ -56,7 +56,7 @@ def pairwise_residual(
     Returns
     -------
     Tensor
-        Residual in the units of the images. Where an image is not finite it is NaN, and has a gradient of zero.
+        Residual in the units of the images. Where an image is not finite, it is NaN, with a gradient of zero.
 
     Raises
     ------
@@ -65,15 +65,15 @@ def pairwise_residual(
 
     Notes
     -----
-    Noise of standard deviation s gives :math:`S_j - q S_i` one of :math:`s \sqrt{1 + q^2}`, which grows with T: without
-    compensation a T that is too short costs less. Predicting backwards divides by q: there a T that is too long costs
-    less. At a signal-to-noise ratio of 10 the minimiser of ``"all"`` is 2 to 3 ms too long, that of ``"forward"`` 1 ms
-    too short. The noise of ``"orthogonal"`` does not depend on T, so it has no bias.
+    For noise of standard deviation s, the standard deviation of :math:`S_j - q S_i` is :math:`s \sqrt{1 + q^2}`, which
+    grows with T: the residual of ``"forward"`` is smallest at a T that is too short. Predicting backwards divides by q,
+    which makes the T of ``"all"`` too long. At a signal-to-noise ratio of 10, the minimum of ``"all"`` is 2 to 3 ms too
+    long, that of ``"forward"`` 1 ms too short. The noise of ``"orthogonal"`` does not depend on T, so it has no bias.
 
-    Of exponential decays, residual and gradient come from one pass over the pairs, which keeps nothing but the
-    gradient; the memory taken is below that of the images. It is differentiable once. Where the basis of another model
-    crosses zero, as in an inversion recovery, an image predicts nothing: pairs that would divide by less than a
-    thousandth of the largest basis count as 0, with a gradient of 0.
+    For exponential decays, residual and gradient are computed in one pass over the pairs, which stores only the
+    gradient and needs less memory than the images; the residual is differentiable once. Where the basis of another
+    model crosses zero, as in an inversion recovery, an image cannot predict another one: pairs that would divide by
+    less than a thousandth of the largest basis value count as 0, with a gradient of 0.
 
     References
     ----------
@@ -85,8 +85,7 @@ def pairwise_residual(
     >>> pairwise_residual(images, torch.tensor([50.0]), times_ms=(0, 50)) < 1e-3
     tensor([True])
     """
-    if pairs not in get_args(Pairs):
-        raise ValueError(f"pairs={pairs!r} is unknown: use one of {get_args(Pairs)}.")
+    require_option("pairs", pairs, Pairs)
     model = MonoExponential() if model is None else model
     if not isinstance(model, ExponentialDecay):
         return signed_pairs(images, t_ms, times_ms, pairs=pairs, model=model).abs().mean(1)
@@ -95,7 +94,7 @@ def pairwise_residual(
 
 
 class _Fused(torch.autograd.Function):
-    """The residual and its gradient, which is known by the time the residual is."""
+    """The residual of an exponential decay. Its gradient is computed in the forward pass, from the same buffers."""
 
     @staticmethod
     def forward(
@@ -112,21 +111,12 @@ class _Fused(torch.autograd.Function):
         slope = torch.zeros_like(t) if by_t else None
         slopes = torch.zeros_like(samples) if by_images else None
         block = _BLOCK if t.device.type == "cpu" else t.shape[1]
-        space = t.new_empty(6, min(block, t.shape[1]))
+        buffers = t.new_empty(6, min(block, t.shape[1]))
         for k in range(len(t)):
             for start in range(0, t.shape[1], block):
-                part = slice(start, start + block)
-                _add_pairs(
-                    samples[k, :, part],
-                    t[k, part],
-                    coordinates,
-                    pairs,
-                    model,
-                    space[:, : t[k, part].numel()],
-                    total[k, part],
-                    None if slope is None else slope[k, part],
-                    None if slopes is None else slopes[k, :, part],
-                )
+                part = (k, ..., slice(start, start + block))
+                by_part = (None if derivative is None else derivative[part] for derivative in (slope, slopes))
+                _add_pairs(samples[part], t[part], coordinates, pairs, model, buffers, total[part], *by_part)
         ctx.save_for_backward(
             None if slopes is None else slopes.reshape(images.shape),
             None if slope is None else slope.reshape(t_ms.shape),
@@ -138,13 +128,9 @@ class _Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         slopes, slope = ctx.saved_tensors
-        return (
-            None if slopes is None else slopes * rearrange(gradient, "batch ... -> batch 1 ..."),
-            None if slope is None else slope * gradient,
-            None,
-            None,
-            None,
-        )
+        by_images = None if slopes is None else slopes * rearrange(gradient, "batch ... -> batch 1 ...")
+        by_t = None if slope is None else slope * gradient
+        return by_images, by_t, None, None, None
 
 
 def _add_pairs(
@@ -153,13 +139,16 @@ def _add_pairs(
     coordinates: list[float],
     pairs: Pairs,
     model: ExponentialDecay,
-    space: Float[Tensor, "6 voxel"],
+    buffers: Float[Tensor, "6 _"],
     total: Float[Tensor, " voxel"],
     slope: Float[Tensor, " voxel"] | None,
     slopes: Float[Tensor, "time voxel"] | None,
 ) -> None:
-    """Add the mean over all pairs, and its derivatives, to what is given; in ``space``, as fresh memory costs more."""
-    rate, q, error, sign, carried, factor = space
+    """Write the mean over all pairs to ``total``, and its derivatives by T and by the images to the slopes.
+
+    All operations are in place in ``buffers``, which is faster than to allocate memory for each pair.
+    """
+    rate, q, error, sign, carried, factor = buffers[:, : len(t_ms)]
     rate.copy_(model.rate(t_ms))
     order = sorted(range(len(coordinates)), key=coordinates.__getitem__)
     for early, late in combinations(order, 2):
@@ -168,17 +157,13 @@ def _add_pairs(
         torch.mul(q, images[early], out=carried)
         torch.sub(images[late], carried, out=error)
         torch.sign(error, out=sign)
-        # The residual is factor * |error|. Of factor * error, the derivative by log q is -factor * pull.
-        if pairs == "forward":
-            pull = carried
-        elif pairs == "orthogonal":
-            torch.mul(q, q, out=factor).add_(1)
-            pull = carried.add_(error).addcdiv_(error, factor, value=-1)
-            sign *= factor.rsqrt_()
-        else:
-            torch.reciprocal(q, out=factor).add_(1)
-            pull = carried.add_(error).addcdiv_(error, factor, value=-1)
-            sign *= factor
+        # The residual is w |error|: w is 1 for "forward", 1 / sqrt(1 + q^2) for "orthogonal", and 1 + 1 / q for "all",
+        # which sums both directions. The derivative of w * error by log q is -w * pull; sign becomes w * sign(error).
+        pull = carried
+        if pairs != "forward":
+            factor = torch.mul(q, q, out=factor) if pairs == "orthogonal" else torch.reciprocal(q, out=factor)
+            pull.add_(error).addcdiv_(error, factor.add_(1), value=-1)
+            sign *= factor.rsqrt_() if pairs == "orthogonal" else factor
         total.addcmul_(error, sign)
         if slope is not None:
             slope.addcmul_(pull, sign, value=-gap)
@@ -188,36 +173,37 @@ def _add_pairs(
     share = (1 if pairs == "all" else 2) / (len(order) * (len(order) - 1))
     total *= share
     if slope is not None:
-        slope *= rate.div_(t_ms).mul_(model.power * share)  # log q = -gap R with R = T^-p: d log q / dT = gap p R / T
+        # With log q = -gap R and R = T^-p, d log q / dT = gap p R / T.
+        slope *= rate.div_(t_ms).mul_(model.power * share)
     if slopes is not None:
         slopes *= share
 
 
 class PairwiseConstraint(Residual):
-    """The residual of pairs of images of each contrast.
+    """Residual between pairs of images of each contrast.
 
     Parameters
     ----------
     protocol
-        What was acquired; each of its contrasts is a task.
+        The acquisition protocol; each contrast is a task.
     pairs
         ``"all"`` ordered pairs, as in the paper; ``"forward"``; or ``"orthogonal"``, which noise does not bias: see
         :func:`pairwise_residual`.
     held_out_from
-        The inputs of the network, which are then not used: the name of an input set or channel numbers; a sequence with
-        one such for each sample of a batch; None to use all images. The noise of held-out images is independent of that
-        of the inputs, so a network cannot lower the residual by reproducing noise.
+        The inputs of the network, which the residual does not use: the name of an input set or channel numbers; a
+        sequence with one of these for each sample of a batch; None to use all images. The noise of held-out images is
+        independent of that of the inputs, so a network cannot lower the residual by reproducing noise.
 
     Raises
     ------
     ValueError
-        If ``pairs`` is unknown, or ``held_out_from`` is no input set or leaves fewer than two images of a contrast, or
-        a model adds a constant.
+        If ``pairs`` is unknown, ``held_out_from`` is no input set or leaves fewer than two images of a contrast, or a
+        model adds a constant.
 
     See Also
     --------
     pairwise_residual : The formula.
-    relaxnet.signals.remove_rician_bias : What to do with magnitudes near the noise before.
+    relaxnet.signals.remove_rician_bias : Correction of magnitude images near the noise level, to be applied before.
 
     References
     ----------
@@ -234,8 +220,7 @@ class PairwiseConstraint(Residual):
     at_least = 2
 
     def __init__(self, protocol: Protocol, *, pairs: Pairs = "all", held_out_from: HeldOutFrom = None) -> None:
-        if pairs not in get_args(Pairs):
-            raise ValueError(f"pairs={pairs!r} is unknown: use one of {get_args(Pairs)}.")
+        require_option("pairs", pairs, Pairs)
         super().__init__(protocol, held_out_from)
         self.pairs = pairs
 
@@ -246,7 +231,7 @@ class PairwiseConstraint(Residual):
         *,
         held_out_from: HeldOutFrom = None,
     ) -> Float[Tensor, "batch task *space"]:
-        """Compare maps with the images of the protocol.
+        """Compute the residual of each task.
 
         Parameters
         ----------
@@ -255,12 +240,12 @@ class PairwiseConstraint(Residual):
         images
             All images of the protocol, in its order.
         held_out_from
-            In the place of the constructor's, for this batch.
+            Replaces that of the constructor for this batch.
 
         Returns
         -------
         Tensor
-            Residual of each task in the units of the images: the mean over its pairs.
+            Residual of each task in the units of the images: the mean over its pairs. NaN where an image is not finite.
 
         Raises
         ------
@@ -276,17 +261,17 @@ class PairwiseConstraint(Residual):
         *,
         held_out_from: HeldOutFrom = None,
     ) -> Float[Tensor, "batch task pair *space"]:
-        """Compare maps with the images of the protocol, and keep signs and pairs, for :class:`CorrelatedLaplace`.
+        """Compute the residual of each pair of each task with its sign, for :class:`CorrelatedLaplace`.
 
         Parameters
         ----------
         maps_ms, images, held_out_from
-            As above.
+            As for a call.
 
         Returns
         -------
         Tensor
-            Residual of each pair of each task, whose mean absolute value over the pairs is that of a call; NaN where an
+            Signed residual of each pair. Its mean absolute value over the pairs is the result of a call. NaN where an
             image is not finite.
 
         Raises
@@ -309,7 +294,7 @@ def signed_pairs(
     pairs: Pairs,
     model: SignalModel,
 ) -> Float[Tensor, "batch pair *space"]:
-    """Compute the residual of each pair with its sign, for any model, by automatic differentiation.
+    """Compute the signed residual of each pair, for any signal model.
 
     Parameters
     ----------
@@ -319,7 +304,7 @@ def signed_pairs(
     Returns
     -------
     Tensor
-        Residuals; NaN where an image is not finite.
+        Signed residuals; NaN where an image is not finite.
     """
     usable = rearrange(torch.isfinite(images).all(1), "batch ... -> batch 1 ...")
     images = torch.where(usable, images, 0)
@@ -328,8 +313,8 @@ def signed_pairs(
     decay = model if isinstance(model, ExponentialDecay) else None
 
     def propagate(image: int, to: int) -> tuple[Tensor, Tensor | None]:
-        """Return the ratio that propagates one image to the time of another, and where there is none."""
-        if decay is not None:  # which neither underflows nor divides
+        """Return the ratio of basis values from one image to another, and where the first one is too small."""
+        if decay is not None:  # one exponential of the time difference: it neither divides nor underflows early
             start, end = decay.coordinate(t_ms.new_tensor((times_ms[image], times_ms[to])))
             return torch.exp((start - end) * decay.rate(t_ms)), None
         null = basis[:, image].detach().abs() <= least

@@ -1,4 +1,4 @@
-"""The Laplace scale at its optimum."""
+"""Laplace scales at their optimum."""
 
 import math
 
@@ -12,18 +12,18 @@ _TINY = 1e-12
 
 
 class ProfiledLaplace(TaskWeighting):
-    r"""Weigh tasks by the Laplace scale that fits them best, :math:`\sum_k 1 + \log 2 r_k`.
+    r"""Weigh tasks by their optimal Laplace scales, :math:`\sum_k 1 + \log 2 r_k`.
 
-    The optimum of :math:`r_k/\sigma_k + \log 2\sigma_k` over :math:`\sigma_k` is known, :math:`\sigma_k = r_k`, so
-    nothing has to be learnt and nothing lags behind.
+    The optimum of :math:`r_k/\sigma_k + \log 2\sigma_k` over :math:`\sigma_k` has a closed form,
+    :math:`\sigma_k = r_k`, so there is nothing to learn and the scales follow the residuals without delay.
 
     Parameters
     ----------
     momentum
-        Without it, the scale is that of the batch. With it, in [0, 1), the scale is a running mean, of which this is
-        the part that is kept: small batches then do not shake the weights.
+        None for the scales of each batch. A number in [0, 1) for a running mean over batches: the fraction of the mean
+        that is kept in each step. The weights then vary less from one small batch to the next.
     n_tasks
-        Number of tasks; that of the first residual by default.
+        Number of tasks; by default that of the first residual.
 
     Raises
     ------
@@ -40,28 +40,24 @@ class ProfiledLaplace(TaskWeighting):
     tensor(2.)
     """
 
+    _scales: Tensor
+    _fresh: Tensor
+
     def __init__(self, *, momentum: float | None = None, n_tasks: int | None = None) -> None:
         super().__init__(n_tasks)
         if momentum is not None and not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum}: it lies in [0, 1).")
         self.momentum = momentum
-        self._remember("_scales", 1.0)
-        self.register_buffer("_fresh", torch.tensor(True))
-        self._scales: Tensor
-        self._fresh: Tensor
+        self._register_state("_scales", torch.ones(n_tasks or 1))
+        self._register_state("_fresh", torch.tensor(True))
 
     @property
     def weights(self) -> Float[Tensor, " task"]:
         """Inverse of the scale of each task, 1 before the first batch, without gradient."""
         return 1 / self._scales
 
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._scales.fill_(1)
-        self._fresh.fill_(True)
-
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Take the Laplace negative log-likelihood at its best scale.
+        """Compute the Laplace negative log-likelihood at the optimal scale.
 
         Parameters
         ----------
@@ -71,7 +67,7 @@ class ProfiledLaplace(TaskWeighting):
         Returns
         -------
         Tensor
-            Negative log-likelihood of each task. A task without any residual has no gradient.
+            Negative log-likelihood of each task. A task whose residual is zero has no gradient.
         """
         scale = means.clamp(min=_TINY)
         if self.training and self.count is not None and self.count.used:

@@ -1,38 +1,38 @@
-"""The reconstruction loss: images against those that the maps predict."""
+"""The reconstruction loss: the distance of images from those predicted by the maps."""
 
-from typing import get_args
+from collections.abc import Sequence
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet.losses._held_out import HeldOutFrom
-from relaxnet.losses._names import Distance
+from relaxnet.losses._names import Distance, require_option
 from relaxnet.losses._residual import Residual, basis_of
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel, rician_mean
 
 
 class Reconstruction(Residual):
-    r"""The distance of images from those that maps predict, :math:`|S_k - m_0\, b(T, t_k)|`.
+    r"""Residual between images and those predicted by the maps, :math:`|S_k - m_0\, b(T, t_k)|`.
 
     Parameters
     ----------
     protocol
-        What was acquired; each of its contrasts is a task.
+        The acquisition protocol; each contrast is a task.
     held_out_from
-        The inputs of the network, which are then not used: the name of an input set or channel numbers; a sequence with
-        one such for each sample of a batch; None to use all images.
+        The inputs of the network, which the residual does not use: the name of an input set or channel numbers; a
+        sequence with one of these for each sample of a batch; None to use all images.
     distance
-        What is averaged over the images of a contrast: with the prediction :math:`A_k = m_0\, b(T, t_k)` and the noise
-        level :math:`\sigma`,
+        Distance that is averaged over the images of a contrast. With the predicted image
+        :math:`A_k = m_0\, b(T, t_k)` and the noise level :math:`\sigma`, it is
 
         - ``"l1"``: :math:`|S_k - A_k|`;
         - ``"l2"``: :math:`(S_k - A_k)^2`;
         - ``"rician-mean"``: :math:`|S_k - E[S; A_k, \sigma]|`, see :func:`~relaxnet.signals.rician_mean`;
         - ``"rician-likelihood"``: :math:`(S_k - A_k)^2 / 2\sigma^2 - \log(e^{-z} I_0(z))` with
-          :math:`z = S_k A_k/\sigma^2`, the negative log-likelihood but for a constant.
+          :math:`z = S_k A_k/\sigma^2`, the negative log-likelihood up to a constant.
 
     Raises
     ------
@@ -50,15 +50,8 @@ class Reconstruction(Residual):
 
     at_least = 1
 
-    def __init__(
-        self,
-        protocol: Protocol,
-        *,
-        held_out_from: HeldOutFrom = None,
-        distance: Distance = "l1",
-    ) -> None:
-        if distance not in get_args(Distance):
-            raise ValueError(f"distance={distance!r} is unknown: use one of {get_args(Distance)}.")
+    def __init__(self, protocol: Protocol, *, held_out_from: HeldOutFrom = None, distance: Distance = "l1") -> None:
+        require_option("distance", distance, Distance)
         super().__init__(protocol, held_out_from)
         self.distance = distance
 
@@ -71,7 +64,7 @@ class Reconstruction(Residual):
         sigma: float | Tensor | None = None,
         held_out_from: HeldOutFrom = None,
     ) -> Float[Tensor, "batch task *space"]:
-        """Compare the images with those that the maps predict.
+        """Compute the residual of each task.
 
         Parameters
         ----------
@@ -80,44 +73,43 @@ class Reconstruction(Residual):
         images
             All images of the protocol, in its order.
         m0
-            Amplitude in the units of the images: one map, (batch, ...) or (batch, 1, ...), or one a task. Without it,
-            each task's is that which fits its used images best, in the sense of least squares; it needs two images.
+            Amplitude in the units of the images: one map, (batch, ...) or (batch, 1, ...), or one for each task. By
+            default it is projected: for each task, the least-squares amplitude of its used images, two or more.
         sigma
-            Standard deviation of the noise, for the Rician distances: a number, or one a sample.
+            Standard deviation of the noise, for the Rician distances: one number, or one for each sample.
         held_out_from
-            In the place of the constructor's, for this batch.
+            Replaces that of the constructor for this batch.
 
         Returns
         -------
         Tensor
-            Residual of each task: the mean over its used images.
+            Residual of each task: the mean distance over its used images. NaN where one of them is not finite.
 
         Raises
         ------
         ValueError
             If the number of maps or of images is not that of the protocol, shapes differ, ``sigma`` is missing, or
-            ``m0`` is and cannot be told from the single image of a contrast that is used.
+            ``m0`` is missing and a contrast has a single used image.
         """
-        tasks = maps_ms.shape
-        amplitude = None
+        n_samples, n_tasks, *space = maps_ms.shape
         if m0 is not None:
-            amplitude = m0.unsqueeze(1) if m0.shape == (tasks[0], *tasks[2:]) else m0
-            if amplitude.ndim != len(tasks) or amplitude.shape[1] not in (1, tasks[1]):
-                raise ValueError(f"m0 has shape {tuple(m0.shape)}: (batch, 1 or {tasks[1]}, *space) is needed.")
-            amplitude = amplitude.expand(tasks)
+            amplitude = rearrange(m0, "batch ... -> batch 1 ...") if m0.shape == (n_samples, *space) else m0
+            if amplitude.ndim != maps_ms.ndim or amplitude.shape[1] not in (1, n_tasks):
+                raise ValueError(f"m0 has shape {tuple(m0.shape)}: (batch, 1 or {n_tasks}, *space) is needed.")
+            m0 = amplitude.expand_as(maps_ms)
         noise = None
         if self.distance.startswith("rician"):
             if sigma is None:
                 raise ValueError(f"sigma is missing: distance={self.distance!r} needs the noise level of the images.")
-            level = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
-            noise = level.reshape(-1, *(1,) * (len(tasks) - 1)).expand(tasks[0], tasks[1], *(1,) * (len(tasks) - 2))
-        return self.compare(maps_ms, images, held_out_from, self._of_contrast, m0=amplitude, sigma=noise)
+            level = torch.as_tensor(sigma, dtype=images.dtype, device=images.device).flatten().expand(n_samples)
+            noise = repeat(level, f"batch -> batch task{' 1' * len(space)}", task=n_tasks)
+        return self.compare(maps_ms, images, held_out_from, self._of_contrast, m0=m0, sigma=noise)
 
     def _of_contrast(
         self,
         images: Float[Tensor, "batch time *space"],
         t_ms: Float[Tensor, "batch *space"],
-        times_ms: list[float],
+        times_ms: Sequence[float],
         *,
         model: SignalModel,
         m0: Float[Tensor, "batch *space"] | None,

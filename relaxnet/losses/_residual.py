@@ -1,7 +1,6 @@
-"""What all residuals of images have in common: they compare maps with the images of a protocol, task by task."""
+"""Base class of residuals, which compare maps with the images of a protocol, task by task."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -19,10 +18,10 @@ class Residual(nn.Module):
     Parameters
     ----------
     protocol
-        What was acquired; each of its contrasts is a task.
+        The acquisition protocol; each contrast is a task.
     held_out_from
-        The inputs of the network, which are then not used: the name of an input set or channel numbers; a sequence with
-        one such for each sample of a batch; None to use all images.
+        The inputs of the network, which the residual does not use: the name of an input set or channel numbers; a
+        sequence with one of these for each sample of a batch; None to use all images.
 
     Raises
     ------
@@ -31,7 +30,7 @@ class Residual(nn.Module):
     """
 
     at_least: int
-    """How many images of each contrast are needed."""
+    """Number of images of each contrast that are needed."""
 
     def __init__(self, protocol: Protocol, held_out_from: HeldOutFrom = None) -> None:
         super().__init__()
@@ -43,7 +42,7 @@ class Residual(nn.Module):
                 )
         self.protocol = protocol
         self.held_out_from = held_out_from
-        for chosen, _ in samples_of_each(held_out_from, len(held_out_from) if held_out_from is not None else 1):
+        for chosen, _ in samples_of_each(held_out_from, 1 if held_out_from is None else len(held_out_from)):
             used_images(protocol, chosen, at_least=self.at_least)
 
     def compare(
@@ -54,41 +53,48 @@ class Residual(nn.Module):
         formula: Callable[..., Tensor],
         **others: Float[Tensor, "batch task ..."] | None,
     ) -> Float[Tensor, "batch task *rest"]:
-        """Compare all maps with their images; samples with the same inputs go together.
+        """Compute the residual of each contrast. Samples with the same input set are computed together.
 
         Parameters
         ----------
-        maps_ms, images
-            Maps and images.
+        maps_ms
+            Relaxation times in ms.
+        images
+            All images of the protocol.
         held_out_from
             The inputs of the network; by default those of the constructor.
         formula
-            The residual of one contrast, from those of its images that are used, T, their times, and its ``model``.
+            Function that computes the residual of one contrast from its used images, T, their times, and ``model``.
         **others
-            What else the formula takes, with one entry a task along axis 1.
+            Further arguments of the formula, with one entry for each task along axis 1.
 
         Returns
         -------
         Tensor
             Residual of each task.
+
+        Raises
+        ------
+        ValueError
+            If the number of maps, images or input sets does not fit, or shapes differ.
         """
         self._check(maps_ms, images)
         groups = samples_of_each(self.held_out_from if held_out_from is None else held_out_from, len(images))
         parts = []
         for chosen, samples in groups:
-            used = used_images(self.protocol, chosen, at_least=self.at_least)
-            rows = slice(None) if samples is None else torch.tensor(samples, device=images.device)
+            # All samples are a slice, which needs no copy.
+            rows = slice(None) if len(groups) == 1 else torch.tensor(samples, device=images.device)
             tasks = []
-            for k, (contrast, positions) in enumerate(zip(self.protocol.contrasts, used, strict=True)):
-                channels = self.protocol.images_of(contrast.name)
-                own = images[rows][:, [channels[p] for p in positions]]
-                times = [contrast.times_ms[p] for p in positions]
-                extra: dict[str, Any] = {name: v if v is None else v[rows][:, k] for name, v in others.items()}
-                tasks.append(formula(own, maps_ms[rows][:, k], times, model=contrast.model, **extra))
+            used = used_images(self.protocol, chosen, at_least=self.at_least)
+            for k, (contrast, (channels, times)) in enumerate(zip(self.protocol.contrasts, used, strict=True)):
+                own = {name: v if v is None else v[rows][:, k] for name, v in others.items()}
+                tasks.append(
+                    formula(images[rows][:, channels], maps_ms[rows][:, k], times, model=contrast.model, **own)
+                )
             parts.append(torch.stack(tasks, dim=1))
-        if len(parts) == 1 and groups[0][1] is None:
+        if len(groups) == 1:
             return parts[0]
-        order = torch.tensor([k for _, samples in groups for k in samples or ()], device=images.device)
+        order = torch.tensor([k for _, samples in groups for k in samples], device=images.device)
         return torch.cat(parts)[torch.argsort(order)]
 
     def _check(self, maps_ms: Tensor, images: Tensor) -> None:
@@ -99,7 +105,7 @@ class Residual(nn.Module):
             raise ValueError(
                 f"images has shape {tuple(images.shape)}: axis 1 needs all {self.protocol.n_images} images."
             )
-        if (images.shape[0], *images.shape[2:]) != (maps_ms.shape[0], *maps_ms.shape[2:]):
+        if maps_ms[:, 0].shape != images[:, 0].shape:
             raise ValueError(
                 f"maps_ms {tuple(maps_ms.shape)} and images {tuple(images.shape)} differ in batch or space."
             )
@@ -108,16 +114,16 @@ class Residual(nn.Module):
 def basis_of(
     model: SignalModel, t_ms: Float[Tensor, "batch *space"], times_ms: Sequence[float]
 ) -> Float[Tensor, "batch time *space"]:
-    """Evaluate the basis of a model at some times, with a gradient that is finite at all of them.
+    """Evaluate the basis of a signal model with a gradient that is finite at all times.
 
     Parameters
     ----------
     model
         The signal model.
     t_ms
-        Its parameter, a relaxation time in ms for most models.
+        The parameter of the model, for most models a relaxation time in ms.
     times_ms
-        The times.
+        The times in ms, or values of another axis of the model.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The loss of those who have labels."""
+"""Supervised loss, for data with labels."""
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -12,10 +12,10 @@ def supervised(
     *,
     mask: Shaped[Tensor, "batch *space"] | None = None,
 ) -> Float[Tensor, ""]:
-    r"""Compare maps with labels, :math:`\sum_k \overline{|T_k - T_k^{ref}|}`.
+    r"""Compute the mean absolute difference of maps from labels, :math:`\sum_k \overline{|T_k - T_k^{ref}|}`.
 
-    Labels are the maps of a fit, as in the paper, or the truth of a phantom. Noise of the labels does not average out
-    of what a network learns from them if the same noise is in the images that it sees.
+    Labels are the maps of a reference fit, as in the paper, or the ground truth of a digital phantom. If the labels
+    were fitted to images that include the input images, a network also learns to reproduce the noise of the labels.
 
     Parameters
     ----------
@@ -29,17 +29,16 @@ def supervised(
     Returns
     -------
     Tensor
-        Sum over the contrasts of the mean absolute difference in ms.
+        Sum over the contrasts of the mean absolute difference over the batch and the voxels to use, in ms.
 
     Raises
     ------
     ValueError
-        If shapes differ, or a voxel to use is not finite: a fit leaves NaN where it failed, so pass
-        ``mask=result.ok``, or the like.
+        If shapes differ, or a voxel to use is not finite. A fit leaves NaN where it failed: pass ``mask=result.ok``.
 
     See Also
     --------
-    HomoscedasticLaplace : Takes ``(maps_ms - reference_ms).abs()`` as a residual, too.
+    HomoscedasticLaplace : Weighs the residual ``(maps_ms - reference_ms).abs()`` with learnt scales.
 
     References
     ----------

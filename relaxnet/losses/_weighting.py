@@ -1,4 +1,4 @@
-"""The bases of all weightings: what they need, and what they tell."""
+"""Base classes of all weightings."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple, cast
@@ -13,27 +13,27 @@ Needs = Literal["absolute", "signed", "scales"]
 
 
 class Count(NamedTuple):
-    """How many voxels went into a loss, on this device."""
+    """Numbers of voxels in a loss, on this device."""
 
     used: int
-    """Voxels that were averaged over."""
+    """Voxels in the mean."""
     left_out: int
     """Voxels outside the mask."""
     not_finite: int
-    """Those of the voxels left out where a residual is not finite."""
+    """Voxels outside the mask at which a residual is not finite."""
 
 
 class Weighting(nn.Module, ABC):
-    """From the residual of each task to the one number that is minimised.
+    """Combine the residuals of all tasks into one loss.
 
-    Most weightings look at nothing but the mean residual of each task: derive those from :class:`TaskWeighting`. One
-    that says what it :attr:`needs`, and has :meth:`step` called at the end of each epoch, can be given to
-    :func:`relaxnet.training.train`.
+    Derive a weighting that uses only the mean residual of each task from :class:`TaskWeighting`. Any weighting can be
+    given to :func:`relaxnet.training.train`, which passes the inputs that it :attr:`needs` and calls :meth:`step` at
+    the end of each epoch.
 
     Parameters
     ----------
     n_tasks
-        Number of tasks; None to find out from the first residual.
+        Number of tasks; None to take it from the first residual.
 
     Raises
     ------
@@ -42,29 +42,31 @@ class Weighting(nn.Module, ABC):
     """
 
     needs: ClassVar[Needs] = "absolute"
-    """What it is called with: ``"absolute"`` residuals; ``"signed"`` residuals of pairs, as
-    :meth:`PairwiseConstraint.signed` computes them; or absolute residuals and the log-``"scales"`` of the network."""
+    """Inputs of a call: ``"absolute"`` residuals (batch, task, ...); ``"signed"`` residuals (batch, task, pair, ...),
+    as computed by :meth:`PairwiseConstraint.signed`; or absolute residuals and ``"scales"``, the log-scales of the
+    network, of the same shape."""
     uncertainty: Literal["heteroscedastic", "faithful"] | None = None
-    """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales it needs."""
+    """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales."""
     count: Count | None = None
-    """What the last loss was averaged over."""
+    """Numbers of voxels in the last loss."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
         if n_tasks is not None and n_tasks < 1:
             raise ValueError(f"n_tasks={n_tasks}: there must be one task or more.")
         self.n_tasks = n_tasks
+        self._starts: dict[str, Tensor] = {}
 
     @classmethod
     def for_tasks(cls, n_tasks: int, **options: Any) -> "Weighting":
-        """Make the weighting as a training does that knows it by name.
+        """Make the weighting with the settings that a training uses for its name.
 
         Parameters
         ----------
         n_tasks
             Number of tasks.
         **options
-            Other arguments of the constructor.
+            Further arguments of the constructor.
 
         Returns
         -------
@@ -73,12 +75,13 @@ class Weighting(nn.Module, ABC):
         """
         return cls(n_tasks=n_tasks, **options)
 
-    def _remember(self, name: str, start: float) -> None:
-        """Keep a number for each task, which is part of the state."""
-        self.register_buffer(name, torch.full((self.n_tasks or 1,), start))
+    def _register_state(self, name: str, start: Float[Tensor, " task"] | Shaped[Tensor, ""]) -> None:
+        """Register a buffer that :meth:`reset` sets back to its start."""
+        self._starts[name] = start
+        self.register_buffer(name, start.clone())
 
     def adopt(self, n_tasks: int) -> None:
-        """Settle the number of tasks, where it was left open.
+        """Set the number of tasks if it is not set yet.
 
         Parameters
         ----------
@@ -103,22 +106,23 @@ class Weighting(nn.Module, ABC):
     @property
     @abstractmethod
     def weights(self) -> Float[Tensor, " task"]:
-        """What each task's mean residual is multiplied with at present, without gradient."""
+        """Present factor of the mean residual of each task, without gradient."""
 
     @property
     def scales(self) -> Float[Tensor, " task"]:
-        """Laplace scale of each task at present, the inverse of its weight, in the units of the residual."""
+        """Present Laplace scale of each task, the inverse of its weight, in the units of the residual."""
         return 1 / self.weights
 
-    @abstractmethod
     def reset(self) -> None:
-        """Forget what has been learnt."""
+        """Set the weighting back to its initial state."""
+        for name, start in self._starts.items():
+            self.get_buffer(name).copy_(start)
 
     def step(self) -> None:
-        """End an epoch; :func:`relaxnet.training.train` calls it. By default nothing happens."""
+        """End an epoch; called by :func:`relaxnet.training.train`. By default it does nothing."""
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Describe what is learnt, for an optimiser.
+        """Return the parameters of the weighting as groups for an optimiser.
 
         Parameters
         ----------
@@ -128,14 +132,14 @@ class Weighting(nn.Module, ABC):
         Returns
         -------
         list of dict
-            Parameter groups with a learning rate of their own and no weight decay, which would pull a scale towards 1.
-            Where nothing is learnt it is one group without parameters, so that
-            ``optimizer.add_param_group(*weighting.parameter_groups(lr))`` is always right.
+            One parameter group with its own learning rate and without weight decay, which would pull scales towards 1.
+            If nothing is learnt, the group is empty: ``optimizer.add_param_group(*weighting.parameter_groups(lr))``
+            works for every weighting.
         """
         return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}]
 
     def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Check the number of tasks and the mask; return the voxels to use, where there is a mask."""
+        """Check the number of tasks and the mask; return the mask as bool, or None if there is none."""
         if self.n_tasks is None and residual.ndim > 1:
             self.adopt(residual.shape[1])
         if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
@@ -148,12 +152,12 @@ class Weighting(nn.Module, ABC):
         mask: Shaped[Tensor, "batch *space"] | None,
         *others: Float[Tensor, "batch task *space"],
     ) -> tuple[Float[Tensor, " task"], Tensor]:
-        """Compute the mean of each task over the batch and the voxels to use, and whether there are any.
+        """Compute the mean of each task over the batch and the voxels to use, and whether there is such a voxel.
 
-        In a distributed training, sums and counts are those of all processes.
+        In distributed training, the mean is over the voxels of all processes.
         """
         used = self._used(residual, mask)
-        self.count = _count(residual, used, *others)
+        self.count = _count(used, residual, *others)
         if used is not None:
             residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
@@ -165,11 +169,11 @@ class Weighting(nn.Module, ABC):
 
 
 class TaskWeighting(Weighting):
-    """A weighting that looks at nothing but the mean residual of each task."""
+    """A weighting that uses only the mean residual of each task."""
 
     @abstractmethod
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Turn the mean residual of each task into its share of the loss.
+        """Compute the term of each task in the loss from its mean residual.
 
         Parameters
         ----------
@@ -179,13 +183,13 @@ class TaskWeighting(Weighting):
         Returns
         -------
         Tensor
-            Share of each task.
+            Term of each task; the loss is their sum.
         """
 
     def forward(
         self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *space"] | None = None
     ) -> Float[Tensor, ""]:
-        """Weigh the tasks.
+        """Compute the loss.
 
         Parameters
         ----------
@@ -197,8 +201,8 @@ class TaskWeighting(Weighting):
         Returns
         -------
         Tensor
-            The loss: a sum over the tasks of what is made of each one's mean over the batch and the voxels used. With
-            no voxel to use it is zero, with a gradient of zero.
+            The sum of :meth:`combine` over the tasks, from means over the batch and the voxels to use. Without any
+            voxel to use, the loss and its gradient are zero.
 
         Raises
         ------
@@ -210,8 +214,46 @@ class TaskWeighting(Weighting):
         return torch.where(any_used, self.combine(means), 0).sum()
 
 
+class StoredWeights(TaskWeighting):
+    """Multiply the mean residual of each task by a weight, which is a buffer.
+
+    Parameters
+    ----------
+    n_tasks
+        Number of tasks.
+    start
+        Weight of each task at the beginning; 1 by default.
+    """
+
+    _weights: Tensor
+
+    def __init__(self, n_tasks: int, start: Float[Tensor, " task"] | None = None) -> None:
+        super().__init__(n_tasks)
+        self._register_state("_weights", torch.ones(n_tasks) if start is None else start)
+
+    @property
+    def weights(self) -> Float[Tensor, " task"]:
+        """Present weight of each task."""
+        return self._weights
+
+    def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
+        """Multiply the means by the weights.
+
+        Parameters
+        ----------
+        means
+            Mean residual of each task.
+
+        Returns
+        -------
+        Tensor
+            Weighted mean residual of each task.
+        """
+        return self._weights.to(means.dtype) * means
+
+
 class _SumOfProcesses(torch.autograd.Function):
-    """A sum that depends on what each process has; so each one's gradient is the sum of theirs."""
+    """Sum over all processes. The loss of each process contains the sum, so gradients are summed, too."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -222,16 +264,13 @@ class _SumOfProcesses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        del ctx
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total
+        return _SumOfProcesses.forward(ctx, gradient)
 
 
 def softly_bounded(log_scale: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Leave log-scales between -20 and 20 as they are, and let those beyond grow as slowly as a logarithm.
+    """Limit the growth of log-scales: the identity from -20 to 20, logarithmic beyond.
 
-    A clamp would take the gradient away, and a scale that has slid beyond it would never come back.
+    A hard clamp would have no gradient beyond its limits, so such a scale could never return.
     """
     beyond = (log_scale.abs() - LIMIT).clamp(min=0)
     return torch.where(beyond > 0, torch.sign(log_scale) * (LIMIT + torch.log1p(beyond)), log_scale)
@@ -245,14 +284,11 @@ def _binary(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     return mask == 1
 
 
-def _count(residual: Tensor, used: Tensor | None, *others: Tensor) -> Count:
-    """Count voxels; refuse those to use that are not finite."""
-    n = residual[:, 0].numel()
-    invalid = ~torch.isfinite(residual).all(1)
-    for other in others:
-        invalid |= ~torch.isfinite(other).all(1)
+def _count(used: Tensor | None, *residuals: Tensor) -> Count:
+    """Count voxels, and check that all residuals are finite at the voxels to use."""
+    invalid = torch.stack([~torch.isfinite(residual).all(1) for residual in residuals]).any(0)
+    n, n_invalid = invalid.numel(), int(invalid.sum())
     n_used = n if used is None else int(used.sum())
-    n_invalid = int(invalid.sum())
     harmful = n_invalid if used is None or not n_invalid else int((invalid & used).sum())
     if harmful:
         raise ValueError(

@@ -1,20 +1,18 @@
-"""How far a map is from another, in ms, over a region of interest, and whether its uncertainty knows.
+"""Error, agreement and calibration metrics for relaxation-time maps.
 
-:func:`rmae`, :func:`bias`, :func:`error_sd` and :func:`limits_of_agreement` take a map, a reference and a region of one
-shape, arrays or tensors, and return plain numbers in ms; :func:`roi_mean` needs no reference. A NaN in the region makes
-the result NaN, as in NumPy: a map with failed voxels is not silently flattered. Choose the voxels to compare by the
-region, for instance ``roi & result.ok``.
-
-With one such number a subject, an experiment says how well its result is known: :func:`bootstrap_mean` gives a mean its
-confidence interval, :func:`ratio_of_means` an error relative to that of another method, and :func:`paired_difference`
-tells whether two methods differ, for several comparisons with :func:`holm`. :func:`icc` is how well methods agree,
-measured by how much the subjects differ. Here a value that is not finite is an error, which counts them.
-
-Where a map comes with a standard deviation and there is a truth to compare with, :mod:`relaxnet.metrics.calibration`
-tells whether the one predicts the distance from the other: :func:`coverage`, :func:`ence`, :func:`ause`,
-:func:`sharpness` and the scores :func:`crps_laplace` and :func:`crps_gaussian`, all of them for a cohort by
-:class:`Calibration`. :func:`calibration_factor` makes an uncertainty that is too small or too large right. Here a value
-that is not finite is an error, which counts the voxels: it can be neither covered nor ranked.
+- **Error**: :func:`rmae`, :func:`bias`, :func:`error_sd` and :func:`limits_of_agreement` compare a map with a reference
+  within a region, and :func:`roi_mean` needs no reference. They take arrays or tensors of one shape and return plain
+  numbers in ms. A NaN in the region makes the result NaN, as in NumPy, so that failed voxels are never ignored
+  silently. Restrict the region to compare valid voxels only, for instance ``roi & result.ok``.
+- **Statistics over subjects**, from one such number for each subject: :func:`bootstrap_mean` computes a mean with its
+  confidence interval, :func:`ratio_of_means` an error relative to that of another method, and
+  :func:`paired_difference` tests whether two methods differ; :func:`holm` corrects for several comparisons. :func:`icc`
+  measures the agreement of methods relative to the differences between subjects. A value that is not finite is an error
+  here.
+- **Calibration** of standard deviations, where a ground truth is known: :func:`coverage`, :func:`ence`, :func:`ause`,
+  :func:`sharpness`, and the scores :func:`crps_laplace` and :func:`crps_gaussian`; :class:`Calibration` computes them
+  for a cohort, and :func:`calibration_factor` corrects standard deviations that are too small or too large. A voxel
+  that is not finite is an error here. :mod:`relaxnet.metrics.calibration` explains these metrics.
 """
 
 from relaxnet.metrics._agreement import icc

@@ -1,28 +1,27 @@
-"""Calibration over many subjects, in bounded memory."""
+"""Calibration scores over many subjects, in bounded memory."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from relaxnet.metrics._calibration import LEVELS, N_BINS, check_bins, ence_of_groups, errors
 from relaxnet.metrics._error_law import Kind, check_kind, crps, interval_factor
 from relaxnet.metrics._region import Voxels
+from relaxnet.metrics._scores import LEVELS, N_BINS, check_bins, ence_of_groups, errors
 
-# ENCE wants bins of equal counts, whose edges are known only when the last voxel has come. So voxels are first put into
-# narrow bins of standard deviation, which are merged at the end, as whole bins, until they hold what they should. 50
-# to a decade tell two standard deviations apart that differ by 5 %, in 350 bins a subject; what lies beyond the ends,
-# no relaxation time's uncertainty, shares the first or the last.
+# ENCE needs bins of equal counts, whose edges are known only after the last voxel. Voxels are therefore counted in
+# narrow bins of standard deviation, which are merged into bins of equal counts at the end. With 50 bins for each decade
+# they are 5 % wide, 350 for each subject; values beyond both ends, which no relaxation time has, share the outer bins.
 _EDGES_MS = np.geomspace(1e-3, 1e4, 351)
 
 
 @dataclass(frozen=True)
 class CalibrationScores:
-    """How good a map and its uncertainty are."""
+    """Calibration and error scores of a map and its standard deviation."""
 
     coverage: dict[float, float]
-    """Fraction of the voxels whose truth lies in the central interval, for each level."""
+    """Fraction of the voxels whose truth lies within the central interval, for each level."""
     sharpness_ms: float
     """Mean standard deviation."""
     crps_ms: float
@@ -38,48 +37,48 @@ class CalibrationReport:
     """Scores of each subject, and their mean."""
 
     mean: CalibrationScores
-    """Mean over the subjects, which weigh the same however many voxels they have."""
+    """Mean over the subjects, each with the same weight."""
     subjects: dict[str, CalibrationScores]
     """Scores of each subject by its name."""
 
 
 class Calibration:
-    """Gather how well uncertainty predicts errors, slice by slice, subject by subject.
+    """Accumulate calibration scores of a cohort, slice by slice and subject by subject.
 
-    Only sums are kept, about 10 kB a subject, so that a cohort of any size can pass through.
+    Only sums are stored, about 10 kB for each subject, so a cohort may have any size.
 
     Parameters
     ----------
     kind
-        Law of the errors, ``"laplace"`` or ``"gaussian"``.
+        Distribution of the errors, ``"laplace"`` or ``"gaussian"``.
     levels
-        Probabilities that the central intervals should hold, between 0 and 1.
+        Nominal probabilities of the central intervals, between 0 and 1.
     n_bins
         Number of bins of :func:`ence`.
 
     Raises
     ------
     ValueError
-        If the law is unknown, a level is not between 0 and 1, or there is no bin.
+        If the distribution is unknown, a level is not between 0 and 1, or the number of bins is below 1.
 
     See Also
     --------
-    coverage, sharpness, ence, crps_laplace, crps_gaussian : What is gathered.
+    coverage, sharpness, ence, crps_laplace, crps_gaussian : Compute the scores of one map.
 
     Notes
     -----
-    How the voxels are split into updates makes no difference. All scores are those of the functions, but for ENCE,
-    whose bins begin at multiples of 5 % of standard deviation.
+    The result does not depend on how the voxels are split into updates. All scores equal those of the functions, except
+    ENCE, whose bins are rounded to 5 % of the standard deviation.
 
-    Voxels of one subject are not independent: the scatter between the subjects, not the number of voxels, says how
-    well a mean is known.
+    Voxels of one subject are not independent: the precision of a mean follows from the scatter between subjects, not
+    from the number of voxels.
 
     Examples
     --------
-    >>> gathered = rx.metrics.Calibration(levels=(0.9,))
-    >>> gathered.update([40.0, 43.0], [1.0, 1.0], [41.0, 41.0], subject="a")
-    >>> gathered.update([40.0], [1.0], [41.0], subject="b")
-    >>> report = gathered.compute()
+    >>> calibration = rx.metrics.Calibration(levels=(0.9,))
+    >>> calibration.update([40.0, 43.0], [1.0, 1.0], [41.0, 41.0], subject="a")
+    >>> calibration.update([40.0], [1.0], [41.0], subject="b")
+    >>> report = calibration.compute()
     >>> report.mean.coverage, report.subjects["a"].coverage
     ({0.9: 0.75}, {0.9: 0.5})
     """
@@ -87,9 +86,7 @@ class Calibration:
     def __init__(self, *, kind: Kind = "laplace", levels: Sequence[float] = LEVELS, n_bins: int = N_BINS) -> None:
         check_kind(kind)
         check_bins(n_bins)
-        self.kind = kind
-        self.levels = tuple(levels)
-        self.n_bins = n_bins
+        self.kind, self.levels, self.n_bins = kind, tuple(levels), n_bins
         self._half_widths = [interval_factor(level, kind) for level in self.levels]
         self._sums: dict[str, _Sums] = {}
 
@@ -107,7 +104,7 @@ class Calibration:
         roi
             Binary region of the same shape; by default all voxels.
         subject
-            Name of the subject; it may come again, with other voxels.
+            Name of the subject; voxels of several updates are added up.
 
         Raises
         ------
@@ -115,16 +112,15 @@ class Calibration:
             If the shapes differ, the region is empty or not binary or holds a value that is not finite, or a standard
             deviation is negative. Nothing is added then.
         """
-        error, std = errors(map_ms, std_ms, truth_ms, roi)
-        self._add(subject, self._sum(error, std))
+        self._add(subject, self._sum(*errors(map_ms, std_ms, truth_ms, roi)))
 
     def merge(self, other: "Calibration") -> None:
-        """Add what another gathered, for instance in another process.
+        """Add the sums of another accumulator, for instance of another process.
 
         Parameters
         ----------
         other
-            One of the same settings; it stays as it is.
+            Accumulator with the same settings; it is not changed.
 
         Raises
         ------
@@ -133,12 +129,12 @@ class Calibration:
         """
         mine, its = ((c.kind, c.levels, c.n_bins) for c in (self, other))
         if mine != its:
-            raise ValueError(f"other has (kind, levels, n_bins) = {its}: {mine} are needed to add up.")
-        for subject, sums in list(other._sums.items()):  # noqa: SLF001 (one of its own kind)
+            raise ValueError(f"other has (kind, levels, n_bins) = {its}: {mine} are needed.")
+        for subject, sums in list(other._sums.items()):  # noqa: SLF001 (the same class)
             self._add(subject, sums)
 
     def compute(self) -> CalibrationReport:
-        """Compute the scores of all that was added so far.
+        """Compute the scores of all voxels added so far.
 
         Returns
         -------
@@ -154,14 +150,9 @@ class Calibration:
             raise ValueError("subjects: none was added; call update first.")
         subjects = {subject: self._scores(sums) for subject, sums in self._sums.items()}
         scores = subjects.values()
-        mean = CalibrationScores(
-            coverage={level: _mean(s.coverage[level] for s in scores) for level in self.levels},
-            sharpness_ms=_mean(s.sharpness_ms for s in scores),
-            crps_ms=_mean(s.crps_ms for s in scores),
-            ence=_mean(s.ence for s in scores),
-            rmse_ms=_mean(s.rmse_ms for s in scores),
-        )
-        return CalibrationReport(mean, subjects)
+        coverage = {level: float(np.mean([s.coverage[level] for s in scores])) for level in self.levels}
+        others = {f.name: float(np.mean([getattr(s, f.name) for s in scores])) for f in fields(CalibrationScores)[1:]}
+        return CalibrationReport(CalibrationScores(coverage, **others), subjects)
 
     def _add(self, subject: str, sums: "_Sums") -> None:
         before = self._sums.get(subject)
@@ -178,19 +169,18 @@ class Calibration:
 
     def _scores(self, sums: "_Sums") -> CalibrationScores:
         n_voxels = float(sums.voxels.sum())
-        present = sums.voxels > 0
-        groups = (sums.voxels[present], sums.squared_error[present], sums.variance[present])
+        filled = sums.voxels > 0
         return CalibrationScores(
             coverage={level: float(n) / n_voxels for level, n in zip(self.levels, sums.covered, strict=True)},
             sharpness_ms=float(sums.std[0]) / n_voxels,
             crps_ms=float(sums.crps[0]) / n_voxels,
-            ence=ence_of_groups(*groups, self.n_bins),
+            ence=ence_of_groups(sums.voxels[filled], sums.squared_error[filled], sums.variance[filled], self.n_bins),
             rmse_ms=float(np.sqrt(sums.squared_error.sum() / n_voxels)),
         )
 
 
 class _Sums(NamedTuple):
-    """Sums over the voxels of a subject: the first three for each narrow bin, the covered for each level."""
+    """Sums over the voxels of a subject: the first three for each narrow bin, ``covered`` for each level."""
 
     voxels: Voxels
     squared_error: Voxels
@@ -198,7 +188,3 @@ class _Sums(NamedTuple):
     covered: Voxels
     std: Voxels
     crps: Voxels
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))

@@ -1,8 +1,9 @@
-"""Agreement of raters over subjects."""
+"""Agreement of raters over subjects (ICC)."""
 
 from typing import Any
 
 import numpy as np
+from einops import reduce
 
 from relaxnet.metrics._region import to_array
 
@@ -10,9 +11,9 @@ from relaxnet.metrics._region import to_array
 def icc(ratings: Any) -> float:
     r"""Compute the intraclass correlation of absolute agreement, ICC(2,1).
 
-    Two-way random effects, single measure: the share of the variance of one rating that is due to the subject, where
-    both a bias between raters and their scatter count against it. With n subjects, k raters and the mean squares of
-    the subjects S, the raters R and the residual E:
+    Two-way random effects, single measure: the share of the variance of a rating that is due to the subject. Both the
+    bias and the scatter between raters reduce it. With n subjects, k raters and the mean squares of the subjects S, the
+    raters R and the residual E:
 
     .. math:: \frac{\mathrm{MS}_S - \mathrm{MS}_E}
        {\mathrm{MS}_S + (k - 1)\, \mathrm{MS}_E + \frac{k}{n} (\mathrm{MS}_R - \mathrm{MS}_E)}
@@ -20,14 +21,13 @@ def icc(ratings: Any) -> float:
     Parameters
     ----------
     ratings
-        One number for each subject and rater, of shape (subject, rater): for instance :func:`roi_mean` of the map of a
-        network and of the reference, in ms.
+        One number for each subject and rater, of shape (subject, rater): for instance :func:`roi_mean` of a network map
+        and of a reference map, in ms.
 
     Returns
     -------
     float
-        1 if all raters agree; 0, or even below it, if two ratings of a subject are no more alike than those of two
-        subjects.
+        1 if all raters agree; 0 or less if two ratings of one subject are no more similar than those of two subjects.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def icc(ratings: Any) -> float:
 
     Notes
     -----
-    It is relative to the differences between the subjects: in a cohort of like subjects the same errors give a lower
-    correlation. Tell :func:`bias` and :func:`limits_of_agreement`, which are in ms, beside it.
+    ICC is relative to the differences between the subjects: in a cohort of similar subjects the same errors give a
+    lower value. Report :func:`bias` and :func:`limits_of_agreement`, which are in ms, together with it.
 
     References
     ----------
@@ -55,12 +55,13 @@ def icc(ratings: Any) -> float:
     if table.ndim != 2 or table.shape[0] < 3 or table.shape[1] < 2:
         raise ValueError(f"ratings {table.shape}: (subject, rater) is needed, of 3 subjects and 2 raters or more.")
     if failed := np.count_nonzero(~np.isfinite(table)):
-        raise ValueError(f"ratings is not finite in {failed} of {table.size} values: leave out those subjects.")
+        raise ValueError(f"ratings is not finite in {failed} of {table.size} values: leave out these subjects.")
     if np.ptp(table) == 0:
-        raise ValueError(f"ratings are all {table[0, 0]}: there is no difference between subjects to agree on.")
+        raise ValueError(f"ratings are all {table[0, 0]}: ICC needs differences between subjects.")
     n, k = table.shape
     table -= table.mean()
-    subject, rater = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
+    subject = reduce(table, "subject rater -> subject 1", "mean")
+    rater = reduce(table, "subject rater -> 1 rater", "mean")
     ms_subject = k * (subject**2).sum() / (n - 1)
     ms_rater = n * (rater**2).sum() / (k - 1)
     ms_residual = ((table - subject - rater) ** 2).sum() / ((n - 1) * (k - 1))

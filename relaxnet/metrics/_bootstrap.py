@@ -1,22 +1,21 @@
-"""How well a number is known from the subjects that were measured."""
+"""Means over subjects with bootstrap confidence intervals, and paired comparisons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from relaxnet.metrics._region import Voxels, to_array
 
-_ROUNDING = 1e-12  # relative differences that are those of rounding
-_TAIL = 10  # resamples beyond each end of an interval, below which the end is a matter of chance
+_ROUNDING = 1e-12  # smaller relative differences are rounding errors
+_TAIL = 10  # fewest resamples beyond each end of an interval
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over subjects and how well it is known."""
+    """A mean over subjects with its confidence interval."""
 
     mean: float
     """Mean over the subjects."""
@@ -28,15 +27,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedDifference(Interval):
-    """A mean difference over subjects, how well it is known, and whether it may be chance."""
+    """A mean difference over subjects with its confidence interval and p value."""
 
     p: float
-    """Two-sided p value of no difference."""
+    """Two-sided p value of the hypothesis of no difference."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two means over the same subjects, and how well it is known."""
+    """A ratio of two means over the same subjects with its confidence interval."""
 
     ratio: float
     """Ratio of the means."""
@@ -47,15 +46,15 @@ class Ratio:
 
 
 def bootstrap_mean(values: Any, *, level: float = 0.95, n: int = 10_000, seed: int = 0) -> Interval:
-    """Compute a mean over subjects with its bootstrap interval, bias-corrected and accelerated (BCa).
+    """Compute a mean over subjects with its bias-corrected and accelerated (BCa) bootstrap interval.
 
     Parameters
     ----------
     values
-        One number a subject, for instance :func:`rmae`, or several of shape (seed, subject), of which the mean over
-        the seeds is taken first.
+        One number for each subject, for instance :func:`rmae`, or several of shape (seed, subject), which are averaged
+        over the seeds first.
     level
-        Probability that the interval should hold the mean of all subjects that there could be.
+        Nominal probability that the interval contains the population mean.
     n
         Number of resamples.
     seed
@@ -64,8 +63,7 @@ def bootstrap_mean(values: Any, *, level: float = 0.95, n: int = 10_000, seed: i
     Returns
     -------
     Interval
-        Mean and the ends of its interval, in the unit of the values. The interval has no width where all subjects are
-        equal.
+        Mean and the ends of its interval, in the unit of the values. The interval has no width if all values are equal.
 
     Raises
     ------
@@ -75,11 +73,12 @@ def bootstrap_mean(values: Any, *, level: float = 0.95, n: int = 10_000, seed: i
 
     Notes
     -----
-    Subjects are drawn, as they are what is independent: give neither voxels nor slices. Means over seeds tell about the
-    average training, not how far one is from another.
+    Subjects are resampled because they are independent; voxels and slices are not. With several seeds the interval
+    describes the average training, not the scatter between trainings.
 
-    With few subjects the interval is too narrow. One of 95 % holds the mean in 90, 93 and 95 % of the cohorts of 10,
-    20 and 50 subjects where the values are normal, and in 87, 89 and 93 % where they are exponential.
+    With few subjects the interval is too narrow. An interval of 95 % contains the mean for 90, 93 and 95 % of cohorts
+    of 10, 20 and 50 subjects with normally distributed values, and for 87, 89 and 93 % with exponentially distributed
+    values.
 
     References
     ----------
@@ -99,18 +98,18 @@ def paired_difference(
 ) -> PairedDifference:
     r"""Compute the mean difference over subjects, values minus baseline, with its bootstrap interval and p value.
 
-    The p value is that of a permutation test: if there were no difference, that of each subject could as well have the
-    other sign. It is the share of the assignments of signs whose mean is as far from 0. All are tried if they are no
-    more than ``n``, otherwise as many at random, and the one that was seen.
+    The p value is that of a permutation test: without a difference, the sign of each subject's difference is arbitrary.
+    It is the fraction of all assignments of signs whose mean is at least as far from 0 as the observed mean. If there
+    are more than ``n`` assignments, ``n`` random ones and the observed one are used.
 
     Parameters
     ----------
     values
-        One number a subject, or of shape (seed, subject), as for :func:`bootstrap_mean`.
+        One number for each subject, or of shape (seed, subject), as for :func:`bootstrap_mean`.
     baseline
-        What to compare with, of the same subjects in the same order; the seeds may be others.
+        Numbers to compare with, of the same subjects in the same order; the seeds may differ.
     level
-        Probability that the interval should hold the mean difference of all subjects that there could be.
+        Nominal probability that the interval contains the population mean of the difference.
     n
         Number of resamples and of random signs.
     seed
@@ -128,7 +127,7 @@ def paired_difference(
 
     See Also
     --------
-    holm : For several comparisons at once.
+    holm : Corrects the p values of several comparisons.
 
     Notes
     -----
@@ -147,23 +146,23 @@ def paired_difference(
     """
     of_values, of_baseline = _of_subjects(values=values, baseline=baseline)
     differences = np.sort(of_values - of_baseline)
-    interval = _bca(_mean, differences[None], level, n, seed)
-    return PairedDifference(*interval, p=_sign_flip(differences, n, seed))
+    mean, low, high = _bca(_mean, differences[None], level, n, seed)
+    return PairedDifference(mean, low, high, p=_sign_flip(differences, n, seed))
 
 
 def ratio_of_means(values: Any, baseline: Any, *, level: float = 0.95, n: int = 10_000, seed: int = 0) -> Ratio:
-    """Compute the mean over subjects relative to that of a baseline, with its paired bootstrap interval.
+    """Compute the ratio of two means over subjects, values to baseline, with its paired bootstrap interval.
 
     Parameters
     ----------
     values
-        One number a subject, or of shape (seed, subject), as for :func:`bootstrap_mean`: for instance the errors of a
-        network.
+        One number for each subject, or of shape (seed, subject), as for :func:`bootstrap_mean`: for instance the errors
+        of a network.
     baseline
-        What to compare with, positive, of the same subjects in the same order, for instance the errors of a fit; the
-        seeds may be others.
+        Positive numbers to compare with, of the same subjects in the same order, for instance the errors of a fit; the
+        seeds may differ.
     level
-        Probability that the interval should hold the ratio for all subjects that there could be.
+        Nominal probability that the interval contains the ratio of the population means.
     n
         Number of resamples.
     seed
@@ -181,7 +180,7 @@ def ratio_of_means(values: Any, baseline: Any, *, level: float = 0.95, n: int = 
 
     Notes
     -----
-    Subjects with large errors count more than in a mean of ratios, which a single good fit can make very large.
+    Subjects with large errors have more weight than in a mean of ratios, which a single good fit can make very large.
 
     Examples
     --------
@@ -196,14 +195,14 @@ def ratio_of_means(values: Any, baseline: Any, *, level: float = 0.95, n: int = 
 
 
 def _of_subjects(**arguments: Any) -> Voxels:
-    """Take one finite number a subject out of each argument, in rows."""
+    """Return one finite number for each subject, in a row for each argument."""
     rows = {}
     for name, values in arguments.items():
         array = to_array(values).astype(np.float64)
         if array.ndim not in (1, 2) or array.shape[-1] < 2 or not array.size:
             raise ValueError(f"{name} {array.shape}: (subject,) or (seed, subject) is needed, of 2 subjects or more.")
         if failed := np.count_nonzero(~np.isfinite(array)):
-            raise ValueError(f"{name} is not finite in {failed} of {array.size} values: leave out those subjects.")
+            raise ValueError(f"{name} is not finite in {failed} of {array.size} values: leave out these subjects.")
         rows[name] = np.atleast_2d(array).mean(axis=0)
     if len({row.size for row in rows.values()}) > 1:
         counts = " and ".join(f"{name} of {row.size}" for name, row in rows.items())
@@ -215,10 +214,8 @@ def _mean(subjects: Voxels) -> Any:
     return subjects[0].mean(axis=-1)
 
 
-def _bca(
-    statistic: Callable[[NDArray[np.float64]], Any], subjects: Voxels, level: float, n: int, seed: int
-) -> tuple[float, float, float]:
-    """Compute a statistic of subjects, which stand on the last axis, and its interval."""
+def _bca(statistic: Callable[[Voxels], Any], subjects: Voxels, level: float, n: int, seed: int) -> tuple[float, ...]:
+    """Compute a statistic over subjects, the last axis, and its interval."""
     if not 0 < level < 1:
         raise ValueError(f"level={level}: a probability between 0 and 1 is needed, as 0.95.")
     if n * (1 - level) / 2 < _TAIL * (1 - _ROUNDING):
@@ -240,7 +237,7 @@ def _bca(
 
 
 def _sign_flip(differences: Voxels, n: int, seed: int) -> float:
-    """Compute the share of the signs with which the sum of differences is as far from 0."""
+    """Compute the fraction of sign assignments whose sum of differences is at least as far from 0."""
     all_signs = 2**differences.size
     if all_signs <= n:
         flipped = np.arange(all_signs)[:, None] >> np.arange(differences.size) & 1

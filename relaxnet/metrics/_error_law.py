@@ -1,4 +1,4 @@
-"""The two laws that errors may follow: how an uncertainty becomes an interval, and a score."""
+"""Laplace and Gaussian distribution of the errors: their central intervals and their scores (CRPS)."""
 
 import math
 from typing import Any, Literal, get_args
@@ -22,13 +22,13 @@ def crps_laplace(x: Values, location: Values, scale: Values) -> Any:
     .. math:: \int \left(F(t) - [t \ge x]\right)^2 dt = b \left(|z| + e^{-|z|} - \tfrac34\right),
        \qquad z = (x - \mu) / b
 
-    The score is an absolute error that knows about uncertainty: it has the unit of x, is smallest on average for the
-    distribution that x truly comes from, and is the absolute error itself where the scale is 0.
+    The score extends the absolute error to distributions: it has the unit of x, its mean is smallest for the
+    distribution that x is drawn from, and it equals the absolute error where the scale is 0.
 
     Parameters
     ----------
     x
-        What came true: a number or a map.
+        Observed value: a number or a map.
     location
         Centre of the distribution: a number or a map.
     scale
@@ -71,7 +71,7 @@ def crps_gaussian(x: Values, mean: Values, std: Values) -> Any:
     Parameters
     ----------
     x
-        What came true: a number or a map.
+        Observed value: a number or a map.
     mean
         Mean of the distribution: a number or a map.
     std
@@ -90,7 +90,7 @@ def crps_gaussian(x: Values, mean: Values, std: Values) -> Any:
 
     See Also
     --------
-    crps_laplace : What the score means.
+    crps_laplace : Explains the score.
 
     References
     ----------
@@ -110,26 +110,26 @@ def crps_gaussian(x: Values, mean: Values, std: Values) -> Any:
 
 
 def interval_factor(level: float, kind: Kind = "laplace") -> float:
-    r"""Tell how many standard deviations the central interval reaches to either side.
+    r"""Compute the half-width of the central interval in standard deviations.
 
     .. math:: k_\mathrm{Laplace} = -\log(1 - p) / \sqrt2, \qquad k_\mathrm{Gauss} = \sqrt2\, \mathrm{erf}^{-1}(p)
 
     Parameters
     ----------
     level
-        Probability p that the interval holds, between 0 and 1.
+        Probability p of the interval, between 0 and 1.
     kind
-        Law of the errors, ``"laplace"`` or ``"gaussian"``.
+        Distribution of the errors, ``"laplace"`` or ``"gaussian"``.
 
     Returns
     -------
     float
-        Half the width of the interval, in standard deviations.
+        The half-width.
 
     Raises
     ------
     ValueError
-        If the level is not between 0 and 1, or the law is unknown.
+        If the level is not between 0 and 1, or the distribution is unknown.
 
     Examples
     --------
@@ -143,47 +143,19 @@ def interval_factor(level: float, kind: Kind = "laplace") -> float:
 
 
 def crps(x: Values, centre: Values, std: Values, kind: Kind) -> Any:
-    """Compute the score of the distribution of a kind that has a standard deviation.
-
-    Parameters
-    ----------
-    x
-        What came true.
-    centre
-        Mean of the distribution.
-    std
-        Its standard deviation.
-    kind
-        Law of the errors.
-
-    Returns
-    -------
-    float, numpy.ndarray or Tensor
-        Score of each element.
-    """
+    """Compute the CRPS of a Laplace or a Gaussian distribution of given mean and standard deviation."""
     return crps_laplace(x, centre, std / math.sqrt(2)) if kind == "laplace" else crps_gaussian(x, centre, std)
 
 
 def check_kind(kind: Kind) -> None:
-    """Refuse a law that is not known.
-
-    Parameters
-    ----------
-    kind
-        Law of the errors.
-
-    Raises
-    ------
-    ValueError
-        If it is unknown.
-    """
+    """Raise a ValueError if the distribution is unknown."""
     if kind not in get_args(Kind):
-        raise ValueError(f"kind={kind!r} is no law of errors: use one of {get_args(Kind)}.")
+        raise ValueError(f"kind={kind!r} is no distribution of errors: use one of {get_args(Kind)}.")
 
 
 def _distance_and_spread(x: Values, centre: Values, spread: Values, name: str) -> tuple[Tensor, Tensor]:
     difference = x - centre
-    like = _to_tensor(difference + spread)  # its own promotion: a bare number takes the dtype of what is beside it
+    like = _to_tensor(difference + spread)  # a bare number takes the dtype of the other argument
     if not like.is_floating_point():
         like = like.double()
     spread = _to_tensor(spread)
@@ -193,7 +165,7 @@ def _distance_and_spread(x: Values, centre: Values, spread: Values, name: str) -
 
 
 def _ratio(distance: Tensor, spread: Tensor) -> Tensor:
-    # Both clamps let a spread of 0 through without a NaN, in the score and in its gradient.
+    # With these clamps a spread of 0 gives no NaN, neither in the score nor in its gradient.
     return (distance / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(-_FAR, _FAR)
 
 

@@ -1,4 +1,4 @@
-"""Several tests at once."""
+"""Correction of p values for multiple tests."""
 
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
@@ -7,16 +7,16 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
-    r"""Adjust p values for their number, so that the chance of any false alarm stays below the level.
+    r"""Adjust p values for multiple tests by the method of Holm, which controls the family-wise error rate.
 
-    Step-down, for the p values in ascending order:
+    With the p values in ascending order:
 
     .. math:: \tilde p_{(i)} = \max_{j \le i}\, \min\left(1, (m - j + 1)\, p_{(j)}\right)
 
     Parameters
     ----------
     p_values
-        p value of each of the m tests, by its name.
+        The p value of each of the m tests, by its name.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
 
     Notes
     -----
-    It holds however the tests depend on each other.
+    The method is valid for any dependence between the tests.
 
     References
     ----------

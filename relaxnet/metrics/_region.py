@@ -1,4 +1,4 @@
-"""The voxels of a region."""
+"""Voxels of a region of maps."""
 
 from typing import Any
 
@@ -7,28 +7,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Voxels = NDArray[np.float64]
-"""Values of the voxels of a region, one after the other."""
+"""Values of the voxels of a region, in one row."""
 
 
 def voxels(roi: Any, **maps: Any) -> list[Voxels]:
-    """Take the voxels of a region out of maps.
+    """Return the values of each map in a binary region, or of all voxels if it is None.
 
-    Parameters
-    ----------
-    roi
-        Binary region, or None for all voxels.
-    **maps
-        Maps of the shape of the region, by the names that errors call them.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        Values in the region, for each map.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or the region is empty or not binary.
+    A ValueError names the maps whose shapes differ, or says that the region is empty or not binary.
     """
     arrays = {name: to_array(values) for name, values in maps.items()}
     if roi is None:
@@ -47,51 +32,20 @@ def voxels(roi: Any, **maps: Any) -> list[Voxels]:
 
 
 def finite_voxels(roi: Any, **maps: Any) -> list[Voxels]:
-    """Take the voxels of a region out of maps that have no gaps there.
+    """Return the values of each map in a region; a ValueError names a map that is not finite there.
 
-    Parameters
-    ----------
-    roi
-        Binary region, or None for all voxels.
-    **maps
-        Maps of the shape of the region, by the names that errors call them. Those whose name ends in ``std_ms`` are
-        standard deviations.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        Values in the region, for each map.
-
-    Raises
-    ------
-    ValueError
-        As :func:`voxels` does, and if a value in the region is not finite or a standard deviation is negative.
+    Maps whose names end in ``std_ms`` are standard deviations, which must not be negative.
     """
     values = voxels(roi, **maps)
     for name, inside in zip(maps, values, strict=True):
+        count = f"of {inside.size} voxels"
         if failed := np.count_nonzero(~np.isfinite(inside)):
-            raise ValueError(
-                f"{name} is not finite in {failed} of {inside.size} voxels: leave them out of roi, as roi & result.ok."
-            )
-        if name.endswith("std_ms") and (inside < 0).any():
-            raise ValueError(
-                f"{name} is negative in {np.count_nonzero(inside < 0)} of {inside.size} voxels: a standard deviation "
-                "is 0 or more."
-            )
+            raise ValueError(f"{name} is not finite in {failed} {count}: leave them out of roi, as roi & result.ok.")
+        if name.endswith("std_ms") and (negative := np.count_nonzero(inside < 0)):
+            raise ValueError(f"{name} is negative in {negative} {count}: a standard deviation is 0 or more.")
     return values
 
 
 def to_array(values: Any) -> NDArray[Any]:
-    """Make an array of values, wherever they are.
-
-    Parameters
-    ----------
-    values
-        Tensor on any device, array or list.
-
-    Returns
-    -------
-    numpy.ndarray
-        The same values.
-    """
+    """Convert a tensor on any device, an array or a list to an array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -1,4 +1,4 @@
-"""A map within a region, and its agreement with another."""
+"""Mean of a map within a region, and its error against a reference."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def roi_mean(map_ms: Any, roi: Any) -> float:
     Returns
     -------
     float
-        Mean in ms; NaN if a value in the region is.
+        Mean in ms; NaN if a value in the region is NaN.
 
     Raises
     ------
@@ -32,12 +32,11 @@ def roi_mean(map_ms: Any, roi: Any) -> float:
     >>> rx.metrics.roi_mean([40.0, 43.0, 99.0], [True, True, False])
     41.5
     """
-    (values,) = voxels(roi, map_ms=map_ms)
-    return float(values.mean())
+    return float(voxels(roi, map_ms=map_ms)[0].mean())
 
 
 def rmae(map_ms: Any, reference_ms: Any, roi: Any) -> float:
-    r"""Compute the ROI mean absolute error, the yardstick of the paper.
+    r"""Compute the ROI mean absolute error (RMAE), the error metric of the paper.
 
     .. math:: \frac{1}{|\mathrm{ROI}|} \sum_{v \in \mathrm{ROI}} \left| T_v - T^{\mathrm{ref}}_v \right|
 
@@ -53,7 +52,7 @@ def rmae(map_ms: Any, reference_ms: Any, roi: Any) -> float:
     Returns
     -------
     float
-        Error in ms; NaN if a value in the region is.
+        Error in ms; NaN if a value in the region is NaN.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def bias(map_ms: Any, reference_ms: Any, roi: Any) -> float:
     Returns
     -------
     float
-        Mean difference in ms; NaN if a value in the region is.
+        Mean difference in ms; NaN if a value in the region is NaN.
 
     Raises
     ------
@@ -103,7 +102,7 @@ def bias(map_ms: Any, reference_ms: Any, roi: Any) -> float:
 
 
 def error_sd(map_ms: Any, reference_ms: Any, roi: Any) -> float:
-    r"""Compute the standard deviation of the differences: what is left of the error without its bias.
+    r"""Compute the standard deviation of the differences, the error without its bias.
 
     .. math:: \sqrt{\frac{1}{|\mathrm{ROI}| - 1} \sum_{v \in \mathrm{ROI}} (d_v - \bar d)^2},
        \qquad d_v = T_v - T^{\mathrm{ref}}_v
@@ -120,7 +119,7 @@ def error_sd(map_ms: Any, reference_ms: Any, roi: Any) -> float:
     Returns
     -------
     float
-        Standard deviation in ms; NaN if a value in the region is.
+        Standard deviation in ms; NaN if a value in the region is NaN.
 
     Raises
     ------
@@ -139,7 +138,7 @@ def error_sd(map_ms: Any, reference_ms: Any, roi: Any) -> float:
 
 
 def limits_of_agreement(map_ms: Any, reference_ms: Any, roi: Any) -> tuple[float, float]:
-    r"""Compute the range that holds 95 % of the differences, :math:`\bar d \pm 1.96\, s_d`.
+    r"""Compute the limits of agreement, :math:`\bar d \pm 1.96\, s_d`, between which 95 % of the differences lie.
 
     Parameters
     ----------
@@ -153,7 +152,7 @@ def limits_of_agreement(map_ms: Any, reference_ms: Any, roi: Any) -> tuple[float
     Returns
     -------
     tuple of float
-        Lower and upper limit in ms; NaN if a value in the region is.
+        Lower and upper limit in ms; NaN if a value in the region is NaN.
 
     Raises
     ------

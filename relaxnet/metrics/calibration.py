@@ -1,25 +1,26 @@
-"""Whether an uncertainty in ms means what it says.
+r"""Calibration of uncertainty maps in ms.
 
-A map of standard deviations can be wrong in two ways: it may be too small or too large altogether, and it may not know
-where the errors are. Given a truth, as the digital patients of :mod:`relaxnet.phantom` have one:
+A map of standard deviations can be wrong in two ways: its overall size may be too small or too large, and it may not
+follow the errors from voxel to voxel. These metrics need a ground truth, such as that of the digital subjects of
+:mod:`relaxnet.phantom`:
 
-- :func:`coverage`: does an interval of 90 % hold the truth in 90 % of the voxels?
-- :func:`ence`: is the error as large as predicted, where it is predicted small and where it is predicted large?
-- :func:`ause`: are the voxels with the largest errors those with the largest uncertainty?
-- :func:`sharpness`: how small is the uncertainty? Of two that are right, the smaller is the better.
-- :func:`crps_laplace`, :func:`crps_gaussian`: one number for all of it, and for the error itself, in ms.
+- :func:`coverage`: does an interval of 90 % contain the truth in 90 % of the voxels?
+- :func:`ence`: are the errors as large as predicted, for small and for large standard deviations?
+- :func:`ause`: do the voxels with the largest errors have the largest standard deviations?
+- :func:`sharpness`: how small are the standard deviations? Of two calibrated maps, the one with smaller ones is better.
+- :func:`crps_laplace`, :func:`crps_gaussian`: one score in ms for all of these, and for the error itself.
 
-:class:`Calibration` gathers them over a cohort, subject by subject. :func:`calibration_factor` repairs an uncertainty
-that is too small or too large altogether. Errors follow a Laplace law by default, as the networks' losses assume; its
-standard deviation is the square root of two times its scale.
+:class:`Calibration` accumulates them over a cohort, subject by subject. :func:`calibration_factor` corrects the overall
+size. Errors are assumed to follow a Laplace distribution by default, as in the losses of the networks; its standard
+deviation is :math:`\sqrt2` times its scale.
 
-A value in the region that is not finite is an error: it has no rank among the others.
+A value in the region that is not finite is an error, because it has no rank among the others.
 """
 
 from relaxnet.metrics._accumulator import Calibration, CalibrationReport, CalibrationScores
-from relaxnet.metrics._calibration import ause, coverage, ence, sharpness
 from relaxnet.metrics._conformal import calibration_factor
 from relaxnet.metrics._error_law import crps_gaussian, crps_laplace, interval_factor
+from relaxnet.metrics._scores import ause, coverage, ence, sharpness
 
 __all__ = [
     "Calibration",

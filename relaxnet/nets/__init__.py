@@ -1,10 +1,10 @@
-"""Networks that turn a few weighted images into relaxation-time maps.
+"""Networks that predict relaxation-time maps from a few weighted images.
 
-:class:`UNet` is the backbone; :func:`as_backbone` puts a network made elsewhere into its place. :class:`RelaxationNet`
-puts physics around it: it divides each subject's images by one number, so that maps do not depend on the receiver gain,
-starts from fits of the smoothed input images, and bounds the relaxation times that it can output, so that no map value
-is ever zero, negative or infinite. It can also output the amplitude at time zero, and an uncertainty; and one network
-can take any subset of a protocol's images, which :func:`input_mask` names.
+:class:`UNet` is the backbone; :func:`as_backbone` wraps another network to be used instead. :class:`RelaxationNet` adds
+the physics: it divides the images of each subject by one number, so that maps do not depend on the receiver gain;
+starts from fits of the smoothed input images; and bounds the relaxation times, so that no map value is zero, negative
+or infinite. It can also predict the amplitude at time zero and an uncertainty. One network can serve any subset of the
+images of a protocol, which :func:`input_mask` selects.
 """
 
 from relaxnet.nets._backbone import as_backbone

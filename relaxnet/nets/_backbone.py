@@ -1,4 +1,4 @@
-"""Networks made elsewhere."""
+"""Networks from elsewhere as backbones."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,23 +8,23 @@ from relaxnet.nets._space import crop, pad
 
 
 def as_backbone(module: nn.Module, in_channels: int, out_channels: int, *, multiple: int = 1) -> "Backbone":
-    r"""Let a network made elsewhere take the place of the U-Net in a :class:`RelaxationNet`.
+    r"""Wrap a network to be used instead of the U-Net in a :class:`RelaxationNet`.
 
     Parameters
     ----------
     module
-        Takes (batch, in_channels, \*space) and returns (batch, out_channels, \*space), with no activation at its end:
-        a network of MONAI or of segmentation-models, or your own.
+        Network from (batch, in_channels, \*space) to (batch, out_channels, \*space), without an activation at its end:
+        from MONAI or segmentation-models, or your own.
     in_channels, out_channels
         Channels of its input and of its output.
     multiple
-        What the sides of its images have to be multiples of. Others are padded by repeating their edge, and the result
-        is cropped.
+        The sides of its images must be multiples of this number. Other images are padded by repeating their edge, and
+        the result is cropped.
 
     Returns
     -------
     Backbone
-        The module, with its channels and sizes looked after.
+        The wrapped module, which takes images of any size and checks its output.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def as_backbone(module: nn.Module, in_channels: int, out_channels: int, *, multi
 
 
 class Backbone(nn.Module):
-    """What :func:`as_backbone` makes."""
+    """A network wrapped by :func:`as_backbone`."""
 
     def __init__(self, module: nn.Module, in_channels: int, out_channels: int, multiple: int) -> None:
         super().__init__()
@@ -52,11 +52,7 @@ class Backbone(nn.Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.multiple = multiple
-
-    @property
-    def name(self) -> str:
-        """Name of the module's class."""
-        return type(self.module).__name__
+        self.name = type(module).__name__
 
     def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch output *space"]:
         """Run the module.
@@ -74,7 +70,7 @@ class Backbone(nn.Module):
         Raises
         ------
         ValueError
-            If the module returns anything but one tensor of the promised shape.
+            If the module does not return one tensor of the expected shape.
         """
         padded = pad(images, self.multiple)
         output = self.module(padded)
@@ -83,22 +79,22 @@ class Backbone(nn.Module):
         if came != needed:
             raise ValueError(
                 f"The backbone {self.name} was given {tuple(padded.shape)} and returned {came}: {needed} is needed. "
-                f"See that out_channels={self.out_channels} and multiple={self.multiple} are true of it."
+                f"Check that out_channels={self.out_channels} and multiple={self.multiple} are right for it."
             )
         return crop(output, images.shape[2:])
 
 
 def require_backbone(backbone: nn.Module, n_inputs: int, n_outputs: tuple[int, int, int]) -> Backbone:
-    """Refuse a backbone that cannot serve.
+    """Check that a backbone is wrapped and has the needed channels.
 
     Parameters
     ----------
     backbone
         The backbone.
     n_inputs
-        How many channels it is to take.
+        Needed input channels.
     n_outputs
-        How many it is to return: for relaxation times and the weights of initial estimates, for amplitudes, for scales.
+        Needed output channels: for relaxation times and the weights of initial estimates, for amplitudes, for scales.
 
     Returns
     -------

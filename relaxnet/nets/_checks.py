@@ -1,4 +1,4 @@
-"""Checks of what networks are given."""
+"""Checks of arguments of networks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from relaxnet.protocol import Protocol
 
 
 def require_positive(**numbers: int) -> None:
-    """Refuse numbers below 1.
+    """Check that numbers are 1 or more.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def require_positive(**numbers: int) -> None:
     Raises
     ------
     ValueError
-        If one is below 1.
+        If a number is below 1.
     """
     for name, number in numbers.items():
         if number < 1:
@@ -25,21 +25,21 @@ def require_positive(**numbers: int) -> None:
 
 
 def require_known(name: str, option: object, *known: object) -> None:
-    """Refuse an option that is unknown.
+    """Check that an option is known.
 
     Parameters
     ----------
     name
         Name of the argument.
     option
-        What came.
+        Value of the argument.
     *known
-        What it can be.
+        All known options.
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If the option is unknown.
     """
     if option not in known:
         raise ValueError(f"{name}={option!r}: it is {' or '.join(map(repr, known))}.")
@@ -48,14 +48,14 @@ def require_known(name: str, option: object, *known: object) -> None:
 def check_bounds(
     bounds_ms: Sequence[float] | Mapping[str, Sequence[float]] | None, protocol: Protocol
 ) -> dict[str, tuple[float, float]]:
-    """Settle the smallest and largest output of each contrast.
+    """Return the smallest and largest output of each contrast.
 
     Parameters
     ----------
     bounds_ms
-        Bounds of all contrasts, or by name; None, or a name that is missing, for those of the signal model.
+        Bounds of all contrasts, or by name. For None or a missing name, those of the signal model are used.
     protocol
-        What was acquired.
+        The acquisition protocol.
 
     Returns
     -------
@@ -67,15 +67,12 @@ def check_bounds(
     ValueError
         If there is no such contrast, or the bounds are not positive and rising.
     """
-    if isinstance(bounds_ms, Mapping):
-        if not set(bounds_ms) <= set(protocol.names):
-            raise ValueError(f"bounds_ms has the names {tuple(bounds_ms)}: the contrasts are {protocol.names}.")
-        given = {name: bounds_ms.get(name) for name in protocol.names}
-    else:
-        given = dict.fromkeys(protocol.names, bounds_ms)
+    given = bounds_ms if isinstance(bounds_ms, Mapping) else dict.fromkeys(protocol.names, bounds_ms)
+    if not set(given) <= set(protocol.names):
+        raise ValueError(f"bounds_ms has the names {tuple(given)}: the contrasts are {protocol.names}.")
     found = {}
     for contrast in protocol.contrasts:
-        low, high = given[contrast.name] or contrast.model.parameter.network_bounds
+        low, high = given.get(contrast.name) or contrast.model.parameter.network_bounds
         if not 0 < low < high < math.inf:
             raise ValueError(
                 f"bounds_ms={bounds_ms}: give the smallest and the largest T, with 0 < smallest < largest."
@@ -85,19 +82,19 @@ def check_bounds(
 
 
 def require_same(protocol: Protocol, own: Protocol) -> None:
-    """Refuse images that were acquired in another way.
+    """Check that images were acquired with the protocol of the network.
 
     Parameters
     ----------
     protocol
-        How they were acquired.
+        Protocol of the images. Rounding errors of times that were converted from seconds are tolerated.
     own
-        How they should have been. The rounding of times that were once in seconds is forgiven.
+        Protocol of the network.
 
     Raises
     ------
     ValueError
-        If the two differ.
+        If the protocols differ.
     """
     alike = (protocol.names, protocol.shared_first) == (own.names, own.shared_first) and all(
         len(a.times_ms) == len(b.times_ms)

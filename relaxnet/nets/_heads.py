@@ -1,4 +1,4 @@
-"""Output heads: from the numbers of a U-Net to relaxation times, amplitudes and scales."""
+"""Output heads: from the outputs of a backbone to relaxation times, amplitudes and scales."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from relaxnet.nets._space import over_space
 
 MAX_LOG_SCALE = 10.0
 _MARGIN = 0.05
@@ -20,33 +22,32 @@ def bounded_time(
     bounds: Sequence[tuple[float, float]],
     typical: Sequence[float],
 ) -> Float[Tensor, "batch task *space"]:
-    r"""Bound a relaxation time.
+    r"""Map outputs to bounded relaxation times.
 
     .. math:: \log T = \log a + \operatorname{sigmoid}(z + z_0) \log(b / a)
 
     Parameters
     ----------
     z
-        Any number.
+        Outputs of the backbone, unbounded.
     start
-        The relaxation time for z = 0, on a logarithmic scale, -1 for a and 1 for b; None for a typical one.
+        Relaxation time for z = 0, on a logarithmic scale from -1 for a to 1 for b; None for a typical one.
     bounds
-        The bounds a and b of each task.
+        Bounds a and b of each task in ms.
     typical
-        The typical relaxation time of each task.
+        Typical relaxation time of each task in ms.
 
     Returns
     -------
     Tensor
-        Relaxation times in ms; that of the start for z = 0, or near it where the start is close to a bound.
+        Relaxation times in ms. For z = 0 they equal the start, or are near it if it is close to a bound.
     """
-    to_maps = f"task -> task{' 1' * (z.ndim - 2)}"
-    low = rearrange(z.new_tensor([a for a, _ in bounds]), to_maps)
-    width = rearrange(z.new_tensor([math.log(b / a) for a, b in bounds]), to_maps)
+    low = over_space(z.new_tensor([a for a, _ in bounds]), z.ndim - 2)
+    width = over_space(z.new_tensor([math.log(b / a) for a, b in bounds]), z.ndim - 2)
     if start is None:
         shares = [math.log(t / a) / math.log(b / a) for t, (a, b) in zip(typical, bounds, strict=True)]
-        start = 2 * rearrange(z.new_tensor(shares), to_maps) - 1
-    # At the bounds the sigmoid is flat: start away from them.
+        start = 2 * over_space(z.new_tensor(shares), z.ndim - 2) - 1
+    # The sigmoid is flat at the bounds, so the start keeps a margin.
     return low * torch.exp(torch.sigmoid(z + torch.logit((start + 1) / 2, eps=_MARGIN)) * width)
 
 
@@ -55,16 +56,16 @@ def positive_amplitude(
     start: Float[Tensor, "batch 1 *space"] | None,
     scale: Float[Tensor, "batch 1 *_"],
 ) -> Float[Tensor, "batch 1 *space"]:
-    r"""Make an amplitude positive, in the units of the images.
+    r"""Map outputs to positive amplitudes, in the units of the images.
 
     .. math:: M_0 = s \operatorname{softplus}(z + \log(e^a - 1))
 
     Parameters
     ----------
     z
-        Any number.
+        Outputs of the backbone, unbounded.
     start
-        The amplitude a for z = 0, in units of s; None for 1.
+        Amplitude a for z = 0, in units of s; None for 1.
     scale
         The number s that the images were divided by.
 
@@ -73,28 +74,26 @@ def positive_amplitude(
     Tensor
         Amplitudes.
     """
-    if start is None:
-        start = z.new_tensor(1.0)
-    # Near zero the softplus is flat: start away from it.
-    start = start.clamp(min=_FAINTEST)
+    # The softplus is flat near zero, so the start keeps a margin.
+    start = z.new_tensor(1.0) if start is None else start.clamp(min=_FAINTEST)
     inverse = start + torch.log(-torch.expm1(-start))
-    # In floating point, the softplus of a very negative number is zero.
+    # In floating point, the softplus of a very negative number is zero: add the smallest step.
     return scale * (functional.softplus(z + inverse) + torch.finfo(z.dtype).eps)
 
 
 def laplace_log_scale(
     z: Float[Tensor, "batch task *space"], scale: Float[Tensor, "batch 1 *_"], first: Float[Tensor, " task"]
 ) -> Float[Tensor, "batch task *space"]:
-    r"""Bound the logarithm of a Laplace scale, in the units of the images.
+    r"""Map outputs to bounded logarithms of Laplace scales, in the units of the images.
 
     .. math:: \log \sigma = 10 \tanh(z / 10) + \log s + c
 
-    The bounds are soft, because a head that a hard clamp has caught gets no gradient and never comes back.
+    The bounds are soft, because an output beyond a hard clamp has no gradient and cannot return.
 
     Parameters
     ----------
     z
-        Any number.
+        Outputs of the backbone, unbounded.
     scale
         The number s that the images were divided by.
     first
@@ -106,25 +105,25 @@ def laplace_log_scale(
         Natural logarithm of the scales.
     """
     bounded = MAX_LOG_SCALE * torch.tanh(z / MAX_LOG_SCALE)
-    return bounded + scale.log() + rearrange(first, f"task -> task{' 1' * (z.ndim - 2)}")
+    return bounded + scale.log() + over_space(first, z.ndim - 2)
 
 
 def blend(
     z: Float[Tensor, "batch channel *space"], estimates: list[Float[Tensor, "batch task *space"]]
 ) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch task *space"] | None]:
-    """Split corrections from the weights of initial estimates, and blend these.
+    """Split outputs into corrections and weights, and compute the weighted mean of the initial estimates.
 
     Parameters
     ----------
     z
-        Outputs: a correction for each task, then for each estimate its weights, before a softmax.
+        Outputs of the backbone: a correction for each task, then the weights of each estimate, before a softmax.
     estimates
-        The initial estimates; there may be none.
+        Initial estimates; the list may be empty.
 
     Returns
     -------
     tuple
-        The corrections, and what they correct, the weighted mean of the estimates; None where there is none.
+        The corrections, and the weighted mean of the estimates, which they correct; None without estimates.
     """
     if not estimates:
         return z, None

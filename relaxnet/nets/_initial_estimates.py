@@ -1,21 +1,36 @@
-"""Estimates of relaxation times from smoothed images, which a network starts from."""
+"""Initial estimates of relaxation times from smoothed images, which a network corrects."""
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.protocol import Contrast, Protocol
+from relaxnet.nets._input_mask import own_images
+from relaxnet.nets._space import over_space
+from relaxnet.protocol import Protocol
 from relaxnet.signals import ExponentialDecay, SignalModel
 
 Bounds = tuple[float, float]
+Estimate = tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"]]
+"""Relaxation times and amplitudes of one contrast."""
 
-_DARKEST = 1e-6  # of a subject's scale: the logarithm needs something above zero
-_WIDEST = 3.0  # standard deviations of a Gaussian, beyond which it is cut
-_GRID = 32  # values of T that are tried for a model without a log-linear fit, and again around the best of them
+_DARKEST = 1e-6  # of the scale of a subject: smallest signal of which a logarithm is taken
+_WIDEST = 3.0  # standard deviations at which a Gaussian is cut off
+_GRID = 32  # values of T that are tried for a model without a log-linear fit
+_FINER = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)  # steps of the grid around its best value, tried afterwards
+
+
+class Samples(NamedTuple):
+    """Images of one contrast."""
+
+    images: Float[Tensor, "batch image *space"]
+    inputs: Float[Tensor, "batch image"]
+    """1 for images that are inputs, 0 for others."""
+    times: Float[Tensor, " image"]
 
 
 def initial_estimate(
@@ -26,40 +41,42 @@ def initial_estimate(
     bounds: tuple[Bounds, ...],
     width: float,
 ) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch 1 *space"]]:
-    r"""Estimate relaxation times and amplitude from smoothed images, voxel by voxel.
+    """Estimate relaxation times and amplitude from smoothed images, voxel by voxel.
 
-    Of exponential decays it is the log-linear fit, weighted by squared signals; of other models, the best of some
-    values of T.
+    For exponential decays this is a log-linear fit, weighted by squared signals; for other models a grid search.
 
     Parameters
     ----------
     protocol
-        What was acquired.
+        The acquisition protocol.
     channels
-        Which channels of a stack the images are.
+        Channels of the images in a stack.
     images
-        Images, about 1, zero where they are no inputs.
+        Normalised images, zero where they are no inputs.
     mask
-        Which are inputs.
+        Images that are inputs.
     bounds
-        Smallest and largest value of each contrast.
+        Smallest and largest relaxation time of each contrast.
     width
-        Standard deviation in voxels of the Gaussian by which the images are smoothed; 0 for none.
+        Standard deviation in voxels of the Gaussian that smooths the images; 0 for no smoothing.
 
     Returns
     -------
     tuple
-        Logarithms of relaxation times, -1 for the smallest and 1 for the largest; 0 where fewer than two images of a
-        contrast are inputs. And the amplitude at time zero, the mean over the other contrasts; 1 where there is none.
+        Relaxation times on a logarithmic scale, -1 for the smallest and 1 for the largest; 0 for a contrast with fewer
+        than two input images. And the amplitude at time zero, the mean over the other contrasts; 1 without any.
     """
     if width > 0:
         images = _smooth(images, width)
     logs, amplitudes, knowns = [], [], []
     for contrast, (low, high) in zip(protocol.contrasts, bounds, strict=True):
-        own, times = _own_images(contrast, protocol, channels)
-        inputs = mask[:, own]
-        known = (inputs.sum(1) > 1).reshape(-1, *(1,) * (images.ndim - 2))
-        t, m0 = _fit(contrast.model, images[:, own], inputs.to(images.dtype), images.new_tensor(times), (low, high))
+        own, times = own_images(contrast, protocol, channels)
+        samples = Samples(images[:, own], mask[:, own].to(images.dtype), images.new_tensor(times))
+        if isinstance(contrast.model, ExponentialDecay):
+            t, m0 = _log_linear(contrast.model, samples, (low, high))
+        else:
+            t, m0 = _best_of_grid(contrast.model, samples, (low, high))
+        known = over_space(mask[:, own].sum(1) > 1, images.ndim - 2)
         logs.append(torch.where(known, 2 * torch.log(t / low) / math.log(high / low) - 1, 0))
         amplitudes.append(torch.where(known, m0, 0))
         knowns.append(known)
@@ -68,40 +85,16 @@ def initial_estimate(
     return torch.stack(logs, dim=1), rearrange(amplitude, "batch ... -> batch 1 ...")
 
 
-def _own_images(contrast: Contrast, protocol: Protocol, channels: tuple[int, ...]) -> tuple[list[int], list[float]]:
-    """Find the images of a contrast among some channels, and their times."""
-    times = dict(zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True))
-    own = [k for k, channel in enumerate(channels) if channel in times]
-    return own, [times[channels[k]] for k in own]
-
-
-def _fit(
-    model: SignalModel,
-    images: Float[Tensor, "batch image *space"],
-    inputs: Float[Tensor, "batch image"],
-    times: Float[Tensor, " image"],
-    bounds: Bounds,
-) -> tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"]]:
-    if isinstance(model, ExponentialDecay):
-        return _log_linear(model, images, inputs, times, bounds)
-    return _best_of_grid(model, images, inputs, times, bounds)
-
-
-def _log_linear(
-    model: ExponentialDecay,
-    images: Float[Tensor, "batch image *space"],
-    inputs: Float[Tensor, "batch image"],
-    times: Float[Tensor, " image"],
-    bounds: Bounds,
-) -> tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"]]:
+def _log_linear(model: ExponentialDecay, samples: Samples, bounds: Bounds) -> Estimate:
     """Fit a line to the logarithms of a decay, weighted by squared signals."""
+    images, inputs, times = samples
     signal = images.clamp(min=_DARKEST)
     weight = einsum(signal.square(), inputs, "batch image ..., batch image -> batch image ...")
     total = reduce(weight, "batch image ... -> batch ...", "sum").clamp(min=_DARKEST**2)
     log, u = torch.log(signal), model.coordinate(times)
     mean_u = einsum(weight, u, "batch image ..., image -> batch ...") / total
     mean_log = reduce(weight * log, "batch image ... -> batch ...", "sum") / total
-    u = u.reshape(-1, *(1,) * (images.ndim - 2)) - rearrange(mean_u, "batch ... -> batch 1 ...")
+    u = over_space(u, images.ndim - 2) - rearrange(mean_u, "batch ... -> batch 1 ...")
     square = reduce(weight * u.square(), "batch image ... -> batch ...", "sum")
     rate = -reduce(weight * u * log, "batch image ... -> batch ...", "sum") / square.clamp(min=_DARKEST**2)
     slowest, fastest = sorted(model.rate(rate.new_tensor(bounds)).tolist())
@@ -109,23 +102,20 @@ def _log_linear(
     return model.from_rate(rate), torch.exp(mean_log + rate * mean_u)
 
 
-def _best_of_grid(
-    model: SignalModel,
-    images: Float[Tensor, "batch image *space"],
-    inputs: Float[Tensor, "batch image"],
-    times: Float[Tensor, " image"],
-    bounds: Bounds,
-) -> tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"]]:
-    """Take the best of a grid over log T, its amplitude projected; then the best of a finer one around it."""
-    low, high = (math.log(bound) for bound in bounds)
-    shape = (images.shape[0], *images.shape[2:])
-    x = images.new_full(shape, low)
-    most, m0 = torch.zeros_like(x), torch.zeros_like(x)
-    moments = rearrange(times, f"image -> image{' 1' * (images.ndim - 2)}")
+def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estimate:
+    """Search a grid over log T, with projected amplitude; then a finer grid around its best value.
 
-    def try_out(candidate: Float[Tensor, "batch *space"]) -> None:
+    Candidates are tried one after another, to need the memory of a single one.
+    """
+    images, inputs, times = samples
+    low, high = (math.log(bound) for bound in bounds)
+    x = torch.full_like(images[:, 0], low)
+    most, m0 = torch.zeros_like(x), torch.zeros_like(x)
+    times = over_space(times, images.ndim - 2)
+
+    def keep_if_better(candidate: Float[Tensor, "batch *space"]) -> None:
         nonlocal x, most, m0
-        basis = model.basis(rearrange(torch.exp(candidate), "batch ... -> batch 1 ..."), moments)
+        basis = model.basis(rearrange(torch.exp(candidate), "batch ... -> batch 1 ..."), times)
         basis = einsum(basis, inputs, "batch image ..., batch image -> batch image ...")
         projection = reduce(images * basis, "batch image ... -> batch ...", "sum")
         square = reduce(basis.square(), "batch image ... -> batch ...", "sum").clamp(min=_DARKEST**2)
@@ -136,17 +126,17 @@ def _best_of_grid(
 
     step = (high - low) / (_GRID - 1)
     for k in range(_GRID):
-        try_out(torch.full_like(x, low + k * step))
-    around = x
-    for part in (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75):
-        try_out((around + part * step).clamp(low, high))
+        keep_if_better(torch.full_like(x, low + k * step))
+    best = x
+    for part in _FINER:
+        keep_if_better((best + part * step).clamp(low, high))
     return torch.exp(x), m0
 
 
 def _smooth(images: Tensor, width: float) -> Tensor:
-    """Smooth along each axis of space, edges repeated."""
+    """Smooth along each spatial axis, with repeated edges."""
     for axis in range(2, images.ndim):
-        # A product of matrices: several times faster than a convolution, whose only channel leaves it nothing to do.
+        # A matrix product is several times faster than a convolution of a single channel.
         smoothing = _gaussian(images.shape[axis], width).to(images)
         images = (images.movedim(axis, -1) @ smoothing.T).movedim(-1, axis)
     return images
@@ -154,9 +144,9 @@ def _smooth(images: Tensor, width: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _gaussian(size: int, width: float) -> Tensor:
-    """Make the matrix that smooths a line of so many voxels."""
+    """Return the matrix that smooths a line of voxels."""
     reach = math.ceil(_WIDEST * width)
     offsets = torch.arange(-reach, reach + 1)
     kernel = torch.exp(-0.5 * (offsets / width) ** 2)
-    targets = (torch.arange(size)[:, None] + offsets).clamp(0, size - 1)
+    targets = (rearrange(torch.arange(size), "voxel -> voxel 1") + offsets).clamp(0, size - 1)
     return torch.zeros(size, size).scatter_add_(1, targets, (kernel / kernel.sum()).expand(size, -1))

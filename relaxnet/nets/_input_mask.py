@@ -1,4 +1,4 @@
-"""Which images are the inputs of a network."""
+"""Selection of images: the inputs of a network, and the images of a contrast among them."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -8,33 +8,33 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from relaxnet.protocol import Protocol
+from relaxnet.protocol import Contrast, Protocol
 
 Inputs = str | Sequence[int] | Sequence[str | Sequence[int]] | Bool[Tensor, "batch image"] | None
 
 
 def input_mask(protocol: Protocol, inputs: Inputs, batch: int) -> Bool[Tensor, "batch image"]:
-    """Convert any way of naming input images to a mask.
+    """Convert a selection of input images to a mask.
 
     Parameters
     ----------
     protocol
-        What was acquired.
+        The acquisition protocol.
     inputs
         A key of :attr:`Protocol.input_sets`, channel numbers, a sequence with one of these for each sample, or a mask.
-        ``None`` means all.
+        None selects all images.
     batch
         Number of samples.
 
     Returns
     -------
     Tensor
-        True where a sample's image is an input; on the device of the mask that was given, if one was.
+        True where an image is an input of a sample. If a mask was given, it is returned as it is.
 
     Raises
     ------
     ValueError
-        If ``inputs`` is not in the protocol, is not made for so many samples, or leaves a sample without any image.
+        If ``inputs`` is not in the protocol, is for another number of samples, or leaves a sample without any image.
 
     Examples
     --------
@@ -48,8 +48,8 @@ def input_mask(protocol: Protocol, inputs: Inputs, batch: int) -> Bool[Tensor, "
     if isinstance(inputs, Tensor):
         if inputs.dtype != torch.bool or inputs.shape != shape:
             raise ValueError(f"inputs is {inputs.dtype} of shape {tuple(inputs.shape)}: a mask is torch.bool, {shape}.")
-        if not inputs.any(dim=1).all():
-            empty = torch.nonzero(~inputs.any(dim=1)).flatten().tolist()
+        empty = torch.nonzero(~inputs.any(dim=1)).flatten().tolist()
+        if empty:
             raise ValueError(f"inputs has no image for samples {empty}: each needs one at least.")
         return inputs
     one_for_all = isinstance(inputs, str) or all(isinstance(channel, Integral) for channel in inputs)
@@ -63,3 +63,25 @@ def input_mask(protocol: Protocol, inputs: Inputs, batch: int) -> Bool[Tensor, "
         except ValueError as error:
             raise ValueError(f"inputs={inputs!r}: {error}") from error
     return mask
+
+
+def own_images(contrast: Contrast, protocol: Protocol, channels: Sequence[int]) -> tuple[list[int], list[float]]:
+    """Find the images of a contrast among some channels of a stack.
+
+    Parameters
+    ----------
+    contrast
+        The contrast.
+    protocol
+        The acquisition protocol.
+    channels
+        The channels.
+
+    Returns
+    -------
+    tuple
+        Positions in ``channels``, and times of the images.
+    """
+    times = dict(zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True))
+    own = [k for k, channel in enumerate(channels) if channel in times]
+    return own, [times[channels[k]] for k in own]

@@ -16,33 +16,33 @@ from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positiv
 from relaxnet.nets._initial_estimates import initial_estimate
 from relaxnet.nets._input_mask import Inputs, input_mask
 from relaxnet.nets._scale import subject_scale
-from relaxnet.nets._slots import slots
-from relaxnet.nets._space import axes
+from relaxnet.nets._slots import first_images, slots
+from relaxnet.nets._space import axes, over_space
 from relaxnet.nets._unet import UNet
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 
 
 class RelaxationOutput(NamedTuple):
-    """What a :class:`RelaxationNet` returns."""
+    """Output of a :class:`RelaxationNet`."""
 
     maps_ms: Float[Tensor, "batch task *space"]
-    """Relaxation times in ms, or what else the signal model of a contrast has, one map for each contrast."""
+    """One map for each contrast: relaxation times in ms, or another parameter of its signal model."""
     valid: Bool[Tensor, "batch *space"]
-    """Where all input images are finite, and not all of them zero."""
+    """Voxels where all input images are finite, and not all of them zero."""
     log_scale: Float[Tensor, "batch task *space"] | None = None
-    """Natural logarithm of a Laplace scale for each contrast, which is in the units of the images; None without
+    """Natural logarithm of a Laplace scale for each contrast, in the units of the images; None without
     ``uncertainty``."""
     m0: Float[Tensor, "batch 1 *space"] | None = None
-    """Amplitude at time zero, above zero, in the units of the images; None without ``amplitude``."""
+    """Amplitude at time zero, positive, in the units of the images; None without ``amplitude``."""
 
 
 class RelaxationNet(nn.Module):
-    r"""A network from a few images to one relaxation-time map for each contrast.
+    r"""A network that predicts one relaxation-time map for each contrast from a few images.
 
-    **Normalisation.** All images of a subject are divided by one number s, their common root mean square. The ratio of
-    two images, which holds T, is untouched, and maps do not change when the images are multiplied by a constant.
-    Values that are not finite become zero before anything else, so that their neighbours are not lost.
+    **Normalisation.** All images of a subject are divided by one number s, their common root mean square. This keeps
+    the ratios of images, from which T follows, and maps do not change if the images are multiplied by a constant.
+    Values that are not finite are set to zero first, so that neighbouring voxels are not affected.
 
     **Heads.** With the outputs z of the U-Net and the bounds [a, b] of a contrast,
 
@@ -51,55 +51,56 @@ class RelaxationNet(nn.Module):
         M_0 &= s \operatorname{softplus}(z_M + \log(e - 1)), \\
         \log \sigma &= 10 \tanh(z_\sigma / 10) + \log s + c,
 
-    where :math:`z_0` makes z = 0 a typical T, 40 ms for a decay. Every T lies within the bounds, whatever the weights.
-    The other two start near s, and carry the units of the images; a training lets the scales of each contrast start at
-    what its residuals are at first, by the constant c.
+    where :math:`z_0` is such that z = 0 gives a typical T, 40 ms for a decay. T always lies within the bounds. The
+    amplitude and the scales start near s, in the units of the images. In a training, the constant c is set so that the
+    scales of each contrast start at its mean residual.
 
     **Any subset.** With ``inputs="any"``, one network serves every input set. It takes all images of the protocol, and
-    each call says which of them are its inputs. Its channels are the first images, and for each contrast the mean of
-    the later input images, and their mean time. Other images have no influence, and may be NaN.
+    each call selects the inputs among them. The channels of the U-Net are the first images, and for each contrast the
+    mean of the later input images and their mean time. Other images have no influence, and may be NaN.
 
-    **Initial estimates.** To compute a relaxation time from images, a network has to learn to divide and to take
-    logarithms. Initial estimates save it that: fits of the input images, smoothed by a Gaussian. Narrow ones keep the
-    detail, wide ones have less noise. They are further channels, and what the output starts from: the network blends
-    them in each voxel, and adds a correction. With estimates :math:`T_k` and further outputs :math:`z_k`, the number
-    :math:`z_0` above becomes
+    **Initial estimates.** To compute a relaxation time from images, a network must learn to divide and to take
+    logarithms. Initial estimates replace this: they are fits of the input images after Gaussian smoothing. Narrow
+    Gaussians keep detail, wide ones reduce noise. The estimates are additional input channels, and the network predicts
+    a voxel-wise weighted mean of them plus a correction. With estimates :math:`T_k` and additional outputs :math:`z_k`,
+    the number :math:`z_0` above becomes
 
     .. math:: z_0 = \operatorname{logit} \sum_k w_k \frac{\log T_k - \log a}{\log b - \log a}, \qquad
         w = \operatorname{softmax}(z_1, z_2, \dots),
 
-    and likewise that of the amplitude, from the amplitudes of the same fits. Untrained, a network with initial
-    estimates outputs their mean.
+    and likewise for the amplitude, from the amplitudes of the same fits. An untrained network with initial estimates
+    predicts their mean.
 
     Parameters
     ----------
     protocol
-        What was acquired.
+        The acquisition protocol.
     inputs
         The input images: a key of :attr:`Protocol.input_sets`, channel numbers, or ``"any"``.
     base, depth, norm, up
-        Options of the :class:`UNet`. A ``backbone`` made elsewhere has its own.
+        Options of the :class:`UNet`, which do not apply to another ``backbone``.
     dims
         2 for images (batch, channel, height, width), 3 for volumes (batch, channel, depth, height, width).
     bounds_ms
-        Smallest and largest relaxation time that the network can output: for all contrasts, or by the name of each;
-        those of the signal models by default, (5, 400) ms for decays.
+        Smallest and largest relaxation time that the network can predict: for all contrasts, or by name. By default
+        those of the signal models, (5, 400) ms for decays.
     uncertainty
         ``"heteroscedastic"`` adds a second decoder for the logarithm of a Laplace scale for each voxel; ``"faithful"``
-        does so, too, but keeps the gradient of the scales from the encoder, see
+        does the same, but the gradient of the scales does not reach the encoder, see
         :class:`~relaxnet.losses.HeteroscedasticLaplace`.
     amplitude
-        Whether the network outputs the amplitude at time zero, too.
+        Whether the network also predicts the amplitude at time zero.
     initial_estimates
-        Standard deviations in voxels of the Gaussians of the initial estimates, 0 for no smoothing; none by default.
+        Standard deviations in voxels of the Gaussians of the initial estimates, 0 for no smoothing. By default there
+        are no initial estimates.
     backbone
-        A network made elsewhere, wrapped by :func:`as_backbone`, in place of the U-Net.
+        Another network to be used instead of the U-Net, wrapped by :func:`as_backbone`.
 
     Raises
     ------
     ValueError
-        If ``inputs`` is not in the protocol, the bounds make no sense, an option is unknown, or the backbone has other
-        channels than are needed.
+        If ``inputs`` is not in the protocol, the bounds are invalid, an option is unknown, or the backbone does not
+        have the needed channels.
 
     Examples
     --------
@@ -116,6 +117,8 @@ class RelaxationNet(nn.Module):
     >>> net(images, inputs="long").maps_ms.shape
     torch.Size([1, 2, 32, 40])
     """
+
+    first_log_scale: Tensor
 
     def __init__(
         self,
@@ -146,24 +149,20 @@ class RelaxationNet(nn.Module):
         self.uncertainty = uncertainty
         self.amplitude = amplitude
         self.initial_estimates = tuple(float(width) for width in initial_estimates)
-        self._size = {"base": base, "depth": depth, "norm": norm, "up": up}
-        n_tasks = len(protocol.names)
-        n_firsts = len({protocol.images_of(name)[0] for name in protocol.names})
-        n_inputs = n_firsts + 2 * n_tasks if self.any_subset else len(self.input_channels)
-        n_inputs += n_tasks * len(self.initial_estimates)
-        each = 1 + len(self.initial_estimates)  # a number, and the weights of what it corrects
+        self._unet_options: dict[str, Any] = {"base": base, "depth": depth, "norm": norm, "up": up}
+        n_tasks, n_estimates = len(protocol.names), len(self.initial_estimates)
+        n_images = len(first_images(protocol)) + 2 * n_tasks if self.any_subset else len(self.input_channels)
+        n_inputs = n_images + n_tasks * n_estimates
+        each = 1 + n_estimates  # a correction, and the weight of each estimate
         self._n_outputs = (n_tasks * each, each * amplitude, n_tasks if uncertainty else 0)
         if uncertainty:
             self.register_buffer("first_log_scale", torch.zeros(n_tasks))
-            self.first_log_scale: Tensor
         if backbone is None:
             means = self._n_outputs[0] + self._n_outputs[1]
             decoders = (means, n_tasks) if uncertainty else means
             detached = (1,) if uncertainty == "faithful" else ()
-            self.backbone: nn.Module = UNet(
-                n_inputs, decoders, base=base, depth=depth, dims=dims, norm=norm, up=up, detached=detached
-            )
-            if self.initial_estimates:  # which are a better start than chance
+            self.backbone: nn.Module = UNet(n_inputs, decoders, dims=dims, detached=detached, **self._unet_options)
+            if self.initial_estimates:  # without a correction at first, the network predicts their mean
                 self.backbone.zero_head(0)
         else:
             self.backbone = require_backbone(backbone, n_inputs, self._n_outputs)
@@ -171,7 +170,7 @@ class RelaxationNet(nn.Module):
     def scale(
         self, images: Float[Tensor, "batch channel *space"], inputs: Inputs = None
     ) -> Float[Tensor, "batch 1 *_"]:
-        """Compute the number that each subject's images are divided by.
+        """Compute the number that the images of each subject are divided by.
 
         Parameters
         ----------
@@ -185,35 +184,35 @@ class RelaxationNet(nn.Module):
         Tensor
             The root mean square over the finite values of all input images; 1 where they are zero.
         """
-        return subject_scale(*self._look(images, self._mask(images, inputs)))
+        return subject_scale(*self._shown(images, self._mask(images, inputs)))
 
     def forward(self, images: Float[Tensor, "batch channel *space"], inputs: Inputs = None) -> RelaxationOutput:
-        """Map the relaxation times.
+        """Predict the relaxation times.
 
         Parameters
         ----------
         images
             The images of :attr:`input_channels`, in that order, in any unit.
         inputs
-            Which of them are inputs, if the network was made for any subset: a key of :attr:`Protocol.input_sets`,
-            channel numbers, a sequence with one of these for each sample, or a mask (batch, channel). By default all.
+            The input images among them, for a network of any subset: a key of :attr:`Protocol.input_sets`, channel
+            numbers, a sequence with one of these for each sample, or a mask (batch, channel). By default all images.
 
         Returns
         -------
         RelaxationOutput
-            Maps in ms, in the order of the contrasts, and what else the network was made to output.
+            Maps in the order of the contrasts; scales and amplitude if the network predicts them.
 
         Raises
         ------
         ValueError
-            If the number of images is another, or ``inputs`` is not in the protocol or given to a network of fixed
-            inputs.
+            If the number of images does not fit, or ``inputs`` is not in the protocol, or is given to a network of
+            fixed inputs.
         """
         mask = self._mask(images, inputs)
-        shown, counted = self._look(images, mask)
+        shown, counted = self._shown(images, mask)
         scale = subject_scale(shown, counted)
-        complete = (counted | ~self._on_voxels(mask)).all(dim=1)
-        # A voxel of which an image is lost gives no estimate, nor does it pull at those of its neighbours.
+        complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
+        # A voxel with a missing input image has no estimate, and must not affect those of its neighbours.
         whole = torch.where(rearrange(complete, "batch ... -> batch 1 ..."), shown / scale, 0)
         bounds = tuple(self.bounds_ms.values())
         estimates = [
@@ -225,7 +224,7 @@ class RelaxationNet(nn.Module):
         outputs = self.backbone(torch.cat([own, *times], dim=1))
         if not isinstance(outputs, Tensor):
             outputs = torch.cat(outputs, dim=1)
-        # Back from the lower precision that autocast may have used.
+        # Autocast may have lowered the precision.
         z_times, z_amplitude, z_scale = torch.split(outputs.to(scale.dtype), list(self._n_outputs), dim=1)
         typical = [contrast.model.parameter.typical for contrast in self.protocol.contrasts]
         return RelaxationOutput(
@@ -244,32 +243,31 @@ class RelaxationNet(nn.Module):
         scales: bool = False,
         batch_size: int = 8,
     ) -> dict[str, Float[Tensor, "slice *space"]]:
-        r"""Map the relaxation times of many slices, a few at a time, without gradients.
+        r"""Predict the relaxation times of many slices, in batches, without gradients.
 
         Parameters
         ----------
         images
-            All images of the protocol, of which the network picks its own, or its own alone. On the network's device.
+            All images of the protocol, or only the input images, on the device of the network.
         protocol
-            What the images were acquired with, to make sure that it is what the network was trained for.
+            Protocol of the images, to check that it is the one of the network. By default it is not checked.
         inputs
-            The input images, if the network was made for any subset. A sequence or mask has one row a slice.
+            The input images, for a network of any subset. A sequence or a mask has one entry for each slice.
         scales
-            Whether to return the scales that the network predicts, too, as ``"<name>_scale"``, in the units of the
-            images; none if it predicts none.
+            Whether to return predicted scales, too, as ``"<name>_scale"``, in the units of the images.
         batch_size
-            Slices at a time.
+            Slices in a batch.
 
         Returns
         -------
         dict
-            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network outputs it. A
-            voxel of which an image is not finite is NaN; its neighbours are not lost.
+            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network predicts it. A voxel
+            is NaN if one of its input images is not finite; its neighbours are not affected.
 
         Raises
         ------
         ValueError
-            If the number of images is neither of the two, the images are on another device, or the protocol is another.
+            If the number of images does not fit, the images are on another device, or the protocol is another one.
         """
         if protocol is not None:
             require_same(protocol, self.protocol)
@@ -289,25 +287,22 @@ class RelaxationNet(nn.Module):
         parts = []
         with torch.no_grad(), _evaluating(self):
             mask = self._mask(own, inputs)
-            for some, of_some in zip(torch.split(own, batch_size), torch.split(mask, batch_size), strict=True):
-                part = some.to(weight.dtype)
-                output = self(part, of_some if self.any_subset else None)
-                found = [output.maps_ms] if output.m0 is None else [output.maps_ms, output.m0]
-                if scales and output.log_scale is not None:
-                    found.append(torch.exp(output.log_scale))
-                finite = (torch.isfinite(part) | ~self._on_voxels(of_some)).all(dim=1, keepdim=True)
-                parts.append(torch.where(finite, torch.cat(found, dim=1), torch.nan))
-        maps = torch.cat(parts)
-        names = self.protocol.names + ("m0",) * self.amplitude
-        if scales and self.uncertainty:
-            names += tuple(f"{name}_scale" for name in self.protocol.names)
-        return {name: maps[:, k] for k, name in enumerate(names)}
+            for part, of_part in zip(torch.split(own, batch_size), torch.split(mask, batch_size), strict=True):
+                batch = part.to(weight.dtype)
+                output = self(batch, of_part if self.any_subset else None)
+                scale = torch.exp(output.log_scale) if scales and output.log_scale is not None else None
+                maps = torch.cat([m for m in (output.maps_ms, output.m0, scale) if m is not None], dim=1)
+                finite = (torch.isfinite(batch) | ~over_space(of_part, self.dims)).all(dim=1, keepdim=True)
+                parts.append(torch.where(finite, maps, torch.nan))
+        of_scales = [f"{name}_scale" for name in self.protocol.names if scales and self.uncertainty]
+        names = [*self.protocol.names, *["m0"] * self.amplitude, *of_scales]
+        return dict(zip(names, torch.cat(parts).unbind(1), strict=True))
 
     @property
     def config(self) -> dict[str, Any]:
-        """All that is needed to make this network again, but for its weights, in plain values.
+        """Arguments from which :meth:`from_config` makes this network again, as plain values.
 
-        A backbone made elsewhere is described by the name of its class.
+        A wrapped backbone is described by the name of its class.
         """
         return {
             "protocol": self.protocol.to_dict(),
@@ -318,26 +313,23 @@ class RelaxationNet(nn.Module):
             "amplitude": self.amplitude,
             "initial_estimates": list(self.initial_estimates),
             "backbone": self.backbone.name if isinstance(self.backbone, Backbone) else None,
-            **self._size,
+            **self._unet_options,
         }
 
     @classmethod
     def from_config(
-        cls,
-        config: dict[str, Any],
-        backbone: nn.Module | None = None,
-        models: Mapping[str, SignalModel] | None = None,
+        cls, config: dict[str, Any], backbone: nn.Module | None = None, models: Mapping[str, SignalModel] | None = None
     ) -> "RelaxationNet":
-        """Make the network that :attr:`config` described, with fresh weights.
+        """Make a network from its configuration, with new weights.
 
         Parameters
         ----------
         config
-            What :attr:`config` returned.
+            Value of :attr:`config`.
         backbone
-            The backbone, if it was made elsewhere, wrapped by :func:`as_backbone`.
+            The backbone, wrapped by :func:`as_backbone`, if it is not the U-Net.
         models
-            Signal models of your own by the name of their contrast.
+            Custom signal models by the name of their contrast.
 
         Returns
         -------
@@ -347,7 +339,7 @@ class RelaxationNet(nn.Module):
         Raises
         ------
         ValueError
-            If the configuration describes another backbone, or a signal model that is not given.
+            If the configuration describes another backbone, or a custom signal model is missing.
         """
         options = dict(config)
         protocol = Protocol.from_dict(options.pop("protocol"), models)
@@ -361,7 +353,7 @@ class RelaxationNet(nn.Module):
         return cls(protocol, options.pop("inputs"), backbone=backbone, **options)
 
     def _mask(self, images: Tensor, inputs: Inputs) -> Bool[Tensor, "batch channel"]:
-        """Check the images, and find which of them are inputs."""
+        """Check the images, and return the mask of inputs."""
         channels = len(self.input_channels)
         if images.ndim != self.dims + 2 or images.shape[1] != channels:
             raise ValueError(
@@ -377,18 +369,15 @@ class RelaxationNet(nn.Module):
             )
         return torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
 
-    def _on_voxels(self, mask: Bool[Tensor, "batch channel"]) -> Bool[Tensor, "batch channel *ones"]:
-        return rearrange(mask, f"batch channel -> batch channel{' 1' * self.dims}")
-
-    def _look(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Replace what is no input, or not finite, by zero; and return what is left."""
-        counted = torch.isfinite(images) & self._on_voxels(mask)
+    def _shown(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Set values to zero that are not finite or no inputs; return the images and a mask of the other values."""
+        counted = torch.isfinite(images) & over_space(mask, self.dims)
         return torch.where(counted, images, 0), counted
 
 
 @contextmanager
 def _evaluating(net: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode for a while; then each part of it goes back to the mode it had."""
+    """Put a network into evaluation mode; afterwards, each module returns to its previous mode."""
     training = [module for module in net.modules() if module.training]
     net.eval()
     try:

@@ -1,4 +1,4 @@
-"""The number that a subject's images are divided by."""
+"""Normalisation: the number that the images of a subject are divided by."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,27 +8,27 @@ from torch import Tensor
 def subject_scale(
     images: Float[Tensor, "batch image *space"], counted: Bool[Tensor, "batch image *space"]
 ) -> Float[Tensor, "batch 1 *_"]:
-    """Take the root mean square over all images and voxels of a subject.
+    """Compute the root mean square over all images and voxels of each subject.
 
     Parameters
     ----------
     images
         Images, zero where they are not counted.
     counted
-        Which values count.
+        Values that count.
 
     Returns
     -------
     Tensor
-        One number a subject, above zero; 1 where all values are zero.
+        One number for each subject, positive; 1 where all values are zero.
     """
     over = tuple(range(1, images.ndim))
     tiny = torch.finfo(images.dtype).tiny
     peak = images.abs().amax(over, keepdim=True)
-    # Squares of large or small numbers overflow or vanish; those of fractions of the largest do neither.
+    # Squares of very large or small numbers overflow or underflow; squares of fractions of the peak do not.
     fractions = images / torch.where(peak > 0, peak, 1)
     share = counted.to(images.dtype).mean(over, keepdim=True)
     mean_square = fractions.square().mean(over, keepdim=True) / share.clamp(min=tiny)
-    # The clamp spares an image of zeros the gradient of a root at zero, which is infinite.
+    # The gradient of a square root is infinite at zero, so an image of zeros needs the clamp.
     scale = peak * mean_square.clamp(min=tiny).sqrt()
     return torch.where(peak > 0, scale.clamp(min=tiny), 1)

@@ -1,46 +1,60 @@
-"""The channels of a network that takes any subset of a protocol's images."""
+"""Input channels of a network that takes any subset of the images of a protocol."""
 
 import torch
-from einops import reduce, repeat
+from einops import reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet.nets._space import over_space
 from relaxnet.protocol import Protocol
 
 
 def slots(
     protocol: Protocol, images: Float[Tensor, "batch image *space"], mask: Bool[Tensor, "batch image"]
 ) -> Float[Tensor, "batch slot *space"]:
-    """Lay the input images out in the same way whatever they are.
+    """Arrange the input images in channels that have the same meaning for every input set.
 
-    An image has a channel by what it is for: the first of its contrast, or a later one. Were it by its number, each
-    input set would leave other channels empty, and a network would learn each set from the beginning.
+    The first image of a contrast has a channel of its own, and its later images share one. With one channel for each
+    image, each input set would leave other channels empty, and a network would learn each set from scratch.
 
     Parameters
     ----------
     protocol
-        What was acquired.
+        The acquisition protocol.
     images
         All images of the protocol, zero where they are no inputs.
     mask
-        Which are inputs.
+        Images that are inputs.
 
     Returns
     -------
     Tensor
-        The first images (the shared one once); then for each contrast the mean of its later input images, and the mean
-        of their times as a part of the longest; zero for what there is not.
+        The first images (a shared one once); then for each contrast the mean of its later input images, and the mean of
+        their times as a fraction of the longest time; zeros for images that are no inputs.
     """
-    first = sorted({protocol.images_of(name)[0] for name in protocol.names})
-    sides = dict(zip((f"side{k}" for k in range(images.ndim - 2)), images.shape[2:], strict=True))
-    found = [images[:, first]]
+    found = [images[:, first_images(protocol)]]
     for contrast in protocol.contrasts:
         later = list(protocol.images_of(contrast.name)[1:])
         inputs = mask[:, later].to(images.dtype)
-        n = reduce(inputs, "batch image -> batch", "sum").clamp(min=1)
+        n = inputs.sum(1).clamp(min=1)
         times = images.new_tensor(contrast.times_ms[1:]) / contrast.times_ms[-1]
-        mean_time = reduce(inputs * times, "batch image -> batch", "sum") / n
+        mean_time = (inputs * times).sum(1) / n
         total = reduce(images[:, later], "batch image ... -> batch 1 ...", "sum")
-        found.append(total / n.reshape(-1, *(1,) * (images.ndim - 1)))
-        found.append(repeat(mean_time, f"batch -> batch 1 {' '.join(sides)}", **sides))
+        found += [total / over_space(n, images.ndim - 1), over_space(mean_time, images.ndim - 1).expand_as(total)]
     return torch.cat(found, dim=1)
+
+
+def first_images(protocol: Protocol) -> list[int]:
+    """List the channels of the first images of all contrasts, a shared one once.
+
+    Parameters
+    ----------
+    protocol
+        The acquisition protocol.
+
+    Returns
+    -------
+    list of int
+        Channel numbers, in order.
+    """
+    return sorted({protocol.images_of(name)[0] for name in protocol.names})

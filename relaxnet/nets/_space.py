@@ -1,24 +1,43 @@
-"""The axes of images that are space."""
+"""Spatial axes of images."""
 
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 
+def over_space(values: Shaped[Tensor, "*axes"], dims: int) -> Shaped[Tensor, "*axes_ones"]:
+    """Append spatial axes of length 1, so that values broadcast against images.
+
+    Parameters
+    ----------
+    values
+        Values without spatial axes.
+    dims
+        Number of spatial axes.
+
+    Returns
+    -------
+    Tensor
+        The values with spatial axes.
+    """
+    return rearrange(values, f"... -> ...{' 1' * dims}")
+
+
 def pad(images: Float[Tensor, "batch channel *space"], multiple: int) -> Float[Tensor, "batch channel *padded"]:
-    """Repeat the far edges of images until their sides are multiples of a number.
+    """Pad images at the far edges, by repeating the edge, until their sides are multiples of a number.
 
     Parameters
     ----------
     images
         Images in two or three dimensions.
     multiple
-        What the sides become multiples of.
+        The number.
 
     Returns
     -------
     Tensor
-        The padded images, or the images themselves where they fit.
+        The padded images; the images themselves if no padding is needed.
     """
     missing = [-side % multiple for side in images.shape[2:]]
     if not any(missing):
@@ -46,12 +65,12 @@ def crop(images: Float[Tensor, "batch channel *padded"], sides: tuple[int, ...])
 
 
 def axes(dims: int) -> str:
-    """Name the axes of space, for messages.
+    """Return the names of the spatial axes, for messages.
 
     Parameters
     ----------
     dims
-        2 or 3.
+        Number of spatial axes, 2 or 3.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The backbone."""
+"""The U-Net, the default backbone."""
 
 import math
 from collections.abc import Callable
@@ -16,34 +16,36 @@ from relaxnet.nets._space import axes, crop, pad
 class UNet(nn.Module):
     """A U-Net for images of any size in two or three dimensions, with one decoder or several.
 
-    Two convolutions a level, each followed by a normalisation and a ReLU; max-pooling down, enlargement up; skip
-    connections by concatenation. Images whose sides are not multiples of ``2**depth`` are padded by repeating their
-    edge, and the result is cropped. Several decoders read one common encoder: what is asked of one cannot disturb
-    another's last layers, yet all learn the same features.
+    Each level has two convolutions, each followed by a normalisation and a ReLU. Images are downsampled by max-pooling;
+    skip connections are concatenated. Images whose sides are not multiples of ``2**depth`` are padded by repeating
+    their edge, and the result is cropped. Several decoders share one encoder: they learn common features, but have
+    their own last layers.
 
     Parameters
     ----------
     in_channels
         Channels of the input.
     out_channels
-        Channels of the output, which has no activation; a tuple of them makes one decoder for each.
+        Channels of the output, which has no activation; a tuple for one decoder each.
     base
-        Channels of the first level; they double at each level below.
+        Channels of the first level; they double from level to level.
     depth
-        Number of times that the image is halved.
+        Number of downsampling steps, each by a factor of 2.
     dims
         2 for images (batch, channel, height, width), 3 for volumes (batch, channel, depth, height, width).
     norm
-        ``"batch"``, or ``"group"``, which does not depend on the rest of the batch and so suits small ones: 8 groups
-        or fewer, of two channels at least.
+        ``"batch"``, or ``"group"`` for small batches, as it does not depend on the other samples: up to 8 groups, of
+        two channels or more.
     up
-        ``"transposed"`` convolutions, or ``"bilinear"`` interpolation (trilinear in three dimensions), which cannot
-        leave a checkerboard.
+        Upsampling by ``"transposed"`` convolutions, or by ``"bilinear"`` interpolation (trilinear in three dimensions),
+        which has no checkerboard artefacts.
+    detached
+        Numbers of the decoders whose gradient does not reach the encoder; by default none.
 
     Raises
     ------
     ValueError
-        If a number is below 1, or an option is none of those named here.
+        If a number is below 1, or an option is unknown.
 
     References
     ----------
@@ -107,7 +109,7 @@ class UNet(nn.Module):
         Raises
         ------
         ValueError
-            If the number of channels is not ``in_channels``, or that of the axes does not fit ``dims``.
+            If the number of channels is not ``in_channels``, or the number of axes does not fit ``dims``.
         """
         if images.ndim != self.dims + 2 or images.shape[1] != self.in_channels:
             needed = f"(batch, {self.in_channels}, {axes(self.dims)})"
@@ -125,24 +127,24 @@ class UNet(nn.Module):
         return outputs[0] if isinstance(self.out_channels, int) else outputs
 
     def zero_head(self, decoder: int) -> None:
-        """Let a decoder output zero until it is trained.
+        """Set the last layer of a decoder to zero, so that its output is zero before training.
 
         Parameters
         ----------
         decoder
-            Its number.
+            Number of the decoder.
         """
         for parameter in self.get_submodule(f"decoders.{decoder}.head").parameters():
             nn.init.zeros_(parameter)
 
 
 class _Decoder(nn.Module):
-    """The way up, from the features of all levels."""
+    """Upsampling path, from the features of all levels to the output."""
 
     def __init__(self, widths: list[int], out_channels: int, dims: int, norm: str, up: str) -> None:
         super().__init__()
         steps = list(pairwise(reversed(widths)))
-        self.up = nn.ModuleList(_enlargement(*step, dims, up) for step in steps)
+        self.up = nn.ModuleList(_upsampling(*step, dims, up) for step in steps)
         self.merge = nn.ModuleList(_convolutions(*step, dims, norm) for step in steps)
         self.head = _layer("Conv", dims)(widths[0], out_channels, kernel_size=1)
 
@@ -154,18 +156,18 @@ class _Decoder(nn.Module):
         return output
 
 
-def _enlargement(before: int, after: int, dims: int, up: str) -> nn.Module:
+def _upsampling(before: int, after: int, dims: int, up: str) -> nn.Module:
     if up == "transposed":
         return _layer("ConvTranspose", dims)(before, after, kernel_size=2, stride=2)
     interpolate = nn.Upsample(scale_factor=2, mode="bilinear" if dims == 2 else "trilinear")
-    # A convolution of one voxel and an interpolation may change places; on the small image it is cheaper.
+    # A 1x1 convolution and an interpolation commute; the convolution is cheaper on the smaller image.
     return nn.Sequential(_layer("Conv", dims)(before, after, kernel_size=1), interpolate)
 
 
 def _convolutions(before: int, after: int, dims: int, norm: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (before, after):
-        # The normalisation, which is affine, brings the bias.
+        # The normalisation is affine, so the convolution needs no bias.
         convolution = _layer("Conv", dims)(channels, after, kernel_size=3, padding=1, bias=False)
         layers += [convolution, _normalisation(after, dims, norm), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
@@ -174,12 +176,12 @@ def _convolutions(before: int, after: int, dims: int, norm: str) -> nn.Sequentia
 def _normalisation(channels: int, dims: int, norm: str) -> nn.Module:
     if norm == "batch":
         return _layer("BatchNorm", dims)(channels)
-    # Two channels a group at least: alone, a channel would lose its mean and spread, and with them what sets it apart
-    # from another. That, between two images, is the signal.
+    # Groups have two channels or more: a group of one would lose its mean and standard deviation, and with them the
+    # difference to other channels, which holds T.
     return nn.GroupNorm(max(math.gcd(16, channels) // 2, 1), channels)
 
 
 def _layer(name: str, dims: int) -> Callable[..., nn.Module]:
-    """Find the layer of that many dimensions: ``_layer("Conv", 3)`` is ``nn.Conv3d``."""
+    """Return the layer class of a dimension: ``_layer("Conv", 3)`` is ``nn.Conv3d``."""
     layer: Callable[..., nn.Module] = getattr(nn, f"{name}{dims}d")
     return layer

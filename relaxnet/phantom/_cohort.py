@@ -1,31 +1,31 @@
-"""Cohorts: any number of digital subjects from one seed."""
+"""Cohorts of procedural digital subjects: any number of them from one seed."""
 
-import math
-import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from relaxnet.phantom._acquire import simulate
+from relaxnet.phantom._anatomy.abdomen import Anatomy
+from relaxnet.phantom._anatomy.geometry import Grid
 from relaxnet.phantom._corruptions import Corruption
-from relaxnet.phantom._more_values import check_protocol
-from relaxnet.phantom._subject import Subject
-from relaxnet.phantom._subjects import Subjects
-from relaxnet.phantom._tissues import FIELDS
+from relaxnet.phantom._partial_volume import FINE
+from relaxnet.phantom._settings import check_settings, whole
+from relaxnet.phantom._simulate import LabelSlice, SimulatedSubjects
 from relaxnet.protocol import Protocol
 from relaxnet.protocols import LIVER_T1RHO_T2
 
 _SMALLEST = 32
+_SLICE_SPACING_MM = 7.0
+_LONGEST_STACK_MM = 98.0  # a longer stack would leave the liver
 
 
 @dataclass(frozen=True)
-class Cohort(Subjects):
-    """Subjects that are simulated when they are asked for; none is kept.
+class Cohort(SimulatedSubjects):
+    """Digital subjects that are simulated on access; none is stored.
 
     Index it, slice it into smaller cohorts, or iterate over it. Made by :func:`liver_cohort`.
     """
 
     slices: int
-    """Slices of each subject."""
+    """Number of slices of each subject."""
     shape: tuple[int, int]
     """Height and width of a slice."""
     snr: float
@@ -33,35 +33,21 @@ class Cohort(Subjects):
     seed: int
     """Seed of all random numbers."""
     protocol: Protocol
-    """What is acquired."""
+    """Protocol of the images."""
     field_tesla: float = 3.0
     """Field strength in T."""
     corruptions: tuple[Corruption, ...] = ()
-    """What goes wrong in the scan of each subject, in the order in which it happens."""
+    """Corruptions of the images of each subject, in the order in which they are applied."""
 
-    def simulate(self, index: int) -> Subject:
-        """Simulate a subject.
-
-        Parameters
-        ----------
-        index
-            Number of the subject.
-
-        Returns
-        -------
-        Subject
-            The subject.
-        """
-        return simulate(
-            self.seed,
-            index,
-            slices=self.slices,
-            shape=self.shape,
-            snr=self.snr,
-            protocol=self.protocol,
-            field_tesla=self.field_tesla,
-            corruptions=self.corruptions,
-        )
+    def _anatomy(self, index: int) -> tuple[Iterator[LabelSlice], tuple[float, float, float]]:
+        """Return the slices of a subject, and the distance between slices, rows and columns of its voxels in mm."""
+        anatomy = Anatomy.draw(self.seed, index)
+        spacing = min(_SLICE_SPACING_MM, _LONGEST_STACK_MM / max(self.slices - 1, 1))
+        fine = Grid((FINE * self.shape[0], FINE * self.shape[1]))
+        positions = (anatomy.body.middle_mm + (k - (self.slices - 1) / 2) * spacing for k in range(self.slices))
+        pixel_mm = Grid(self.shape).pixel_mm
+        slices = (LabelSlice(*anatomy.slice(fine, z), fine.x, fine.y, z) for z in positions)
+        return slices, (spacing, pixel_mm, pixel_mm)
 
 
 def liver_cohort(
@@ -75,50 +61,50 @@ def liver_cohort(
     field_tesla: float = 3.0,
     corruptions: Sequence[Corruption] = (),
 ) -> Cohort:
-    """Make a cohort of digital abdomens, of which T1rho, T2 and amplitude are known.
+    """Make a cohort of digital abdomens with known relaxation times and amplitude.
 
     Parameters
     ----------
     n_subjects
-        How many subjects, 1 or more. Subject 3 of a seed is the same however many there are.
+        Number of subjects, 1 or more. A subject of a seed is the same in a cohort of any size.
     slices
-        Axial slices of each subject, 1 or more, 7 mm apart; nearer to one another where more than 15 would
-        leave the liver.
+        Number of axial slices of each subject, 1 or more. They are 7 mm apart, and closer if there are more than 15,
+        which would leave the liver otherwise.
     shape
-        Height and width of a slice, each 32 or more. The pixels are square, and 384 mm of width and 288 mm of height
-        are always in the picture: 1.5 mm at 256 x 256.
+        Height and width of a slice, each 32 or more. Pixels are square, and the field of view is at least 384 mm wide
+        and 288 mm high: 1.5 mm at 256 x 256.
     snr
         Mean signal of the liver (:attr:`Subject.roi`) in the first image over the standard deviation of the noise.
         ``math.inf`` gives images without noise.
     seed
-        A whole number, 0 or more.
+        Seed of all random numbers, 0 or more.
     protocol
-        What is acquired, of contrasts named ``"t1rho"``, ``"t2"``, ``"t1"``, ``"t2star"`` and ``"adc"``, each by its
-        signal model.
+        Protocol of the images, with contrasts named ``"t1rho"``, ``"t2"``, ``"t1"``, ``"t2star"`` or ``"adc"``. Each is
+        simulated by its own signal model.
     field_tesla
-        Field strength in T, 1.5 or 3.0. At the other field a subject has the same anatomy and disease, and its
-        tissues deviate from the means of that field by as many standard deviations.
+        Field strength in T, 1.5 or 3.0. At the other field strength a subject has the same anatomy and disease, and its
+        tissues deviate from the mean values by the same number of standard deviations.
     corruptions
-        What goes wrong in the scan of each subject, in the order in which it happens, such as ``[Breathing()]``:
-        differently in each, and after the truth and the level of the noise are settled.
+        Corruptions of the images of each subject, in the order in which they are applied, such as ``[Breathing()]``.
+        They differ between subjects, and change neither the ground truth nor the noise level.
 
     Returns
     -------
     Cohort
-        The cohort. Its subjects are simulated when asked for.
+        The cohort. Its subjects are simulated on access.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, if the phantom does not know a relaxation time of the protocol, or if
-        contrasts share a first image that is not at time 0, where their decays differ.
+        If an argument is out of its range, if the phantom has no values for a contrast of the protocol, or if contrasts
+        share a first image that is not at time 0.
     TypeError
-        If the protocol is none, or a corruption is none.
+        If the protocol is not a :class:`relaxnet.Protocol`, or a corruption is not a :class:`Corruption`.
 
     Notes
     -----
-    Slices are simulated at twice the resolution. One of 256 x 256 takes about 0.2 s on one core, one of 64 x 64 about
-    0.03 s.
+    Slices are simulated at twice the resolution. One slice of 256 x 256 takes about 0.2 s on one core, one of 64 x 64
+    about 0.03 s.
 
     Examples
     --------
@@ -132,51 +118,24 @@ def liver_cohort(
     True
     """
     n_subjects, slices = whole(n_subjects, "n_subjects", 1), whole(slices, "slices", 1)
-    seed = whole(seed, "seed", 0)
     try:
         height, width = shape
     except (TypeError, ValueError):
         raise ValueError(f"shape={shape!r}: give height and width, such as (256, 256).") from None
-    height, width = whole(height, "shape: its height", _SMALLEST), whole(width, "shape: its width", _SMALLEST)
-    try:
-        ratio = float(snr)
-    except (TypeError, ValueError):
-        ratio = math.nan
-    if not ratio > 0:
-        raise ValueError(f"snr={snr!r}: give a positive number, such as 20, or math.inf for no noise.")
-    if not isinstance(protocol, Protocol):
-        raise TypeError(f"protocol={protocol!r} is a {type(protocol).__name__}: pass a relaxnet.Protocol.")
-    check_protocol(protocol)
-    if field_tesla not in FIELDS:
-        raise ValueError(f"field_tesla={field_tesla!r}: the tissues of the phantom are known at {FIELDS} T.")
     return Cohort(
         indices=range(n_subjects),
         slices=slices,
-        shape=(height, width),
-        snr=ratio,
-        seed=seed,
-        protocol=protocol,
-        field_tesla=float(field_tesla),
+        shape=(whole(height, "shape: its height", _SMALLEST), whole(width, "shape: its width", _SMALLEST)),
+        **check_settings(snr, seed, protocol, field_tesla),
         corruptions=_corruptions(corruptions),
     )
 
 
 def _corruptions(given: object) -> tuple[Corruption, ...]:
+    """Check that corruptions are objects of a :class:`Corruption`, not classes or names."""
     if not isinstance(given, Iterable):
         raise TypeError(f"corruptions={given!r}: give a sequence, such as [rx.phantom.Breathing()].")
-    chosen = tuple(given)
-    for corruption in chosen:
+    for corruption in (chosen := tuple(given)):
         if isinstance(corruption, type) or not isinstance(corruption, Corruption):
             raise TypeError(f"corruptions: {corruption!r} is none: give objects, such as [rx.phantom.Breathing()].")
     return chosen
-
-
-def whole(value: object, name: str, least: int) -> int:
-    """Refuse what is no whole number, or too small a one; ``name`` is what the message calls it."""
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ValueError(f"{name}={value!r}: give a whole number, {least} or more.")
-    return number

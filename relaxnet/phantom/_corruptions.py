@@ -1,6 +1,6 @@
-"""What goes wrong in an acquisition: changes of images before the noise is added.
+"""Corruptions: imperfections of an acquisition, applied to the images before noise is added.
 
-The truth stays what it was, so the errors that a corruption causes in maps can be measured.
+The ground truth stays as it was, so the errors that a corruption causes in the maps can be measured.
 """
 
 import math
@@ -11,6 +11,7 @@ from typing import TypeVar, runtime_checkable
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample
@@ -26,24 +27,24 @@ T = TypeVar("T", float, Tensor)
 
 @runtime_checkable
 class Corruption(Interface):
-    """Something that goes wrong. Whoever adds one writes a frozen dataclass with this method."""
+    """Interface of a corruption. To add one, write a frozen dataclass with this method."""
 
     def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
-        """Change images.
+        """Corrupt images.
 
         Parameters
         ----------
         clean
             Images without noise, in the order of the protocol.
         subject
-            Whose images they are: protocol, truth, labels and size of voxels.
+            Subject of the images: its protocol, ground truth, labels and voxel size.
         rng
             Source of random numbers.
 
         Returns
         -------
         Tensor
-            New images; the given ones are left as they are.
+            New images; the given ones are not changed.
         """
         ...
 
@@ -52,8 +53,8 @@ class Corruption(Interface):
 class Gain:
     """Receive gains that differ between the series of the contrasts.
 
-    Where the contrasts share their first image, it keeps its scale: it was acquired once. So the decay of a scaled
-    contrast is consistent among its later images alone, and a fit that uses the first one is wrong.
+    A first image that the contrasts share keeps its scale, because it was acquired once. The decay of a scaled contrast
+    is then consistent only among its later images, and a fit that uses the first one is biased.
 
     Raises
     ------
@@ -69,7 +70,7 @@ class Gain:
     """
 
     factors: Mapping[str, float]
-    """Factor of each contrast, 1 where it is left out."""
+    """Factor of each contrast; 1 if it is left out."""
 
     def __post_init__(self) -> None:
         for name, factor in self.factors.items():
@@ -82,17 +83,16 @@ class Gain:
         del rng
         images = clean.clone()
         for name, factor in self.factors.items():
-            channels, _ = _series(subject.protocol, name)
-            images[:, channels] *= factor
+            images[:, _series(subject.protocol, name)[0]] *= factor
         return images
 
 
 @dataclass(frozen=True)
 class Breathing:
-    """Subjects who do not hold their breath alike: each image but the first lies a little elsewhere in its plane.
+    """Breath-holds that differ: each image except the first is shifted in its plane.
 
-    The shifts are rigid, uniformly distributed, and different for each slice and image. What moves through the plane is
-    not modelled.
+    The shifts are rigid, uniformly distributed, and different for each slice and image. Motion through the plane is not
+    modelled.
 
     Raises
     ------
@@ -108,41 +108,36 @@ class Breathing:
     """
 
     shift_mm: tuple[float, float] = (4.0, 1.0)
-    """Largest shift either way, of front and back and of left and right, in mm."""
+    """Largest shift in either direction, anterior-posterior and left-right, in mm."""
     contrasts: tuple[str, ...] | None = None
-    """Contrasts whose images move; by default, all."""
+    """Contrasts whose images are shifted; by default, all."""
 
     def __post_init__(self) -> None:
         if not all(0 <= shift < math.inf for shift in self.shift_mm):
             raise ValueError(f"shift_mm={self.shift_mm}: give the largest shift of rows and of columns in mm.")
 
     def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
-        """Shift the images; what comes in at the edges is air."""
-        moving = {
-            channel
-            for name in self.contrasts or subject.protocol.names
-            for channel in _series(subject.protocol, name)[0]
-            if channel != 0
-        }
+        """Shift the images; air enters at the edges."""
         n_slices, n_images = clean.shape[:2]
-        # Drawn for all images, so that the shifts of one do not depend on which others move.
+        moving = [_series(subject.protocol, name)[0] for name in self.contrasts or subject.protocol.names]
+        still = set(range(n_images)).difference(*moving) | {0}
+        # Drawn for all images, so that the shifts of one do not depend on which others are shifted.
         drawn = rng.uniform(-1, 1, (n_slices, n_images, 2)) * self.shift_mm / np.array(subject.voxel_mm[1:])
-        drawn[:, [channel for channel in range(n_images) if channel not in moving]] = 0
+        drawn[:, sorted(still)] = 0
         return shift(clean, torch.from_numpy(drawn).to(clean.dtype))
 
 
 @dataclass(frozen=True)
 class SpinLockError:
-    r"""Fields that are off, so that the lock is not perpendicular to the static field.
+    r"""Field errors that tilt the spin lock.
 
     With an offset :math:`\Delta` of the static field and a lock of :math:`b f_1`, in Hz, the magnetisation is locked at
-    the angle :math:`\theta` and decays as
+    the angle :math:`\theta` and decays with the rate
 
     .. math:: R_{1\rho}^{eff} = R_{1\rho} \sin^2\theta + R_1 \cos^2\theta, \quad \tan\theta = b f_1 / \Delta.
 
-    On resonance nothing changes, whatever the lock: that T1rho grows with it, and the bands of locks that do not
-    compensate their own errors, are not modelled. In a voxel of several tissues the mean rate is changed, which is
-    right to first order.
+    On resonance nothing changes, whatever the lock: the dispersion of T1rho, and the banding of locks that do not
+    compensate field errors, are not modelled. In a mixture the mean rate is changed, which is right to first order.
 
     Raises
     ------
@@ -162,7 +157,7 @@ class SpinLockError:
     """
 
     b1: float = 0.9
-    """Strength of the lock relative to the nominal one."""
+    """Amplitude of the lock relative to the nominal one."""
     b0_hz: float = 50.0
     """Offset of the static field in Hz."""
     lock_hz: float = 400.0
@@ -170,7 +165,7 @@ class SpinLockError:
     t1_ms: float = 800.0
     """T1 of all tissues in ms."""
     contrast: str = "t1rho"
-    """Name of the contrast of the spin lock."""
+    """Name of the spin-lock contrast."""
 
     def __post_init__(self) -> None:
         for name in ("b1", "lock_hz", "t1_ms"):
@@ -181,46 +176,46 @@ class SpinLockError:
 
     @property
     def along(self) -> float:
-        r"""How much of the lock is along the static field, :math:`\cos^2\theta`."""
+        r"""Weight of R1 in the effective rate, :math:`\cos^2\theta`."""
         return self.b0_hz**2 / (self.b0_hz**2 + (self.b1 * self.lock_hz) ** 2)
 
     def effective_ms(self, t1rho_ms: T) -> T:
-        """Compute the T1rho that is measured in the place of the true one.
+        """Compute the effective T1rho, which is measured instead of the true one.
 
         Parameters
         ----------
         t1rho_ms
-            The true one in ms.
+            True T1rho in ms.
 
         Returns
         -------
         float
-            The effective one in ms.
+            Effective T1rho in ms.
         """
         return 1 / ((1 - self.along) / t1rho_ms + self.along / self.t1_ms)
 
     def __call__(self, clean: Images, subject: Subject, rng: np.random.Generator) -> Images:
-        """Let the images of the spin lock decay as they would."""
+        """Make the spin-lock images decay with the effective rate."""
         del rng
-        channels, contrast = _series(subject.protocol, self.contrast, shared_too=True)
+        channels, contrast = _series(subject.protocol, self.contrast, with_shared=True)
         if not isinstance(contrast.model, MonoExponential):
             raise ValueError(  # noqa: TRY004 (it is a model, but not of the right kind)
                 f"SpinLockError: contrast {self.contrast!r} has the model {contrast.model!r}; it is known for "
                 f"MonoExponential() alone."
             )
-        true_rate = 1 / subject.truth[self.contrast]
+        true_rate = rearrange(1 / subject.truth[self.contrast], "slice height width -> slice 1 height width")
         change = ((1 / self.t1_ms - true_rate) * self.along).nan_to_num(nan=0.0)  # air does not decay
         images = clean.clone()
-        images[:, channels] *= torch.exp(-change[:, None] * torch.tensor(contrast.times_ms)[:, None, None])
+        images[:, channels] *= torch.exp(-change * rearrange(torch.tensor(contrast.times_ms), "image -> image 1 1"))
         return images
 
 
 @dataclass(frozen=True)
 class ResidualFat:
-    """Fat within tissues that suppression left: a second, slower decay in the same voxels.
+    """Incomplete fat suppression: a second, slower decay in the same voxels.
 
     A part of the amplitude decays as fat does. At time 0 nothing changes; later there is more signal than one
-    relaxation time explains. By default it is in the liver.
+    relaxation time explains. By default the fat is in the liver.
 
     Raises
     ------
@@ -234,9 +229,9 @@ class ResidualFat:
     """
 
     fraction: float
-    """Part of the amplitude at time 0 that is of fat."""
+    """Fat fraction of the amplitude at time 0."""
     tissues: tuple[Tissue, ...] = (Tissue.LIVER,)
-    """Where it is."""
+    """Tissues that contain the fat."""
     t_ms: Mapping[str, float] = field(default_factory=lambda: {"t1rho": 88.4, "t2": 68.0})
     """Relaxation times of fat in ms."""
 
@@ -251,13 +246,13 @@ class ResidualFat:
         """Replace a part of the signal by that of fat."""
         del rng
         inside = torch.isin(subject.labels, torch.tensor([int(t) for t in self.tissues], dtype=torch.uint8))
-        part = self.fraction * inside.to(clean.dtype)[:, None]
+        part = self.fraction * rearrange(inside.to(clean.dtype), "slice height width -> slice 1 height width")
+        m0 = subject.truth["m0"]
         images = clean.clone()
         for name in subject.protocol.names:
             if name not in self.t_ms:
                 raise ValueError(f"t_ms={self.t_ms} lacks {name!r}, a contrast of the subject.")
-            channels, contrast = _series(subject.protocol, name, shared_too=name == subject.protocol.names[0])
-            m0 = subject.truth["m0"]
+            channels, contrast = _series(subject.protocol, name, with_shared=name == subject.protocol.names[0])
             fat = contrast.model(m0, torch.full_like(m0, self.t_ms[name]), contrast)[:, -len(channels) :]
             images[:, channels] += part * (fat - clean[:, channels])
         return images
@@ -271,11 +266,11 @@ def corrupt(clean: Images, corruptions: Iterable[Corruption], subject: Subject, 
     clean
         Images without noise, in the order of the protocol.
     corruptions
-        What goes wrong, in this order.
+        Corruptions in the order in which they are applied.
     subject
-        Whose images they are. Its protocol, truth, labels and voxel size are used, not its images.
+        Subject of the images. Its protocol, ground truth, labels and voxel size are used, not its images.
     rng
-        Source of random numbers. Each corruption has a stream of its own, so what it does depends on its place alone.
+        Source of random numbers. Each corruption has its own stream, which depends on its position only.
 
     Returns
     -------
@@ -289,22 +284,22 @@ def corrupt(clean: Images, corruptions: Iterable[Corruption], subject: Subject, 
 
 
 def corrupted(subject: Subject, corruptions: Sequence[Corruption], *, seed: int = 0) -> Subject:
-    """Scan a subject once more, and let things go wrong.
+    """Simulate a second acquisition of a subject, with corruptions.
 
     Parameters
     ----------
     subject
-        The subject. It is left as it is.
+        The subject; it is not changed.
     corruptions
-        What goes wrong: :class:`Gain`, :class:`Breathing`, :class:`SpinLockError`, :class:`ResidualFat`, in the order
-        in which it happens.
+        Corruptions in the order in which they are applied: :class:`Gain`, :class:`Breathing`, :class:`SpinLockError`,
+        :class:`ResidualFat`.
     seed
-        Seed of the corruptions and of the new noise, which is at the level of the old one.
+        Seed of the corruptions and of the new noise, which has the level of the old one.
 
     Returns
     -------
     Subject
-        The same subject, with the same truth, and new images.
+        The same subject, with the same ground truth and new images.
 
     Examples
     --------
@@ -314,41 +309,39 @@ def corrupted(subject: Subject, corruptions: Sequence[Corruption], *, seed: int 
     (True, False)
     """
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject.index,))))
-    noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    return acquire(subject, corruptions, rng, rng)
+
+
+def acquire(
+    subject: Subject, corruptions: Iterable[Corruption], rng: np.random.Generator, noise: np.random.Generator
+) -> Subject:
+    """Corrupt the clean images of a subject and add noise at its level, from separate random numbers."""
     clean = corrupt(subject.clean, corruptions, subject, rng)
-    return replace(subject, clean=clean, images=subject.protocol.add_noise(clean, subject.sigma, generator=noise))
+    generator = torch.Generator().manual_seed(int(noise.integers(2**63)))
+    return replace(subject, clean=clean, images=subject.protocol.add_noise(clean, subject.sigma, generator=generator))
 
 
 def shift(images: Images, pixels: Float[Tensor, "slice image 2"]) -> Images:
-    """Shift each image within its plane, by cubic interpolation; what comes in at the edges is air.
+    """Shift each image within its plane by rows (down) and columns (to the right), with cubic interpolation.
 
-    Parameters
-    ----------
-    images
-        Magnitude images.
-    pixels
-        By how many rows and columns, down and to the right.
-
-    Returns
-    -------
-    Tensor
-        The images. Those that are shifted by nothing are as they were.
+    Air enters at the edges. Images with a shift of 0 are returned unchanged.
     """
     height, width = images.shape[2:]
-    rows = torch.arange(height)[:, None] - pixels[..., :1, None]  # (slice, image, height, 1)
-    columns = torch.arange(width) - pixels[..., 1:, None]  # (slice, image, 1, width)
-    across, down = (2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1
-    grid = torch.stack((across.expand(images.shape), down.expand(images.shape)), dim=-1)
-    shifted = grid_sample(
-        images.reshape(-1, 1, height, width), grid.reshape(-1, height, width, 2), mode="bicubic", align_corners=False
+    down, right = rearrange(pixels, "slice image direction -> direction slice image 1 1")
+    y = (2 * (rearrange(torch.arange(height), "height -> height 1") - down) + 1) / height - 1
+    x = (2 * (torch.arange(width) - right) + 1) / width - 1
+    grid = rearrange(
+        [x.expand(images.shape), y.expand(images.shape)], "xy slice image height width -> (slice image) height width xy"
     )
-    moved = (pixels != 0).any(-1)[..., None, None]
+    flat = rearrange(images, "slice image height width -> (slice image) 1 height width")
+    shifted = grid_sample(flat, grid, mode="bicubic", align_corners=False).reshape(images.shape)
+    moved = (down != 0) | (right != 0)
     # A cubic undershoots at edges, where a magnitude cannot.
-    return torch.where(moved, shifted.reshape(images.shape).clamp(min=0), images)
+    return torch.where(moved, shifted.clamp(min=0), images)
 
 
-def _series(protocol: Protocol, name: str, *, shared_too: bool = False) -> tuple[list[int], Contrast]:
-    """Return a contrast and its channels, with or without an image that it shares with others."""
+def _series(protocol: Protocol, name: str, *, with_shared: bool = False) -> tuple[list[int], Contrast]:
+    """Return the channels of a contrast, with or without an image that it shares with others, and the contrast."""
     channels = list(protocol.images_of(name))
-    shared = protocol.shared_first and len(protocol.names) > 1 and not shared_too
+    shared = protocol.shared_first and len(protocol.names) > 1 and not with_shared
     return channels[1:] if shared else channels, protocol.contrasts[protocol.names.index(name)]

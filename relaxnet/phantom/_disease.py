@@ -1,4 +1,4 @@
-"""Which diffuse disease of the liver a subject has: it shows in shapes as well as in relaxation times."""
+"""Prevalence of the liver diseases."""
 
 from relaxnet.phantom._anatomy.random_fields import Stream, generator
 from relaxnet.phantom._tissues import Disease
@@ -13,19 +13,6 @@ _PREVALENCE = {  # assumed
 
 
 def draw_disease(seed: int, subject: int) -> Disease:
-    """Draw the disease of a subject.
-
-    Parameters
-    ----------
-    seed
-        Seed of the cohort.
-    subject
-        Number of the subject in the cohort.
-
-    Returns
-    -------
-    Disease
-        The disease.
-    """
+    """Draw the liver disease of a subject of a cohort."""
     rng = generator(seed, subject, Stream.DISEASE)
     return tuple(_PREVALENCE)[int(rng.choice(len(_PREVALENCE), p=tuple(_PREVALENCE.values())))]

@@ -1,40 +1,41 @@
-"""Cohorts who share the anatomy of one label map."""
+"""Digital subjects from a label map: any segmentation of an abdomen, painted like the procedural anatomies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet.phantom._cohort import whole
-from relaxnet.phantom._label_map import label_map_subject, prepare
+from relaxnet.phantom._label_map import FineMap
+from relaxnet.phantom._settings import check_settings, whole
+from relaxnet.phantom._simulate import LabelSlice, SimulatedSubjects
 from relaxnet.phantom._subject import Subject
-from relaxnet.phantom._subjects import Subjects
 from relaxnet.phantom._tissues import Tissue
 from relaxnet.protocol import Protocol
 from relaxnet.protocols import LIVER_T1RHO_T2
 
 
 @dataclass(frozen=True, eq=False)
-class LabelMapCohort(Subjects):
-    """Subjects of one label map that are simulated when they are asked for; none is kept.
+class LabelMapCohort(SimulatedSubjects):
+    """Digital subjects with the anatomy of one label map, simulated on access; none is stored.
 
     Index it, slice it into smaller cohorts, or iterate over it. Made by :func:`label_map_cohort`.
     """
 
     labels: NDArray[np.integer[Any]]
-    """Whole numbers (slice, row, column), seen as radiologists do."""
+    """Integer labels (slice, row, column) in radiological orientation."""
     voxel_mm: tuple[float, float, float]
     """Distance between slices, rows and columns in mm."""
     table: Mapping[int, Tissue | int]
-    """The tissue of each label."""
+    """Tissue of each label."""
     snr: float
     """Signal-to-noise ratio of the liver in the first image."""
     seed: int
     """Seed of all random numbers."""
     protocol: Protocol
-    """What is acquired."""
+    """Protocol of the images."""
     field_tesla: float = 3.0
     """Field strength in T."""
     partial_volume: bool = False
@@ -43,30 +44,15 @@ class LabelMapCohort(Subjects):
     def __repr__(self) -> str:
         return f"<LabelMapCohort of {len(self)} subjects, labels {' x '.join(map(str, self.labels.shape))}>"
 
-    def simulate(self, index: int) -> Subject:
-        """Simulate a subject.
+    def _anatomy(self, index: int) -> tuple[Iterator[LabelSlice], tuple[float, float, float]]:
+        """Return the slices, which all subjects share, and the distance between slices, rows and columns in mm."""
+        del index
+        return self._fine_map.slices(), self._fine_map.voxel_mm
 
-        Parameters
-        ----------
-        index
-            Number of the subject.
-
-        Returns
-        -------
-        Subject
-            The subject.
-        """
-        return label_map_subject(
-            self.labels,
-            self.voxel_mm,
-            self.table,
-            snr=self.snr,
-            seed=self.seed,
-            index=index,
-            protocol=self.protocol,
-            field_tesla=self.field_tesla,
-            partial_volume=self.partial_volume,
-        )
+    @cached_property
+    def _fine_map(self) -> FineMap:
+        """The label map on the fine grid."""
+        return FineMap(self.labels, self.voxel_mm, self.table, partial_volume=self.partial_volume)
 
 
 def label_map_cohort(
@@ -81,39 +67,44 @@ def label_map_cohort(
     field_tesla: float = 3.0,
     partial_volume: bool = False,
 ) -> LabelMapCohort:
-    """Make a cohort of one label map: the same anatomy, other tissue values, textures, diseases, coils and noise.
+    """Make a cohort from one label map: one anatomy, with different tissue values, textures, diseases, coils and noise.
 
     Parameters
     ----------
     labels
-        Whole numbers (slice, row, column), seen as radiologists do: the front of the body up, the liver at the left;
-        what :func:`relaxnet.io.read_label_map` reads.
+        Integer labels (slice, row, column) in radiological orientation: the front of the body up, the liver at the
+        left; what :func:`relaxnet.io.read_label_map` returns.
     voxel_mm
         Distance between slices, rows and columns in mm.
     table
         The :class:`Tissue` of each label, such as :data:`TOTALSEGMENTATOR_MR`.
     n_subjects
-        How many subjects, 1 or more.
+        Number of subjects, 1 or more.
     snr
         Mean signal of the liver (:attr:`Subject.roi`) in the first image over the standard deviation of the noise.
+        ``math.inf`` gives images without noise.
     seed
-        A whole number, 0 or more.
+        Seed of all random numbers, 0 or more.
     protocol
-        What is acquired, as for :func:`liver_cohort`.
+        Protocol of the images, as for :func:`liver_cohort`.
     field_tesla
         Field strength in T, 1.5 or 3.0.
     partial_volume
-        Whether each two by two labels of a slice become one voxel.
+        Whether each two by two labels of a slice become one voxel, which holds a mixture where they differ. The last
+        row or column is left out if their number is odd.
 
     Returns
     -------
     LabelMapCohort
-        The cohort. Subject ``k`` is that of :func:`label_map_subject` with ``index=k``, simulated when asked for.
+        The cohort. Its subjects are simulated on access. The region of interest is the liver without a margin of 5 mm
+        at its edge in the slice and around other labels within it; vessels without a label count as parenchyma.
 
     Raises
     ------
     ValueError
         If a label is not in the table, no liver is left, or an argument is out of its range.
+    TypeError
+        If the protocol is not a :class:`relaxnet.Protocol`.
 
     Examples
     --------
@@ -123,18 +114,73 @@ def label_map_cohort(
     >>> cohort[2]
     <Subject sub-003: ...>
     """
-    n_subjects, seed = whole(n_subjects, "n_subjects", 1), whole(seed, "seed", 0)
-    prepare(
-        labels, voxel_mm, table, snr=snr, seed=seed, index=0, field_tesla=field_tesla, partial_volume=partial_volume
-    )
-    return LabelMapCohort(
-        indices=range(n_subjects),
+    cohort = LabelMapCohort(
+        indices=range(whole(n_subjects, "n_subjects", 1)),
         labels=labels,
         voxel_mm=voxel_mm,
         table=dict(table),
-        snr=float(snr),
-        seed=seed,
-        protocol=protocol,
-        field_tesla=float(field_tesla),
+        **check_settings(snr, seed, protocol, field_tesla),
         partial_volume=partial_volume,
     )
+    cohort._anatomy(0)  # noqa: SLF001 (to refuse a bad label map now)
+    return cohort
+
+
+def label_map_subject(
+    labels: NDArray[np.integer[Any]],
+    voxel_mm: tuple[float, float, float],
+    table: Mapping[int, Tissue | int],
+    *,
+    snr: float = 20.0,
+    seed: int = 0,
+    index: int = 0,
+    protocol: Protocol = LIVER_T1RHO_T2,
+    field_tesla: float = 3.0,
+    partial_volume: bool = False,
+) -> Subject:
+    """Make one digital subject from a label map.
+
+    Parameters
+    ----------
+    labels
+        Integer labels (slice, row, column), as for :func:`label_map_cohort`.
+    voxel_mm
+        Distance between slices, rows and columns in mm.
+    table
+        The :class:`Tissue` of each label, such as :data:`TOTALSEGMENTATOR_MR`.
+    snr
+        Mean signal of the liver in the first image over the standard deviation of the noise.
+    seed
+        Seed of all random numbers, 0 or more.
+    index
+        Number of the subject, which sets its name, tissue values, textures, disease, coils and noise.
+    protocol
+        Protocol of the images.
+    field_tesla
+        Field strength in T, 1.5 or 3.0.
+    partial_volume
+        Whether each two by two labels of a slice become one voxel.
+
+    Returns
+    -------
+    Subject
+        Subject ``index`` of the cohort that :func:`label_map_cohort` makes with these settings.
+
+    Raises
+    ------
+    ValueError
+        If a label is not in the table, no liver is left, or an argument is out of its range.
+    TypeError
+        If the protocol is not a :class:`relaxnet.Protocol`.
+
+    Examples
+    --------
+    >>> labels = np.zeros((1, 40, 40), dtype=np.uint8)
+    >>> labels[:, 5:35, 5:25], labels[:, 5:35, 25:35] = 5, 1
+    >>> subject = rx.phantom.label_map_subject(labels, (5.0, 3.0, 3.0), rx.phantom.TOTALSEGMENTATOR_MR)
+    >>> subject.images.shape
+    torch.Size([1, 7, 40, 40])
+    """
+    settings = check_settings(snr, seed, protocol, field_tesla)
+    n_subjects = whole(index, "index", 0) + 1
+    return label_map_cohort(labels, voxel_mm, table, n_subjects, partial_volume=partial_volume, **settings)[index]

@@ -1,10 +1,10 @@
-"""From a fine grid to voxels: a voxel at a border holds a mixture, and its signal is the sum of its parts."""
+"""Partial volume: voxels at a border hold a mixture of tissues, and their signal is the sum of the parts."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange, reduce
 from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,45 +21,30 @@ FINE = 2
 
 @dataclass(frozen=True)
 class Voxels:
-    """One slice as a scanner without noise would see it, and what it is made of."""
+    """One slice without noise, and its ground truth."""
 
     clean: Float[Tensor, "image height width"]
     """Images without noise, in the order of the protocol."""
     truth: dict[str, Float[Tensor, "height width"]]
-    """Maps as ``Subject.truth`` describes them."""
+    """Parameter maps, as described at ``Subject.truth``."""
     labels: UInt8[Tensor, "height width"]
-    """The tissue that fills most of each voxel; air where there is nothing else."""
+    """Tissue that fills most of each voxel; air only where there is nothing else."""
     roi: Bool[Tensor, "height width"]
-    """Voxels that lie in the region of interest as a whole."""
+    """Voxels that lie in the region of interest with all of their points."""
 
 
 def mix(labels: NDArray[np.uint8], roi: NDArray[np.bool_], maps: dict[str, Array], protocol: Protocol) -> Voxels:
-    r"""Simulate a slice on a fine grid, and average two by two points into voxels.
+    r"""Simulate a slice on a fine grid, and average each two by two points into a voxel.
 
-    The signals are averaged, not the maps. The relaxation time of a mixture is the one with which it starts to decay,
+    The signals are averaged, not the maps. The relaxation time of a mixture is defined by its initial decay,
 
     .. math:: T = -\frac{S(0)}{S'(0)} = \frac{\sum_p m_p}{\sum_p m_p / T_p},
 
-    the mean of the rates, weighted by amplitude; of a model that is no decay, too. In a voxel of one tissue this is
-    what every fit finds. A mixture is not mono-exponential: what decays slowly is what is left in the end, so a fit
-    finds T or more, never less.
+    that is, by the mean of the rates, weighted by amplitude; this definition is also used for models that are no
+    decays. In a voxel of one tissue this is what every fit finds. A mixture is not mono-exponential: the slowest
+    component dominates at late times, so a fit finds T or more, never less.
 
-    Parameters
-    ----------
-    labels
-        Tissue of each point, (2 height, 2 width).
-    roi
-        Region of interest, (2 height, 2 width).
-    maps
-        Relaxation times of the contrasts of the protocol in ms, NaN in air, and ``"m0"``, 0 in air; each of the same
-        shape.
-    protocol
-        What to acquire.
-
-    Returns
-    -------
-    Voxels
-        The slice, (height, width).
+    The arguments have the shape (2 height, 2 width); maps are in ms and NaN in air, ``"m0"`` is 0 in air.
 
     Examples
     --------
@@ -82,38 +67,29 @@ def mix(labels: NDArray[np.uint8], roi: NDArray[np.bool_], maps: dict[str, Array
         model = contrast.model if isinstance(contrast.model, ExponentialDecay) else MonoExponential()
         rate = torch.where(fine["m0"] > 0, fine["m0"] * model.rate(fine[contrast.name]), 0)
         truth[contrast.name] = model.from_rate(_mean(rate) / m0)  # 0 / 0, which is NaN, in air
-    truth["m0"] = m0
     return Voxels(
         clean=_mean(clean_images(fine, protocol)),
-        truth=truth,
+        truth={**truth, "m0": m0},
         labels=torch.from_numpy(_majority(labels)),
-        roi=torch.from_numpy(_points(roi).all(axis=0)),
+        roi=torch.from_numpy(whole_voxels(roi)),
     )
 
 
 def clean_images(
     maps: dict[str, Float[Tensor, "height width"]], protocol: Protocol
 ) -> Float[Tensor, "image height width"]:
-    """Simulate the images of a protocol without noise, point by point.
-
-    Parameters
-    ----------
-    maps
-        Relaxation times in ms, NaN in air, and ``"m0"``, 0 in air.
-    protocol
-        What to acquire.
-
-    Returns
-    -------
-    Tensor
-        Images in the order of the protocol.
-    """
+    """Simulate the images of a protocol without noise, in its order, from maps in ms and ``"m0"``, 0 in air."""
     m0 = maps["m0"]
     images = m0.new_empty(protocol.n_images, *m0.shape)
     for contrast in protocol.contrasts:
-        t = maps[contrast.name].nan_to_num(nan=1.0)  # any: the amplitude of air is 0
+        t = maps[contrast.name].nan_to_num(nan=1.0)  # any value: the amplitude of air is 0
         images[list(protocol.images_of(contrast.name))] = contrast.model(m0[None], t[None], contrast)[0]
     return images
+
+
+def whole_voxels(points: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the voxels that lie in a region with all of their points; leading axes stay."""
+    return reduce(points, "... (height a) (width b) -> ... height width", "all", a=FINE, b=FINE)
 
 
 def _mean(points: Float[Tensor, "*stack fine_height fine_width"]) -> Float[Tensor, "*stack height width"]:
@@ -121,14 +97,8 @@ def _mean(points: Float[Tensor, "*stack fine_height fine_width"]) -> Float[Tenso
 
 
 def _majority(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Find the commonest label but air of each voxel; where two are as common, the one that comes first in reading."""
-    points = _points(labels)
+    """Find the most frequent label except air of each voxel; of equally frequent ones, the first in reading order."""
+    points = rearrange(labels, "(height a) (width b) -> (a b) height width", a=FINE, b=FINE)
     votes = (points[:, None] == points).sum(axis=1) * (points != Tissue.AIR)
-    commonest: NDArray[np.uint8] = np.take_along_axis(points, votes.argmax(axis=0)[None], axis=0)[0]
-    return commonest
-
-
-def _points(image: NDArray[Any]) -> NDArray[Any]:
-    """Take the points of each voxel apart: (2 height, 2 width) becomes (4, height, width)."""
-    height, width = (side // FINE for side in image.shape)
-    return image.reshape(height, FINE, width, FINE).transpose(1, 3, 0, 2).reshape(FINE * FINE, height, width)
+    most_frequent: NDArray[np.uint8] = np.take_along_axis(points, votes.argmax(axis=0)[None], axis=0)[0]
+    return most_frequent

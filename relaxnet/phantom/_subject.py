@@ -1,4 +1,4 @@
-"""One digital subject: images, and the truth behind them."""
+"""A digital subject: its images and their ground truth."""
 
 from dataclasses import dataclass
 
@@ -11,30 +11,30 @@ from relaxnet.protocol import Protocol
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Subject:
-    """One digital subject: what a scanner would give, and what no scanner can."""
+    """A digital subject: simulated images and the ground truth they were made from."""
 
     index: int
     """Number of the subject in the cohort, from 0."""
     protocol: Protocol
-    """What was acquired."""
+    """Protocol of the images."""
     images: Float[Tensor, "slice image height width"]
-    """Magnitude images with Rician noise, their channels in the order of the protocol."""
+    """Magnitude images with Rician noise, in the order of the protocol."""
     clean: Float[Tensor, "slice image height width"]
-    """The images without their noise, but with all that went wrong. A voxel at a border holds a mixture of tissues."""
+    """The images without noise, but with all corruptions. A voxel at a border holds a mixture of tissues."""
     truth: dict[str, Float[Tensor, "slice height width"]]
-    """The true maps: a relaxation time in ms for each contrast, NaN in air, where there is none; and ``"m0"``, the
-    amplitude of the signal at time 0, receive sensitivity included, which is 0 in air.
+    """Ground truth: a map of the relaxation time in ms for each contrast, NaN in air; and ``"m0"``, the amplitude at
+    time 0, receive sensitivity included, 0 in air.
 
-    The true relaxation time of a mixture is that with which its signal starts to decay: the reciprocal of the mean rate
-    of its parts, weighted by their amplitudes. Such a signal is not mono-exponential, so a fit to it finds this time or
-    a longer one; within :attr:`roi` there are no mixtures."""
+    The relaxation time of a mixture is defined by its initial decay: the reciprocal of the mean rate of its parts,
+    weighted by their amplitudes. Such a signal is not mono-exponential, so a fit finds this time or a longer one. There
+    are no mixtures within :attr:`roi`."""
     roi: Bool[Tensor, "slice height width"]
-    """Liver parenchyma, a few mm away from the liver's edge, vessels and lesions."""
+    """Region of interest: liver parenchyma, a few mm away from the edge of the liver, vessels and lesions."""
     labels: UInt8[Tensor, "slice height width"]
-    """The :class:`Tissue` that fills most of each voxel; air only where there is nothing else."""
+    """:class:`Tissue` that fills most of each voxel; air only where there is nothing else."""
     sigma: float
-    """Standard deviation of the noise in each part of the complex images, in their units. It follows from the signal of
-    the liver before anything went wrong."""
+    """Standard deviation of the noise in the real and in the imaginary part of the images, set by the signal of the
+    liver before any corruption."""
     disease: Disease
     """Diffuse disease of the liver."""
     field_tesla: float
@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """Name in the manner of BIDS, ``"sub-001"`` for the first subject."""
+        """Name of the subject, as in BIDS: ``"sub-001"`` for the first one."""
         return f"sub-{self.index + 1:03d}"
 
     def __repr__(self) -> str:

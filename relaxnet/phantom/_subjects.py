@@ -1,4 +1,4 @@
-"""Sequences of subjects that are simulated when they are asked for."""
+"""Sequences of subjects that are simulated on access."""
 
 import operator
 from abc import abstractmethod
@@ -11,17 +11,17 @@ from relaxnet.phantom._subject import Subject
 if TYPE_CHECKING:
     _Subjects = Sequence[Subject]
 else:
-    _Subjects = Sequence  # whoever checks types at run time would simulate a subject to look into a Sequence[Subject]
+    _Subjects = Sequence  # a run-time type checker would simulate a subject to look into a Sequence[Subject]
 
 SubjectsT = TypeVar("SubjectsT", bound="Subjects")
 
 
 @dataclass(frozen=True, eq=False)
 class Subjects(_Subjects):
-    """A cohort that keeps no subject: its fields say all that makes them."""
+    """A cohort that stores no subject: each one is simulated on access, from the settings in the fields."""
 
     indices: range
-    """Numbers of the subjects. Together with the seed, the number says who a subject is."""
+    """Numbers of the subjects. The seed and its number determine a subject."""
 
     @abstractmethod
     def simulate(self, index: int) -> Subject:
@@ -47,7 +47,7 @@ class Subjects(_Subjects):
     @overload
     def __getitem__(self: SubjectsT, key: slice) -> SubjectsT: ...
 
-    def __getitem__(  # noqa: PYI019 (whoever checks types at run time cannot resolve Self)
+    def __getitem__(  # noqa: PYI019 (a run-time type checker cannot resolve Self)
         self: SubjectsT, key: SupportsIndex | slice
     ) -> Subject | SubjectsT:
         if isinstance(key, slice):

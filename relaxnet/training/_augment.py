@@ -4,33 +4,35 @@ import math
 from collections.abc import Sequence
 
 import torch
-from einops import pack, rearrange, unpack
+from einops import einsum, pack, rearrange, unpack
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from relaxnet.nets._input_mask import own_images
+from relaxnet.nets._space import over_space
 from relaxnet.protocol import Protocol
 from relaxnet.signals import ExponentialDecay
 from relaxnet.training._presets import Preset
 
-_SLOWEST = 0.04  # of the typical rate, which for a decay of 40 ms leaves 1 s; a shift must not make a rate negative
+_SLOWEST = 0.04  # of the typical rate: undoing a shift must not make a rate negative; for 40 ms, the longest T is 1 s
 Batch = dict[str, Tensor]
 
 
 class Augmentation:
-    """What a preset changes about a batch at random.
+    """Random changes of a batch.
 
     Parameters
     ----------
     preset
-        By how much.
+        Kinds and sizes of the changes.
     protocol
-        What was acquired.
+        The acquisition protocol.
 
     Raises
     ------
     ValueError
-        If rates are to be shifted, and a signal model has none, or contrasts share an image that a shift would change.
+        If rates are to be shifted, and a signal model has no rate, or contrasts share an image that a shift changes.
     """
 
     def __init__(self, preset: Preset, protocol: Protocol) -> None:
@@ -42,27 +44,28 @@ class Augmentation:
                 protocol.require_common_amplitude()
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Rotate, shift and flip the slices, all that belongs to one alike; add noise last, which must stay white.
+        """Rotate, translate and flip slices, together with their labels; then add noise.
+
+        Noise comes last, because an interpolation would smooth it.
 
         Parameters
         ----------
         batch
-            All images of some slices, and what belongs to them.
+            All images of some slices, with their labels and noise levels.
         generator
-            Source of random numbers on the processor.
+            Random number generator on the CPU.
 
         Returns
         -------
         dict
-            The changed batch.
+            The augmented batch.
         """
         preset = self.preset
         maps = {name: batch[name] for name in ("images", "labels", "labelled") if name in batch}
         stack, shapes = pack([of.to(maps["images"]) for of in maps.values()], "batch * height width")
-        if preset.max_degrees or preset.max_shift:
-            stack = random_affine(
-                stack, max_degrees=preset.max_degrees, max_shift=preset.max_shift, generator=generator
-            )
+        degrees, shift = preset.max_degrees, preset.max_shift
+        if degrees or shift:
+            stack = random_affine(stack, max_degrees=degrees, max_shift=shift, generator=generator)
         if preset.flips:
             stack = random_flip(stack, generator=generator)
         batch = batch | dict(zip(maps, unpack(stack, shapes, "batch * height width"), strict=True))
@@ -81,12 +84,12 @@ class Augmentation:
         n
             Number of slices.
         generator
-            Source of random numbers on the processor.
+            Random number generator on the CPU.
 
         Returns
         -------
         Tensor
-            By how much the rate of each contrast of each slice grows; zeros if the preset shifts none.
+            Increase of the rate of each contrast of each slice; zeros if the preset shifts no rates.
         """
         drawn = 2 * torch.rand(n, len(self.protocol.names), generator=generator) - 1
         return self.preset.rate_shift * rates_of(self.protocol) * drawn if self.preset.rate_shift else 0 * drawn
@@ -98,23 +101,23 @@ def rates_of(protocol: Protocol) -> Float[Tensor, " task"]:
     Parameters
     ----------
     protocol
-        What was acquired.
+        The acquisition protocol.
 
     Returns
     -------
     Tensor
-        Rates, in 1/ms where the model is a decay in time.
+        Rates, in 1/ms for a mono-exponential decay in time.
 
     Raises
     ------
     ValueError
-        If a signal model has no rates, because it is not an exponential decay.
+        If a signal model has no rate, because it is not an exponential decay.
     """
     rates = []
     for contrast in protocol.contrasts:
         model = contrast.model
         if not isinstance(model, ExponentialDecay):
-            raise ValueError(  # noqa: TRY004 (it is a model, but not of the right kind)
+            raise ValueError(  # noqa: TRY004 (the model is valid, but does not go with the preset)
                 f"rate_shift: contrast {contrast.name!r} has the model {model!r}, whose images cannot be changed to "
                 f"those of another rate. Use a preset without, dataclasses.replace(preset, rate_shift=0)."
             )
@@ -129,29 +132,29 @@ def random_affine(
     max_shift: float,
     generator: torch.Generator,
 ) -> Float[Tensor, "batch image height width"]:
-    """Rotate and translate each subject's images, all of them alike.
+    """Rotate and translate the images of each slice, all of them in the same way.
 
     Parameters
     ----------
     images
-        Images; those of one subject must stay aligned.
+        All images of each slice.
     max_degrees
-        Largest rotation either way.
+        Largest rotation in either direction.
     max_shift
-        Largest translation either way, as a fraction of the image.
+        Largest translation in either direction, as a fraction of the image.
     generator
-        Source of random numbers on the processor.
+        Random number generator on the CPU.
 
     Returns
     -------
     Tensor
-        Images of the same shape, interpolated bilinearly; what comes in from outside mirrors the border.
+        Images of the same shape, interpolated bilinearly and reflected at the borders.
     """
     n, _, height, width = images.shape
     angle, down, right = (torch.rand(3, n, generator=generator) * 2 - 1).to(images)
     angle = angle * math.radians(max_degrees)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    # In the coordinates of affine_grid both sides have length 2, so a rotation of pixels needs the aspect ratio.
+    # In the coordinates of affine_grid both sides have length 2: rotations need the aspect ratio, shifts a factor of 2.
     aspect = width / height
     rows = (cos, -sin / aspect, 2 * max_shift * right, sin * aspect, cos, 2 * max_shift * down)
     matrix = rearrange(torch.stack(rows), "(row column) batch -> batch row column", row=2)
@@ -162,19 +165,19 @@ def random_affine(
 def random_flip(
     images: Float[Tensor, "batch image height width"], *, generator: torch.Generator
 ) -> Float[Tensor, "batch image height width"]:
-    """Mirror half of the subjects left to right, and half of them top to bottom.
+    """Mirror half of the slices left to right, and half of them top to bottom.
 
     Parameters
     ----------
     images
-        Images; those of one subject must stay aligned.
+        All images of each slice.
     generator
-        Source of random numbers on the processor.
+        Random number generator on the CPU.
 
     Returns
     -------
     Tensor
-        Images of the same shape, not interpolated.
+        Images of the same shape.
     """
     for axis in (-1, -2):
         chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
@@ -192,63 +195,63 @@ def shift_rates(
 
     .. math:: S_k e^{-\delta u_k} = M_0 e^{-(R + \delta) u_k}
 
-    This holds for any exponential decay, where u is its coordinate, the time for most, so no label is needed. The noise
-    of an image changes with it.
+    This holds for every exponential decay; u is its coordinate, for most models the time. No labels are needed. The
+    noise of an image is multiplied by the same factor.
 
     Parameters
     ----------
     images
-        Images.
+        Images of each slice.
     shifts
-        By how much, for each contrast.
+        Increase of the rate of each contrast.
     protocol
-        What was acquired.
+        The acquisition protocol.
     channels
-        Which channels of a stack the images are.
+        Channels of the images in a stack.
 
     Returns
     -------
     Tensor
-        Images of the same shape. An image that contrasts share depends on none of their rates and stays as it is.
+        Images of the same shape. An image that contrasts share does not depend on their rates and does not change.
 
     Raises
     ------
     ValueError
-        If a signal model has no rates.
+        If a signal model has no rate.
     """
     rates_of(protocol)
     exponent = torch.zeros(images.shape[:2], dtype=images.dtype, device=images.device)
     for task, contrast in enumerate(protocol.contrasts):
-        coordinates = contrast.model.coordinate(images.new_tensor(contrast.times_ms))  # type: ignore[attr-defined]
-        for channel, u in zip(protocol.images_of(contrast.name), coordinates, strict=True):
-            if channel in channels:
-                exponent[:, channels.index(channel)] = -shifts[:, task] * u
-    return images * rearrange(torch.exp(exponent), f"batch image -> batch image{' 1' * (images.ndim - 2)}")
+        own, times = own_images(contrast, protocol, channels)
+        u = contrast.model.coordinate(images.new_tensor(times))  # type: ignore[attr-defined]
+        exponent[:, own] = -einsum(shifts[:, task], u, "batch, image -> batch image")
+    return images * over_space(torch.exp(exponent), images.ndim - 2)
 
 
 def undo_rate_shift(
     maps_ms: Float[Tensor, "batch task *space"], shifts: Float[Tensor, "batch task"], protocol: Protocol
 ) -> Float[Tensor, "batch task *space"]:
-    """Undo :func:`shift_rates` in maps.
+    """Undo :func:`shift_rates` in predicted maps.
 
     Parameters
     ----------
     maps_ms
-        Relaxation times of the changed images.
+        Relaxation times predicted from the changed images, in ms.
     shifts
-        What was given to :func:`shift_rates`.
+        Argument of :func:`shift_rates`.
     protocol
-        What was acquired.
+        The acquisition protocol.
 
     Returns
     -------
     Tensor
-        Relaxation times of the images as they were; where hardly a rate is left, the longest, 1 s for a decay.
+        Relaxation times of the original images in ms. They are limited where hardly any rate is left, to 1 s for a
+        typical T of 40 ms.
     """
     found = []
     for task, (contrast, typical) in enumerate(zip(protocol.contrasts, rates_of(protocol).tolist(), strict=True)):
         model = contrast.model
-        assert isinstance(model, ExponentialDecay)  # noqa: S101 (rates_of has refused others)
-        shift = rearrange(shifts[:, task], f"batch -> batch{' 1' * (maps_ms.ndim - 2)}")
+        assert isinstance(model, ExponentialDecay)  # noqa: S101 (rates_of has checked it)
+        shift = over_space(shifts[:, task], maps_ms.ndim - 2)
         found.append(model.from_rate((model.rate(maps_ms[:, task]) - shift).clamp(min=_SLOWEST * typical)))
     return torch.stack(found, dim=1)

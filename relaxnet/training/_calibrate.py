@@ -1,4 +1,4 @@
-"""Calibration: factors with which nine of ten voxels lie within the central 90 % interval."""
+"""Calibration of standard deviations: nine of ten voxels lie within the central 90 % interval."""
 
 import math
 import warnings
@@ -12,20 +12,30 @@ from torch import Tensor
 from relaxnet.fitting import FitStatus, fit
 from relaxnet.metrics import calibration_factor
 from relaxnet.nets import RelaxationNet
+from relaxnet.protocol import Protocol
 from relaxnet.training._data import Case, noise_level
 from relaxnet.training._noise import root_mean_square
-from relaxnet.training._spread import ANY, Maps, Spread, errors_in_ms, name_of, noise_of_inputs, shown_images
+from relaxnet.training._spread import (
+    ANY,
+    Maps,
+    Spread,
+    errors_in_ms,
+    input_sets,
+    name_of,
+    noise_of_inputs,
+    shown_images,
+)
 
 LEVEL = 0.9
-_SURE = 0.2  # a reference whose standard error is a larger part of its T calibrates nothing
-_LOUDER = 2.0  # how much more noise is tried, to measure by how much more the network errs
+_SURE = 0.2  # of T: references with a larger standard error are not used
+_LOUDER = 2.0  # times the noise, at which the growth of the errors with noise is measured
 
 MapsAndStds = Callable[[Tensor, Any], tuple[Maps, Maps]]
-"""Makes maps and their standard deviations in ms, of images and their input set."""
+"""Function from images and their input set to maps and their standard deviations in ms."""
 
 
 class Compared(NamedTuple):
-    """Predicted values beside references, of the voxels of one subject that have a reference."""
+    """Predictions and references at the voxels of one subject that have a reference, all in ms."""
 
     t: Float[Tensor, " voxel"]
     std: Float[Tensor, " voxel"]
@@ -33,29 +43,24 @@ class Compared(NamedTuple):
     reference_std: Float[Tensor, " voxel"]
 
 
-Comparisons = dict[str, dict[str, list[Compared]]]
-"""By contrast and input set, one entry a subject."""
-
-
 def calibrate(net: RelaxationNet, cases: list[Case]) -> Spread:
-    """Find, for each contrast, the factor with which nine of ten voxels lie within the central 90 % interval.
+    """Calibrate the standard deviations of a network, separately for each contrast.
 
-    Where the subjects are a phantom's, errors are those against the truth, in its region of interest. Otherwise they
-    are those against a fit of the held-out images, whose own standard error is taken into account. A network for any
-    input set has factors for each, as its errors are not in proportion to what an unbiased estimate could reach. By how
-    much the factors grow with noise is measured by adding as much as doubles it.
+    For digital subjects, errors are measured against the ground truth in the region of interest; for others, against a
+    fit of the held-out images, whose standard error is taken into account. A network of any subset has a factor for
+    each input set. The growth of the factors with noise is measured with added noise, which doubles the noise level.
 
     Parameters
     ----------
     net
         The network.
     cases
-        Subjects whose reference it was not trained with.
+        Subjects whose reference was not used in the training.
 
     Returns
     -------
     Spread
-        Factors and their growth; of a contrast without a reference, none.
+        Factors and their growth, for contrasts that have a reference.
 
     Warns
     -----
@@ -71,20 +76,19 @@ def calibrate(net: RelaxationNet, cases: list[Case]) -> Spread:
         maps = net.predict(some, inputs=inputs, scales=True)
         return maps, errors_in_ms(net, some, maps, inputs, usual_noise=usual)[0]
 
-    known = _factors(_compare(predict, net, cases, images))
-    # A magnitude with complex noise added is what a noisier scan would have shown, whatever its phase was.
+    known = _factors(predict, net, cases, images)
+    # A magnitude image with complex noise added is distributed as that of a noisier scan, for any phase.
     generator = torch.Generator().manual_seed(0)
     added = [noise_level(case, net.protocol) * math.sqrt(_LOUDER**2 - 1) for case in cases]
     louder = [net.protocol.add_noise(one, sigma, generator=generator) for one, sigma in zip(images, added, strict=True)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what could not be calibrated has been said
-        noisy = _factors(_compare(predict, net, cases, louder))
+        warnings.simplefilter("ignore", UserWarning)  # the same warnings were given above
+        noisy = _factors(predict, net, cases, louder)
     more = math.log(max(_usual_noise(net, louder) / usual, 1.0)) if usual > 0 else 0.0
 
     def growth(name: str, inputs: str, factor: float) -> float:
-        if more <= 0 or inputs not in noisy.get(name, {}):
-            return 0.0
-        return max(math.log(noisy[name][inputs] / factor) / more, 0.0)
+        with_noise = noisy.get(name, {}).get(inputs, factor)
+        return max(math.log(with_noise / factor) / more, 0.0) if more > 0 else 0.0
 
     grown = {
         name: {inputs: growth(name, inputs, factor) for inputs, factor in by_set.items()}
@@ -94,49 +98,37 @@ def calibrate(net: RelaxationNet, cases: list[Case]) -> Spread:
 
 
 def factors(predict: MapsAndStds, net: RelaxationNet, cases: list[Case]) -> dict[str, float]:
-    """Find the factors of standard deviations, however these are made, over all input sets.
+    """Compute the factors that calibrate any standard deviations, over all input sets together.
 
     Parameters
     ----------
     predict
-        Makes maps and their standard deviations.
+        Function that returns maps and their standard deviations.
     net
-        For the protocol and the input sets.
+        A network, for the protocol and the input sets.
     cases
         As for :func:`calibrate`.
 
     Returns
     -------
     dict
-        Factors by the name of the contrast; of a contrast without a reference, none.
+        Factors by the name of the contrast, for contrasts that have a reference.
 
     Warns
     -----
     UserWarning
         If a contrast cannot be calibrated.
     """
-    compared = _compare(predict, net, cases, [case.images for case in cases])
-    return {name: by_set[ANY] for name, by_set in _factors(compared).items()}
+    known = _factors(predict, net, cases, [case.images for case in cases])
+    return {name: by_set[ANY] for name, by_set in known.items()}
 
 
-def _compare(predict: MapsAndStds, net: RelaxationNet, cases: list[Case], images: list[Tensor]) -> Comparisons:
-    """Map images of subjects from all input sets, and find what to compare the maps with."""
-    protocol = net.protocol
-    found: Comparisons = {name: {} for name in protocol.names}
-    for case, some in zip(cases, images, strict=True):
-        for inputs in _sets(net):
-            maps, stds = predict(some, inputs)
-            channels = protocol.channels(inputs) if inputs else net.input_channels
-            for name, reference, its_std, where in _references(case, net, channels):
-                own = Compared(maps[name][where], stds[name][where], reference[where], its_std[where])
-                found[name].setdefault(name_of(net, inputs), []).append(own)
-    return found
-
-
-def _factors(compared: Comparisons) -> dict[str, dict[str, float]]:
-    """Find factors by contrast and input set, and those over all input sets."""
+def _factors(
+    predict: MapsAndStds, net: RelaxationNet, cases: list[Case], images: list[Tensor]
+) -> dict[str, dict[str, float]]:
+    """Compute factors by contrast and input set, and those over all input sets."""
     known: dict[str, dict[str, float]] = {}
-    for name, by_set in compared.items():
+    for name, by_set in _compare(predict, net, cases, images).items():
         if not by_set:
             warnings.warn(f"no standard deviations for {name}: fewer than two images are held out.", stacklevel=4)
             continue
@@ -152,24 +144,32 @@ def _factors(compared: Comparisons) -> dict[str, dict[str, float]]:
     return {name: by_set for name, by_set in known.items() if ANY in by_set}
 
 
-def _sets(net: RelaxationNet) -> list[Any]:
-    return list(net.protocol.input_sets) if net.any_subset else [None]
+def _compare(
+    predict: MapsAndStds, net: RelaxationNet, cases: list[Case], images: list[Tensor]
+) -> dict[str, dict[str, list[Compared]]]:
+    """Predict maps from all input sets, and pair them with references, by contrast and input set."""
+    found: dict[str, dict[str, list[Compared]]] = {name: {} for name in net.protocol.names}
+    for case, some in zip(cases, images, strict=True):
+        for inputs in input_sets(net):
+            maps, stds = predict(some, inputs)
+            channels = net.protocol.channels(inputs) if inputs else net.input_channels
+            for name, reference, its_std, where in _references(case, net.protocol, channels):
+                own = Compared(maps[name][where], stds[name][where], reference[where], its_std[where])
+                found[name].setdefault(name_of(net, inputs), []).append(own)
+    return found
 
 
 def _usual_noise(net: RelaxationNet, images: list[Tensor]) -> float:
-    fractions = []
-    for some in images:
-        for inputs in _sets(net):
-            shown, mask = shown_images(net, some, inputs)
-            fractions.append(noise_of_inputs(shown, mask) / root_mean_square(shown))
+    """Return the median noise level over all slices and input sets, as a fraction of their root mean square."""
+    shown = [shown_images(net, some, inputs) for some in images for inputs in input_sets(net)]
+    fractions = [noise_of_inputs(own, mask) / root_mean_square(own) for own, mask in shown]
     return float(torch.cat(fractions).median())
 
 
 def _references(
-    case: Case, net: RelaxationNet, inputs: tuple[int, ...]
+    case: Case, protocol: Protocol, inputs: tuple[int, ...]
 ) -> Iterator[tuple[str, Tensor, Tensor, Bool[Tensor, "slice *space"]]]:
-    """Find for each contrast what to compare with, its standard error, and where."""
-    protocol = net.protocol
+    """Yield for each contrast the reference, its standard error, and the voxels to compare."""
     if case.subject is not None:
         for name in protocol.names:
             truth = case.subject.truth[name]

@@ -1,29 +1,29 @@
-"""The residual of a training loss, in units of the network's own normalisation."""
+"""Residuals of a training loss, from normalised images."""
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet.losses import HeldOutFrom, PairwiseConstraint, Reconstruction, Weighting
 from relaxnet.nets import RelaxationNet, RelaxationOutput
+from relaxnet.nets._space import over_space
 from relaxnet.signals import remove_rician_bias
 from relaxnet.training._loss import Loss
 
 
 class Comparison(torch.nn.Module):
-    """The residual of a loss, computed in units of the network's own normalisation.
+    """Residual of a loss, computed from images that are normalised by the network.
 
-    In these, a strong receiver weighs no more than a weak one.
+    It does not depend on the receiver gain, so all subjects have the same weight.
 
     Parameters
     ----------
     loss
-        What is compared.
+        The training loss.
     net
         The network, for its protocol and inputs.
     weighting
-        The weighting, for what it needs; absolute residuals by default.
+        The weighting, for the kind of residuals that it needs; by default absolute residuals.
 
     Raises
     ------
@@ -41,13 +41,11 @@ class Comparison(torch.nn.Module):
             )
         signed = net.protocol.signed_images
         magnitudes = torch.tensor([k not in signed for k in range(net.protocol.n_images)])
-        self.magnitudes = rearrange(magnitudes, f"image -> image{' 1' * net.dims}")
+        self.magnitudes = over_space(magnitudes, net.dims)
         self.residual: PairwiseConstraint | Reconstruction | None = None
         held_out_from: HeldOutFrom = None
-        if loss.held_out:
-            held_out_from = None if net.any_subset else net.input_channels
-            if net.any_subset:  # raises here rather than in the first batch
-                PairwiseConstraint(net.protocol, held_out_from=tuple(net.protocol.input_sets))
+        if loss.held_out:  # for a network of any subset, this checks all input sets; each batch passes its own
+            held_out_from = tuple(net.protocol.input_sets) if net.any_subset else net.input_channels
         if loss.kind == "pairwise":
             self.residual = PairwiseConstraint(net.protocol, pairs=loss.pairs, held_out_from=held_out_from)
         elif loss.kind == "reconstruction":
@@ -64,7 +62,7 @@ class Comparison(torch.nn.Module):
         inputs: list[str] | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "batch task *rest"]:
-        """Compare.
+        """Compute the residual of each task.
 
         Parameters
         ----------
@@ -73,20 +71,25 @@ class Comparison(torch.nn.Module):
         images
             All images of the protocol.
         scale
-            What the network divided them by.
+            The numbers that the network divided the images by.
         sigma
-            Their noise levels.
+            Noise levels of the images.
         labels
             Labels in ms, for a supervised loss.
         inputs
-            The input set of each sample, for a network that takes any.
+            The input set of each sample, for a network of any subset.
         generator
-            Source of random numbers, for losses that need some.
+            Random number generator, for custom losses.
 
         Returns
         -------
         Tensor
-            Residual of each task.
+            Residual of each task, in ms for a supervised loss, else in units of ``scale``.
+
+        Raises
+        ------
+        ValueError
+            If a supervised loss has no labels.
         """
         del generator
         if self.residual is None:
@@ -110,25 +113,25 @@ class Comparison(torch.nn.Module):
 
 
 def to_maps(of_tasks: Float[Tensor, " task"], like: Float[Tensor, "batch task *rest"]) -> Float[Tensor, "task *ones"]:
-    """Shape a number for each task so that it broadcasts against maps.
+    """Append spatial axes to one number for each task, so that it broadcasts against maps.
 
     Parameters
     ----------
     of_tasks
-        Numbers.
+        The numbers.
     like
-        Maps.
+        The maps.
 
     Returns
     -------
     Tensor
         The numbers, on the device of the maps.
     """
-    return rearrange(of_tasks.to(like), f"task -> task{' 1' * (like.ndim - 2)}")
+    return over_space(of_tasks.to(like), like.ndim - 2)
 
 
 def usable(output: RelaxationOutput, images: Tensor) -> Bool[Tensor, "batch *space"]:
-    """Find the voxels to train with: those where all images are finite, and not all inputs are zero.
+    """Return the voxels to train with: all images are finite, and not all inputs are zero.
 
     Parameters
     ----------

@@ -1,19 +1,21 @@
-"""The noise level of images, from how each voxel differs from its neighbours."""
+"""Noise level of images, from differences of neighbouring voxels."""
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from relaxnet.nets._space import over_space
+
 _MEDIAN = 0.6745  # of the absolute value of a standard normal number
 
 
 def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " slice"]:
-    r"""Estimate how noisy images are, from how each voxel differs from its neighbours.
+    r"""Estimate the noise level of images from differences of neighbouring voxels.
 
-    The diagonal Haar coefficient of four neighbours, :math:`(a - b - c + d)/2`, takes away constants, slopes and edges
-    along the axes, and leaves the noise as it is. The median of its absolute value is that of tissue, since air, whose
-    noise is another, is left out. Fine texture counts as noise.
+    The diagonal Haar coefficient of four neighbours, :math:`(a - b - c + d)/2`, removes constants, slopes and edges
+    along the axes, and has the standard deviation of the noise. The median of its absolute value is taken over tissue,
+    because magnitude noise is smaller in air. Fine texture counts as noise.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     Returns
     -------
     Tensor
-        Standard deviation of the noise: of each slice, that of the image where it is smallest.
+        Standard deviation of the noise of each slice: the smallest one among its images.
 
     References
     ----------
@@ -31,8 +33,8 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     """
     above, below = images[..., :-1, :], images[..., 1:, :]
     rough = (above[..., :-1] - above[..., 1:] - below[..., :-1] + below[..., 1:]).abs() / 2
-    level = rearrange(root_mean_square(images), f"slice -> slice{' 1' * (images.ndim - 1)}")
-    tissue = above[..., :-1] > level
+    level = over_space(root_mean_square(images), images.ndim - 1)
+    tissue = above[..., :-1].abs() > level
     medians = rearrange(torch.where(tissue, rough, torch.nan), "slice image ... -> slice image (...)").nanmedian(dim=-1)
     return medians.values.nan_to_num(torch.inf).amin(1) / _MEDIAN
 
@@ -48,6 +50,6 @@ def root_mean_square(images: Float[Tensor, "slice image *space"]) -> Float[Tenso
     Returns
     -------
     Tensor
-        One number a slice.
+        One number for each slice.
     """
     return rearrange(images, "slice ... -> slice (...)").square().mean(1).sqrt()

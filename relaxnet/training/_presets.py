@@ -1,15 +1,28 @@
-"""Presets: the size of a network and the length of its training."""
+"""Presets: the size of a network and the settings of its training."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal
+
+from relaxnet.losses._names import require_option
 
 Schedule = Literal["constant", "cosine"]
+
+_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("base depth epochs batch_size patience", lambda n: n >= 1, "at least 1 is needed."),
+    ("learning_rate weighting_rate", lambda rate: 0 < rate < math.inf, "a rate is positive."),
+    ("averaging", lambda part: 0 <= part < 1, "it lies in [0, 1)."),
+    ("rate_shift", lambda part: 0 <= part < math.inf, "give a part of the typical rate, 0 or more."),
+    ("clip", lambda norm: norm is None or norm > 0, "a norm is positive; None does not shorten any."),
+    ("weight_decay max_degrees max_shift", lambda size: size >= 0, "it must not be negative."),
+)
+"""Names of fields, the condition on their values, and the message if it is not met."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Size of a network and settings of its training.
+    """Size of a network and settings of its training; by default those of Huang et al. (2023).
 
     Raises
     ------
@@ -17,63 +30,58 @@ class Preset:
         If a number is out of its range.
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, int] = (256, 256)
     """Height and width of the images that the preset is meant for; others work as well."""
-    base: int
+    base: int = 16
     """Channels of the first level of the U-Net."""
-    depth: int
+    depth: int = 4
     """Levels of the U-Net below the first."""
-    epochs: int
-    """Passes over the training slices, at most."""
-    batch_size: int
+    epochs: int = 300
+    """Largest number of passes over the training slices."""
+    batch_size: int = 4
     """Slices in a step."""
-    learning_rate: float
-    """Of Adam, for the network."""
-    weighting_rate: float
-    """Of Adam, for what the weighting learns."""
-    weight_decay: float
+    learning_rate: float = 5e-4
+    """Learning rate of Adam for the network."""
+    weighting_rate: float = 5e-4
+    """Learning rate of Adam for the parameters of the weighting."""
+    weight_decay: float = 1e-4
     """L2 penalty of Adam, on the network alone."""
-    schedule: Schedule
-    """How the learning rates change over the epochs."""
-    patience: int
-    """Stop after this many epochs in which the validation residual did not improve."""
-    max_degrees: float
-    """Augmentation: rotation, uniformly up to this angle either way."""
-    max_shift: float
-    """Augmentation: translation, uniformly up to this fraction of the image either way."""
+    schedule: Schedule = "constant"
+    """Course of the learning rates over the epochs."""
+    patience: int = 50
+    """Training stops after this number of epochs in which the validation residual did not improve."""
+    max_degrees: float = 5.0
+    """Augmentation: largest rotation in either direction; angles are uniformly distributed."""
+    max_shift: float = 0.03
+    """Augmentation: largest translation in either direction, as a fraction of the image; uniformly distributed."""
     flips: bool = False
     """Augmentation: mirror half of the slices left to right, and half of them top to bottom."""
     rate_shift: float = 0.0
-    """Augmentation: change of the relaxation rate of each contrast of a slice, uniformly up to this part of the typical
-    rate of its signal model either way (0.24 is 6/s, as that of a decay is 25/s), by multiplying the input images with
-    the decay that makes the difference. Signal models that are no decays have no rates, and refuse it."""
+    """Augmentation: largest change of the relaxation rate of each contrast in either direction, as a fraction of the
+    typical rate of its signal model; uniformly distributed. For a decay with a typical rate of 25/s, 0.24 is 6/s. The
+    input images are multiplied by the decay that makes the difference, so all signal models must be decays."""
     fresh_noise: bool = False
-    """Augmentation: draw the noise of simulated subjects anew in each step, as if each were scanned many times."""
+    """Augmentation: draw new noise for digital subjects in each step, as if each were scanned many times."""
     initial_estimates: tuple[float, ...] = ()
-    """Of the network: see :class:`~relaxnet.nets.RelaxationNet`."""
+    """Option of the network: see :class:`~relaxnet.nets.RelaxationNet`."""
     averaging: float = 0.0
-    """Part of the running average of the weights that is kept in each step; the average is what is used. 0 for none."""
+    """Fraction that the running average of the weights keeps in each step; the average is the trained network. 0 for no
+    averaging."""
     clip: float | None = None
-    """Largest norm of the gradient; a larger one is shortened."""
+    """Largest norm of the gradient, to which larger ones are scaled."""
 
     def __post_init__(self) -> None:
-        for name in ("base", "depth", "epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: at least 1 is needed.")
-        if self.schedule not in get_args(Schedule):
-            raise ValueError(f"schedule={self.schedule!r} is unknown: use one of {get_args(Schedule)}.")
-        for name in ("learning_rate", "weighting_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}={getattr(self, name)}: a rate is positive.")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"averaging={self.averaging}: it lies in [0, 1).")
-        if not 0 <= self.rate_shift < math.inf:
-            raise ValueError(f"rate_shift={self.rate_shift}: give a part of the typical rate, 0 or more.")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip={self.clip}: a norm is positive; None does not shorten any.")
-        for name in ("weight_decay", "max_degrees", "max_shift"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: it must not be negative.")
+        require_option("schedule", self.schedule, Schedule)
+        for names, holds, rule in _RULES:
+            for name in names.split():
+                if not holds(getattr(self, name)):
+                    raise ValueError(f"{name}={getattr(self, name)}: {rule}")
+
+    @property
+    def summary(self) -> str:
+        """Its size, in one sentence."""
+        size = f"U-Net of {self.base} channels and {self.depth + 1} levels"
+        return f"{size} for images of {self.shape[0]} x {self.shape[1]}, {self.epochs} epochs at most"
 
 
 PRESETS = {
@@ -82,24 +90,18 @@ PRESETS = {
         base=4,
         depth=2,
         epochs=2,
-        batch_size=4,
         learning_rate=2e-3,
         weighting_rate=5e-2,
-        weight_decay=1e-4,
-        schedule="constant",
         patience=2,
         max_degrees=0.0,
         max_shift=0.0,
     ),
     "laptop": Preset(
         shape=(96, 96),
-        base=16,
-        depth=4,
         epochs=80,
         batch_size=6,
         learning_rate=4e-3,
         weighting_rate=5e-2,
-        weight_decay=1e-4,
         schedule="cosine",
         patience=30,
         max_degrees=10.0,
@@ -109,21 +111,8 @@ PRESETS = {
         initial_estimates=(0.0, 1.5, 3.0, 6.0),
         averaging=0.99,
     ),
-    "paper": Preset(
-        shape=(256, 256),
-        base=16,
-        depth=4,
-        epochs=300,
-        batch_size=4,
-        learning_rate=5e-4,
-        weighting_rate=5e-4,
-        weight_decay=1e-4,
-        schedule="constant",
-        patience=50,
-        max_degrees=5.0,
-        max_shift=0.03,
-    ),
+    "paper": Preset(),
 }
-"""The presets by name: ``smoke`` only shows that everything runs, in seconds, ``laptop`` takes minutes on a processor,
-``paper`` is that of Huang et al. (2023): 256x256, batches of 4, 300 epochs, Adam at 5e-4 with a weight decay of 1e-4
-(patience and the size of rotations and translations are not given there)."""
+"""The presets by name: ``smoke`` takes seconds and only shows that everything runs, ``laptop`` takes minutes on a CPU,
+``paper`` is that of Huang et al. (2023): 256x256, batches of 4, 300 epochs, Adam at 5e-4 with a weight decay of 1e-4.
+The paper does not state the patience and the size of rotations and translations."""

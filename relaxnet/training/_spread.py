@@ -10,21 +10,23 @@ from torch import Tensor
 
 from relaxnet.information import crlb
 from relaxnet.nets import RelaxationNet, input_mask
+from relaxnet.nets._input_mask import own_images
+from relaxnet.nets._space import over_space
 from relaxnet.training._noise import image_noise, root_mean_square
 
-_FAINTEST = 1e-2  # of the root mean square: below, there is no signal to speak of
+_FAINTEST = 1e-2  # of the root mean square of the images: smallest amplitude, for voxels without signal
 ANY = "any"
-"""In the place of the name of an input set: all of them together, or the only one."""
+"""Key, instead of the name of an input set, for all input sets together, or for the only one."""
 Maps = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What turns the scale of the signal's errors into the standard deviations of a network's maps.
+    """Calibration of the standard deviations of predicted maps.
 
-    A standard deviation in ms is the scale of the signal's errors, which the network predicts or the noise of the
-    images gives, propagated to ms through the derivative of the signal model, times a factor. With r times the usual
-    noise, the factor is r to a power larger.
+    The standard deviation of a map is the scale of the signal errors, propagated to ms through the derivative of the
+    signal model, times a factor. The scale is predicted by the network, or is the noise level of the images. For images
+    with r > 1 times the usual noise, the factor is multiplied by a power of r.
 
     Examples
     --------
@@ -35,16 +37,16 @@ class Spread:
     """
 
     usual_noise: float = 0.0
-    """Noise of the images that the rest was found with, as a fraction of their root mean square."""
+    """Noise level of the calibration images, as a fraction of their root mean square."""
     factors: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By contrast and input set: with this factor, nine of ten voxels lie within the central 90 % interval."""
+    """By contrast and input set: the factor with which nine of ten voxels lie within the central 90 % interval."""
     growth: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By contrast and input set: by which power of the noise the factor grows, where there is more than usual."""
+    """By contrast and input set: the power of r by which the factor grows with noise."""
 
     def std_ms(
         self, net: RelaxationNet, images: Float[Tensor, "slice image *space"], maps: Maps, inputs: Any = None
     ) -> Maps:
-        """Compute standard deviations.
+        """Compute standard deviations of maps.
 
         Parameters
         ----------
@@ -53,17 +55,17 @@ class Spread:
         images
             All images of the protocol, or the input images.
         maps
-            What the network predicted, with ``"<name>_scale"`` if it predicts scales.
+            Predicted maps, with ``"<name>_scale"`` if the network predicts scales.
         inputs
-            The input images, for a network of any input set.
+            The input images, for a network of any subset.
 
         Returns
         -------
         dict
-            Standard deviations in ms by the name of the contrast, of those that could be calibrated.
+            Standard deviations in ms by the name of the contrast, for contrasts that are calibrated.
         """
         errors, ratio = errors_in_ms(net, images, maps, inputs, usual_noise=self.usual_noise)
-        more = _on_voxels(ratio.clamp(min=1), net)
+        more = over_space(ratio.clamp(min=1), net.dims)
         name_of_set = name_of(net, inputs)
         found = {}
         for name, by_set in self.factors.items():
@@ -80,54 +82,52 @@ def errors_in_ms(
     *,
     usual_noise: float = 0.0,
 ) -> tuple[Maps, Float[Tensor, " slice"]]:
-    r"""Propagate the scale of the signal's errors to ms: the standard deviation of a map, but for a factor.
+    """Compute the standard deviations of maps up to a factor, by propagating the scale of the signal errors to ms.
 
-    The scale is what the network predicts, if it does, else the noise of its input images. Through the derivative of
-    the signal model, as in :func:`~relaxnet.information.crlb`, it becomes that of the relaxation time.
+    The scale is predicted by the network, or else is the noise level of its input images. It is propagated through the
+    derivative of the signal model, as in :func:`~relaxnet.information.crlb`.
 
     Parameters
     ----------
     net, images, maps, inputs
         As for :meth:`Spread.std_ms`.
     usual_noise
-        Noise of the images that the network was calibrated with, as a fraction of their root mean square. With less
-        noise, a network errs less, but not in proportion: half of the variance is taken to stay.
+        Noise level of the calibration images, as a fraction of their root mean square. With less noise, the errors of a
+        network decrease less than in proportion: half of the variance is assumed to remain.
 
     Returns
     -------
     tuple
-        Standard deviations in ms by the name of the contrast, but for a factor each; NaN where the map is. And the
-        noise of each slice, in units of the usual one; 1 where that is not known.
+        Standard deviations in ms by the name of the contrast, up to a factor for each; NaN where the map is NaN. And
+        the noise level of each slice divided by the usual one; 1 if that is unknown.
     """
-    protocol, channels = net.protocol, net.input_channels
     shown, mask = shown_images(net, images, inputs)
     strength = root_mean_square(shown)
     noise = noise_of_inputs(shown, mask)
     usual = usual_noise * strength
     ratio = torch.where(usual > 0, noise / usual, 1)
     noise = torch.where(noise > usual, noise, torch.sqrt((noise**2 + usual**2) / 2))
-    faintest = _on_voxels(_FAINTEST * strength, net)
+    faintest = over_space(_FAINTEST * strength, net.dims)
     errors = {}
-    for contrast in protocol.contrasts:
+    for contrast in net.protocol.contrasts:
         t = maps[contrast.name]
         known = torch.isfinite(t)
         usable = torch.where(known, t, contrast.model.parameter.typical)
-        times = dict(zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True))
-        own = [k for k, channel in enumerate(channels) if channel in times]
-        moments = rearrange(t.new_tensor([times[channels[k]] for k in own]), f"image -> image{' 1' * net.dims}")
-        basis = contrast.model.basis(rearrange(usable, "slice ... -> slice 1 ..."), moments)
-        basis = basis * rearrange(mask[:, own], f"slice image -> slice image{' 1' * net.dims}")
+        own, times = own_images(contrast, net.protocol, net.input_channels)
+        time = over_space(t.new_tensor(times), net.dims)
+        basis = contrast.model.basis(rearrange(usable, "slice ... -> slice 1 ..."), time)
+        basis = basis * over_space(mask[:, own], net.dims)
         projection = reduce(shown[:, own] * basis, "slice image ... -> slice ...", "sum")
         square = reduce(basis * basis, "slice image ... -> slice ...", "sum").clamp(min=torch.finfo(t.dtype).tiny)
         m0 = torch.maximum(projection / square, faintest)
         bound = crlb(contrast.model, m0, usable, contrast, 1.0)["t"].to(t.dtype)
-        scale = maps.get(f"{contrast.name}_scale", _on_voxels(noise, net))
+        scale = maps.get(f"{contrast.name}_scale", over_space(noise, net.dims))
         errors[contrast.name] = torch.where(known, bound * scale, torch.nan)
     return errors, ratio
 
 
 def shown_images(net: RelaxationNet, images: Tensor, inputs: Any) -> tuple[Tensor, Bool[Tensor, "slice image"]]:
-    """Take the images of a network's channels, zero where they are no inputs or not finite; and which are inputs.
+    """Select the images of the channels of a network, and set values to zero that are not finite or no inputs.
 
     Parameters
     ----------
@@ -137,35 +137,49 @@ def shown_images(net: RelaxationNet, images: Tensor, inputs: Any) -> tuple[Tenso
     Returns
     -------
     tuple
-        Images, and a mask of the inputs.
+        The images, and a mask of those that are inputs.
     """
     own = (images[:, net.input_channels] if images.shape[1] == net.protocol.n_images else images).float()
-    mask = torch.ones(own.shape[:2], dtype=torch.bool)
-    if net.any_subset:
-        mask = input_mask(net.protocol, inputs, len(own))
+    mask = input_mask(net.protocol, inputs, len(own)) if net.any_subset else torch.ones(own.shape[:2], dtype=torch.bool)
     mask = mask.to(own.device)
-    known = torch.isfinite(own) & rearrange(mask, f"slice image -> slice image{' 1' * net.dims}")
+    known = torch.isfinite(own) & over_space(mask, net.dims)
     return torch.where(known, own, 0), mask
 
 
 def noise_of_inputs(shown: Tensor, mask: Bool[Tensor, "slice image"]) -> Float[Tensor, " slice"]:
-    """Estimate the noise of the input images of each slice.
+    """Estimate the noise level of the input images of each slice.
 
     Parameters
     ----------
     shown, mask
-        What :func:`shown_images` returned.
+        Result of :func:`shown_images`.
 
     Returns
     -------
     Tensor
-        Standard deviations, in the units of the images.
+        Standard deviation of the noise, in the units of the images.
     """
-    return torch.stack([image_noise(one[row][None])[0] for one, row in zip(shown, mask, strict=True)])
+    return torch.cat([image_noise(one[None, row]) for one, row in zip(shown, mask, strict=True)])
+
+
+def input_sets(net: RelaxationNet) -> list[str | None]:
+    """List the input sets of a network.
+
+    Parameters
+    ----------
+    net
+        The network.
+
+    Returns
+    -------
+    list
+        Names of the input sets for a network of any subset; else None alone, for its fixed inputs.
+    """
+    return list(net.protocol.input_sets) if net.any_subset else [None]
 
 
 def name_of(net: RelaxationNet, inputs: Any) -> str:
-    """Return the name of an input set, where a network has factors of its own for each.
+    """Return the name of an input set, which is its key in the calibration.
 
     Parameters
     ----------
@@ -177,7 +191,7 @@ def name_of(net: RelaxationNet, inputs: Any) -> str:
     Returns
     -------
     str
-        The name, or ``"any"``.
+        The name; ``"any"`` for other selections of images, and for a network of fixed inputs.
     """
     if isinstance(inputs, str):
         return inputs
@@ -185,7 +199,3 @@ def name_of(net: RelaxationNet, inputs: Any) -> str:
         return ANY
     same = (name for name, channels in net.protocol.input_sets.items() if channels == tuple(inputs))
     return next(same, ANY)
-
-
-def _on_voxels(of_slice: Float[Tensor, " slice"], net: RelaxationNet) -> Float[Tensor, "slice *ones"]:
-    return rearrange(of_slice, f"slice -> slice{' 1' * net.dims}")

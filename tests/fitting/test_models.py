@@ -140,3 +140,37 @@ def test_magnitude_is_the_size_of_the_signed_signal():
             model.basis_with_derivatives(t, time), SignalModel.basis_with_derivatives(model, t, time), strict=True
         ):
             torch.testing.assert_close(closed, automatic, rtol=1e-4, atol=1e-5)
+
+
+class Naive(SignalModel):
+    """A stretched exponential as most would write it: its derivative at time 0 is not finite for autograd."""
+
+    def basis(self, t, time):
+        return torch.exp(-((time / t) ** 0.8))
+
+
+@pytest.mark.parametrize("method", ["nlls", "rician", "two-point"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_nothing_settles_where_a_derivative_is_not_finite(method, dtype):
+    times, truth = np.array([0.0, 10, 30, 50, 80]), np.array([20.0, 33, 45])
+    signal = (100 * np.exp(-((times / truth[:, None]) ** 0.8))).astype(dtype)
+    result = rx.fit(signal, times, model=Naive(), method=method, sigma=1e-2)
+    assert result.ok.all()
+    np.testing.assert_allclose(result.maps["t"], truth, rtol=1e-4)
+    assert np.isfinite(result.std["t"]).all()
+
+
+class Unbounded(SignalModel):
+    """A model that is not finite for half of its range."""
+
+    def basis(self, t, time):
+        return torch.where(t < 50, torch.exp(-time / t), torch.nan)
+
+
+def test_a_model_that_is_not_finite_never_converges_to_a_wrong_value():
+    times, truth = np.array([0.0, 10, 30, 50, 80]), np.array([20.0, 33, 45, 60, 90])
+    for method in ("nlls", "rician", "two-point"):
+        result = rx.fit(100 * np.exp(-times / truth[:, None]), times, model=Unbounded(), method=method, sigma=1e-2)
+        np.testing.assert_allclose(result.maps["t"][result.ok], truth[result.ok], rtol=1e-3, err_msg=method)
+        assert not result.ok[3:].any(), method
+        assert np.isnan(result.maps["t"][result.status > FitStatus.AT_BOUND]).all()

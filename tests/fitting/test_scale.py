@@ -11,9 +11,10 @@ import torch
 
 import relaxnet as rx
 from relaxnet import FitStatus
+from relaxnet.fitting._core.arguments import as_voxels
 from relaxnet.fitting._core.decay import DecayShortcut
 from relaxnet.fitting._core.engine import for_each
-from relaxnet.fitting._core.voxels import Voxels, check_voxels, n_voxels, positions
+from relaxnet.fitting._core.voxels import Voxels, n_voxels, positions
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 
@@ -90,7 +91,7 @@ def test_blocks_cover_every_voxel_once(space, chunk_size):
     for mask in (None, g.random(space) < 0.5):
         if mask is not None and not mask.any():
             continue
-        voxels = check_voxels(np.zeros((*space, 4)), TIMES, mask=mask, **options)
+        voxels = as_voxels(np.zeros((*space, 4)), TIMES, mask=mask, **options)
         seen = torch.zeros(voxels.space, dtype=torch.int)  # of a single curve, (1,)
         for block in voxels.blocks(chunk_size):
             assert voxels.read(block).shape[1] <= chunk_size

@@ -24,7 +24,7 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def written(cohort, tmp_path_factory):
-    """A folder that no test changes."""
+    """A folder that no test may change."""
     return rx.io.write_cohort(cohort, tmp_path_factory.mktemp("cohort"))
 
 
@@ -35,7 +35,7 @@ def pair(cohort, tmp_path_factory):
 
 @pytest.fixture
 def folder(pair, tmp_path):
-    """A folder that a test may spoil."""
+    """A folder that a test may change."""
     return shutil.copytree(pair, tmp_path / "cohort")
 
 
@@ -58,10 +58,10 @@ def changed(path, **keys):
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
 
 
-# --- what comes back --------------------------------------------------------------------------------------------------
+# --- reading what was written -----------------------------------------------------------------------------------------
 
 
-def test_what_is_written_comes_back(cohort, written):
+def test_written_cohorts_are_read_unchanged(cohort, written):
     read = rx.io.read_cohort(written)
     assert len(read) == len(cohort)
     assert read.protocol == cohort.protocol
@@ -77,7 +77,7 @@ def test_what_is_written_comes_back(cohort, written):
         rx.Protocol((rx.Contrast("t1rho", (1, 9)), rx.Contrast("t2", (1, 9)))),
     ],
 )
-def test_any_protocol_comes_back(protocol, tmp_path):
+def test_any_protocol_is_read_unchanged(protocol, tmp_path):
     cohort = rx.phantom.liver_cohort(1, slices=1, shape=(32, 32), snr=math.inf, protocol=protocol)
     read = rx.io.read_cohort(rx.io.write_cohort(cohort, tmp_path))
     assert read.protocol == protocol
@@ -99,7 +99,7 @@ def test_a_list_of_subjects_is_a_cohort(cohort, tmp_path):
     assert_same(cohort[2], read[0])
 
 
-# --- what is in the files ---------------------------------------------------------------------------------------------
+# --- content of the files ---------------------------------------------------------------------------------------------
 
 
 def test_files(cohort, written):
@@ -124,7 +124,7 @@ def test_files(cohort, written):
     assert rows[2] == ["sub-002", "1", str(cohort[1].disease), "1.5", repr(cohort[1].sigma)]
 
 
-def test_the_patient_lies_as_patients_do(cohort, written):
+def test_orientation_and_voxel_size(cohort, written):
     """The liver is at the patient's right, and voxels have their size."""
     mask = nibabel.load(written / "derivatives" / "truth" / "sub-001" / "anat" / "sub-001_desc-liver_mask.nii.gz")
     x, y, z = (mask.affine[:3, :3] @ np.argwhere(mask.get_fdata()).T + mask.affine[:3, 3:]).mean(axis=1)
@@ -142,7 +142,7 @@ def test_the_same_cohort_gives_the_same_bytes(cohort, written, tmp_path):
 # --- writing again ----------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_writing_goes_on(cohort, written, tmp_path, monkeypatch):
+def test_interrupted_writing_is_resumed(cohort, written, tmp_path, monkeypatch):
     write, simulated = _write_cohort._write_subject, []
 
     def interrupted(subject, files):
@@ -162,7 +162,7 @@ def test_an_interrupted_writing_goes_on(cohort, written, tmp_path, monkeypatch):
     assert contents(tmp_path) == contents(written)
 
 
-def test_what_goes_wrong_comes_back_and_is_part_of_the_settings(folder, cohort, tmp_path):
+def test_corrupted_cohorts_are_read_unchanged_and_differ_in_settings(folder, cohort, tmp_path):
     wrong = rx.phantom.liver_cohort(
         2, seed=5, field_tesla=1.5, corruptions=[rx.phantom.Breathing(), rx.phantom.ResidualFat(0.1)], **SMALL
     )
@@ -173,20 +173,20 @@ def test_what_goes_wrong_comes_back_and_is_part_of_the_settings(folder, cohort, 
         assert_same(one, other)
         assert not torch.equal(other.clean, whole.clean)
     shutil.rmtree(tmp_path / "wrong" / "sub-002")
-    rx.io.write_cohort(wrong, tmp_path / "wrong")  # it goes on
+    rx.io.write_cohort(wrong, tmp_path / "wrong")  # it is resumed
     assert_same(wrong[1], read[1])
     told = json.loads((tmp_path / "wrong" / "dataset_description.json").read_text())["Simulation"]["corruptions"]
     assert [text.partition("(")[0] for text in told] == ["Breathing", "ResidualFat"]
     assert "corruptions" not in (folder / "dataset_description.json").read_text()
 
 
-def test_progress_is_told(cohort, tmp_path):
+def test_progress_is_reported(cohort, tmp_path):
     told = []
     rx.io.write_cohort(cohort, tmp_path, progress=lambda done, total: told.append((done, total)))
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-def test_a_full_disk_leaves_no_half_of_a_subject(cohort, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_incomplete_subject(cohort, tmp_path, monkeypatch):
     def full(_, path):
         path.write_bytes(b"half")
         if "dseg" in path.name:
@@ -199,7 +199,7 @@ def test_a_full_disk_leaves_no_half_of_a_subject(cohort, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("other", [{"seed": 6}, {"field_tesla": 3.0}, {"n_subjects": 1}])
-def test_a_cohort_of_other_settings_is_not_touched(folder, cohort, other):
+def test_a_cohort_of_other_settings_is_not_changed(folder, cohort, other):
     other_cohort = rx.phantom.liver_cohort(**{"n_subjects": 2, "seed": 5, "field_tesla": 1.5, **SMALL, **other})
     before = contents(folder)
     with pytest.raises(FileExistsError, match="other settings"):
@@ -216,7 +216,7 @@ def test_a_cohort_of_other_settings_is_not_touched(folder, cohort, other):
     assert len(list(folder.rglob("sub-*_images.nii.gz"))) == 2 * len(other_cohort)
 
 
-def test_what_others_wrote_is_never_replaced(cohort, folder, tmp_path):
+def test_foreign_files_are_never_replaced(cohort, folder, tmp_path):
     (folder / "dataset_description.json").write_text('{"Name": "patients"}')
     (tmp_path / "other" / "sub-01").mkdir(parents=True)
     before = contents(tmp_path)
@@ -236,7 +236,7 @@ def test_bad_cohorts(cohort, tmp_path):
         rx.io.write_cohort(cohort, tmp_path / "file")
 
 
-# --- real patients ----------------------------------------------------------------------------------------------------
+# --- scans of patients ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_participants_choose_and_order(patients):
     assert rx.io.read_cohort(patients).names == ("sub-b2",)
 
 
-# --- what is wrong with files -----------------------------------------------------------------------------------------
+# --- invalid files ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_missing_image_of_the_protocol(folder):
 
 
 @pytest.mark.parametrize("name", ["sub-..", "../sub-001", "sub-a/b", "sub-ä", "001", "sub-" + "9" * 300, ""])
-def test_names_that_lead_elsewhere(folder, name):
+def test_names_with_paths_are_refused(folder, name):
     (folder / "participants.tsv").write_text(f"participant_id\n{name}\tx\n", encoding="utf-8")
     with pytest.raises(ValueError, match="names no subject"):
         rx.io.read_cohort(folder)

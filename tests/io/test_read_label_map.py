@@ -1,4 +1,4 @@
-"""Label maps are turned the same way however they are stored; tables say what is wrong with them, and where."""
+"""Label maps are read in radiological orientation; errors in tables name the line."""
 
 import itertools
 
@@ -47,7 +47,7 @@ def test_oblique_axes_keep_their_lengths(tmp_path):
     np.testing.assert_array_equal(found, labels[:, ::-1].transpose(2, 1, 0))
 
 
-def test_what_was_written_becomes_a_patient_of_the_same_anatomy(tmp_path):
+def test_a_written_label_map_becomes_a_subject_of_the_same_anatomy(tmp_path):
     subject = rx.phantom.liver_cohort(1, slices=2, shape=(64, 72), seed=3)[0]
     folder = rx.io.write_cohort([subject], tmp_path)
     truth = folder / "derivatives" / "truth"
@@ -72,7 +72,7 @@ def test_what_was_written_becomes_a_patient_of_the_same_anatomy(tmp_path):
         (np.ones((2, 2, 2), np.complex64), "complex"),
     ],
 )
-def test_what_is_no_label_map_is_named(tmp_path, values, problem):
+def test_a_file_that_is_no_label_map_is_named(tmp_path, values, problem):
     path = tmp_path / "map.nii"
     nibabel.Nifti1Image(values, np.eye(4)).to_filename(path)
     with pytest.raises(ValueError, match=f"{path}.*{problem}"):
@@ -81,7 +81,7 @@ def test_what_is_no_label_map_is_named(tmp_path, values, problem):
         rx.io.read_label_map(tmp_path / "nowhere.nii")
 
 
-def test_a_table_is_read_as_people_write_it(tmp_path):
+def test_a_handwritten_table_is_read(tmp_path):
     path = tmp_path / "tissues.tsv"
     path.write_text("\ufeffLabel\tTissue\tnote\n5\tLiver\t\n\n 200 \tfat \tby threshold\n-1\tAIR\n", encoding="utf-8")
     assert rx.io.read_tissue_table(path) == {5: Tissue.LIVER, 200: Tissue.FAT, -1: Tissue.AIR}
@@ -106,7 +106,7 @@ def test_a_bad_table_is_named_with_its_line(tmp_path, text, problem):
         rx.io.read_tissue_table(path)
 
 
-def test_a_table_that_is_not_there_or_no_text(tmp_path):
+def test_a_missing_or_binary_table(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         rx.io.read_tissue_table(tmp_path / "nowhere.tsv")
     (tmp_path / "table.tsv").write_bytes(b"\xff\xfe\x00")

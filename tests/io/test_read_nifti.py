@@ -1,4 +1,4 @@
-"""What comes in: the voxels of good files, and one line about bad ones."""
+"""Valid NIfTI files give their voxels, invalid ones an error of one line."""
 
 import gzip
 import os
@@ -43,7 +43,7 @@ def decay():
 
 @pytest.fixture
 def save(tmp_path):
-    """Write an array as NIfTI, then set header fields to what no decent program would write."""
+    """Write an array as NIfTI, then set header fields to invalid values."""
 
     def save(data, name="scan.nii.gz", *, affine=AFFINES["LPS"], kind=nibabel.Nifti1Image, endianness="<", **fields):
         path = tmp_path / name
@@ -130,7 +130,7 @@ def test_no_time_axis_or_one_too_many(save, decay, shape):
     assert str(shape) in one_line(caught, path)
 
 
-# --- files that are not what they seem --------------------------------------------------------------------------------
+# --- invalid files ----------------------------------------------------------------------------------------------------
 
 
 def test_missing(tmp_path):
@@ -206,7 +206,7 @@ def test_truncated_gzip(save, decay, keep):
 def test_a_gzip_file_of_which_a_bit_has_flipped(save, decay):
     path = save(decay)
     content = bytearray(path.read_bytes())
-    content[-6] ^= 1  # in the checksum: all voxels could be read, but something was not what it is
+    content[-6] ^= 1  # in the checksum: all voxels can be read, but the file is damaged
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
         rx.io.read_nifti(path)
@@ -252,7 +252,7 @@ def test_broken_field_is_named(save, decay, name, fields, named):
 
 @pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
 @pytest.mark.parametrize("dim", [(4, 30000, 30000, 30000, 4, 1, 1, 1), (4, 400, 300, 20, 40, 1, 1, 1)])
-def test_a_header_that_claims_more_than_the_file_holds_costs_no_memory(save, decay, name, dim):
+def test_a_header_that_describes_more_than_the_file_holds_allocates_no_memory(save, decay, name, dim):
     path = save(decay, name, dim=dim)
     tracemalloc.start()
     with pytest.raises(ValueError, match="more than") as caught:
@@ -264,7 +264,7 @@ def test_a_header_that_claims_more_than_the_file_holds_costs_no_memory(save, dec
 
 
 def test_a_bomb_is_refused_before_it_expands(save, decay, tmp_path):
-    """Gigabytes of zeros in a file of a few megabytes. Decompressed on disk it is read: then somebody wanted it."""
+    """Gigabytes of zeros in a file of a few megabytes. Decompressed on disk, it is read."""
     path = save(decay, "scan.nii", dim=(4, 1024, 1024, 256, 4, 1, 1, 1))
     bomb = tmp_path / "bomb.nii.gz"
     with gzip.open(bomb, "wb", compresslevel=1) as stream:
@@ -276,7 +276,7 @@ def test_a_bomb_is_refused_before_it_expands(save, decay, tmp_path):
     one_line(caught, bomb)
 
 
-def test_an_empty_image_may_shrink_as_much_as_it_likes(save):
+def test_an_empty_image_may_have_any_compression_ratio(save):
     assert not rx.io.read_nifti(save(np.zeros((100, 100, 10, 4), np.uint8))).data.any()
 
 
@@ -294,7 +294,7 @@ def test_colours(save):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
-def test_whatever_a_header_says_it_is_read_or_refused(save, decay, kind):
+def test_any_header_is_read_or_refused(save, decay, kind):
     path = save(decay.astype(np.int16), "scan.nii", kind=kind)
     content, random = path.read_bytes(), np.random.default_rng(0)
     read = 0
@@ -320,14 +320,14 @@ def test_qform_and_sform_that_disagree(save, decay):
     np.testing.assert_allclose(scan.affine, nibabel.load(path).affine)
 
 
-def test_an_image_that_is_nowhere(save, decay):
+def test_an_image_without_position(save, decay):
     with pytest.warns(UserWarning, match="both 0"):
         scan = rx.io.read_nifti(save(decay, qform_code=0, sform_code=0))
     assert scan.space_code == 0
 
 
 @pytest.mark.parametrize("slope", [0, np.nan, np.inf])
-def test_a_scale_that_scales_nothing(save, decay, slope):
+def test_an_invalid_scale(save, decay, slope):
     path = save(decay.astype(np.int16), scl_slope=slope, scl_inter=7)
     with pytest.warns(UserWarning, match="as stored"):
         scan = rx.io.read_nifti(path)
@@ -374,7 +374,7 @@ def test_a_mask_may_be_off_by_rounding(save, scan):
         (np.full((4, 3, 2), np.nan), None, "0 and 1"),
     ],
 )
-def test_a_mask_of_something_else(save, scan, values, affine, problem):
+def test_an_invalid_mask(save, scan, values, affine, problem):
     options = {} if affine is None else {"affine": affine}
     path = save(values.astype(np.float32), "mask.nii.gz", **options)
     with pytest.raises(ValueError, match=problem) as caught:

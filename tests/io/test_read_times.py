@@ -1,4 +1,4 @@
-"""Times from a JSON sidecar: taken when they are plain, asked for otherwise."""
+"""Times from a JSON sidecar: read if they are unambiguous, refused otherwise."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_seconds_become_milliseconds(sidecar, contrast, content):
 
 
 def test_a_byte_order_mark_is_no_obstacle(sidecar):
-    """A file that Windows saved says plainly what it says, so it is read rather than refused."""
+    """Windows may add one to a file."""
     scan = sidecar(b"\xef\xbb\xbf" + json.dumps({"EchoTime": [0.01, 0.02]}).encode())
     assert rx.io.read_times(scan, "t2") == (10, 20)
 
@@ -62,7 +62,7 @@ def test_a_byte_order_mark_is_no_obstacle(sidecar):
         ("t2", "[0.01, 0.02]", "not an object"),
     ],
 )
-def test_what_is_not_plain_is_asked_for(sidecar, contrast, content, problem):
+def test_ambiguous_times_are_refused(sidecar, contrast, content, problem):
     scan = sidecar(content)
     with pytest.raises(ValueError, match=problem) as caught:
         rx.io.read_times(scan, contrast)

@@ -84,7 +84,7 @@ def test_same_seed_same_result():
 
 
 @pytest.mark.parametrize(("level", "expected"), [(0.8, 0.79), (0.95, 0.94)])
-def test_intervals_cover_what_they_promise(level, expected):
+def test_intervals_have_their_nominal_coverage(level, expected):
     rng = np.random.default_rng(0)
     held = []
     for _ in range(400):
@@ -98,7 +98,7 @@ def test_intervals_cover_what_they_promise(level, expected):
 
 
 @given(st.floats(0.01, 100), errors, st.integers(2, 8))
-def test_subjects_that_are_alike_leave_no_doubt(value, baseline, n):
+def test_equal_subjects_give_an_interval_without_width(value, baseline, n):
     mean = metrics.bootstrap_mean(np.full(n, value), n=N)
     assert mean.low == mean.mean == mean.high == pytest.approx(value)
     ratio = metrics.ratio_of_means(value * baseline, baseline, n=N)
@@ -168,14 +168,14 @@ def test_bad_values(values, message):
 
 
 @pytest.mark.parametrize("metric", paired)
-def test_other_subjects(metric):
+def test_different_subjects_are_refused(metric):
     with pytest.raises(ValueError, match="values of 3 and baseline of 2 subjects"):
         metric([1.0, 2.0, 3.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="baseline is not finite in 1 of 3"):
         metric([1.0, 2.0, 3.0], [1.0, 2.0, np.nan])
 
 
-def test_no_ratio_to_nothing():
+def test_a_baseline_of_a_ratio_must_be_positive():
     with pytest.raises(ValueError, match="baseline is not positive in 2 of 3"):
         metrics.ratio_of_means([1.0, 2.0, 3.0], [1.0, 0.0, -1.0])
 

@@ -43,7 +43,7 @@ def simulate(kind, *, seed=0, n=N):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_right_uncertainty_covers_what_it_promises(kind):
+def test_coverage_of_a_correct_uncertainty_is_its_level(kind):
     for level, fraction in metrics.coverage(*simulate(kind), kind=kind).items():
         assert abs(fraction - level) < 0.005
 
@@ -59,7 +59,7 @@ def test_the_unit_of_time_does_not_matter(map_ms, std, truth, roi, kind, factor)
 
 
 @given(maps, stds, maps, rois, st.permutations(range(12)))
-def test_neither_the_order_of_voxels_nor_what_lies_outside_matters(map_ms, std, truth, roi, order):
+def test_neither_the_order_of_voxels_nor_those_outside_matter(map_ms, std, truth, roi, order):
     other = [np.where(roi, values, np.nan)[order] for values in (map_ms, std, truth)]
     for metric in (metrics.coverage, metrics.ause, metrics.ence, partial(metrics.ence, n_bins=3)):
         assert metric(*other, roi[order]) == pytest.approx(metric(map_ms, std, truth, roi))
@@ -123,7 +123,7 @@ def test_ause_depends_on_the_order_alone_and_never_falls_below_the_best(map_ms, 
     assert area <= metrics.ause(map_ms, -np.abs(map_ms - truth) + 200, truth) + 1e-12  # the worst order
 
 
-def test_ause_of_uncertainty_that_knows_nothing():
+def test_ause_of_an_uninformative_uncertainty():
     error = np.random.default_rng(0).laplace(size=N)
     expected = math.pi**2 / 6 - 1
     assert metrics.ause(error, np.ones(N), np.zeros(N)) == pytest.approx(expected, abs=0.01)
@@ -149,7 +149,7 @@ def flat(report):
 
 
 @given(kinds, st.lists(st.integers(0, 3), min_size=300, max_size=300), st.integers(0, 99))
-def test_how_voxels_are_split_into_updates_makes_no_difference(kind, part_of, seed):
+def test_the_split_into_updates_does_not_matter(kind, part_of, seed):
     arrays, part_of = simulate(kind, seed=seed, n=300), np.array(part_of)
     whole, pieces, others = (metrics.Calibration(kind=kind, n_bins=5) for _ in range(3))
     for subject, half in (("a", slice(200)), ("b", slice(200, 300))):
@@ -199,7 +199,7 @@ def test_uncertainties_beyond_the_bins_are_not_lost():
     assert gathered.compute().mean.ence == pytest.approx((0 + 1 + 1) / 3)
 
 
-def test_merging_leaves_the_other_as_it_is_and_may_be_with_itself():
+def test_merging_does_not_change_the_other_and_works_with_itself():
     one, other = metrics.Calibration(), metrics.Calibration()
     other.update([40.0, 43.0], [1.0, 2.0], [41.0, 41.0], subject="a")
     one.merge(other)
@@ -217,8 +217,8 @@ def test_a_refused_update_adds_nothing():
         gathered.compute()
 
 
-def test_other_settings_do_not_add_up():
-    with pytest.raises(ValueError, match="are needed to add up"):
+def test_accumulators_of_other_settings_are_not_merged():
+    with pytest.raises(ValueError, match="are needed"):
         metrics.Calibration().merge(metrics.Calibration(kind="gaussian"))
 
 
@@ -238,7 +238,7 @@ def test_factor_brings_coverage_to_the_level_on_fresh_data(kind, level):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_factor_works_for_errors_of_another_law(kind):
+def test_factor_works_for_errors_of_another_distribution(kind):
     map_ms, std, truth = simulate("gaussian" if kind == "laplace" else "laplace")
     factor = metrics.calibration_factor(map_ms, std, truth, level=0.8, kind=kind)
     (covered,) = metrics.coverage(map_ms, std * factor, truth, levels=(0.8,), kind=kind).values()
@@ -246,7 +246,7 @@ def test_factor_works_for_errors_of_another_law(kind):
 
 
 @given(maps, stds, maps, powers_of_two, kinds)
-def test_factor_follows_the_errors_and_undoes_what_the_standard_deviations_did(map_ms, std, truth, scale, kind):
+def test_factor_scales_with_errors_and_inversely_with_standard_deviations(map_ms, std, truth, scale, kind):
     factor = metrics.calibration_factor(map_ms, std, truth, level=0.7, kind=kind)
     rescaled = metrics.calibration_factor(map_ms, std * scale, truth, level=0.7, kind=kind)
     assert rescaled == pytest.approx(factor / scale)
@@ -255,7 +255,7 @@ def test_factor_follows_the_errors_and_undoes_what_the_standard_deviations_did(m
 
 
 @pytest.mark.parametrize("true_factor", [0.5, 1.0, 3.0])
-def test_factor_sees_through_the_noise_of_a_reference(true_factor):
+def test_factor_accounts_for_the_noise_of_a_reference(true_factor):
     map_ms, std, truth = simulate("gaussian")
     noise = std * np.random.default_rng(7).uniform(0.3, 2, N)
     reference = truth + noise * np.random.default_rng(8).normal(size=N)
@@ -266,7 +266,7 @@ def test_factor_sees_through_the_noise_of_a_reference(true_factor):
     assert factor(reference_std_ms=np.zeros(N)) == factor()
 
 
-def test_factor_of_noise_that_explains_all():
+def test_factor_is_refused_if_the_reference_noise_explains_all_errors():
     map_ms, std, truth = simulate("gaussian", n=100)
     with pytest.raises(ValueError, match=r"alone covers 1\.000 of the voxels, more than level=0\.9"):
         metrics.calibration_factor(map_ms, std, truth, kind="gaussian", reference_std_ms=np.full(100, 1e3))
@@ -338,8 +338,10 @@ def test_sharpness_checks_its_map():
         metrics.Calibration,
     ],
 )
-def test_an_unknown_law(call):
-    with pytest.raises(ValueError, match=r"kind='cauchy' is no law of errors: use one of \('laplace', 'gaussian'\)"):
+def test_an_unknown_distribution(call):
+    with pytest.raises(
+        ValueError, match=r"kind='cauchy' is no distribution of errors: use one of \('laplace', 'gaussian'\)"
+    ):
         call(kind="cauchy")
 
 

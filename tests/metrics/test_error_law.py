@@ -50,7 +50,7 @@ def test_score_without_uncertainty_is_the_absolute_error(kind, x, centre):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_score_is_best_for_the_truth(kind):
+def test_score_is_best_for_the_true_distribution(kind):
     truth = LAWS[kind](42, 3).rvs(100_000, random_state=0)
     spread = 3 / math.sqrt(2) if kind == "laplace" else 3
     honest, timid, bold = (SCORES[kind](truth, 42, spread * factor).mean() for factor in (1, 1.2, 0.8))
@@ -58,7 +58,7 @@ def test_score_is_best_for_the_truth(kind):
 
 
 @pytest.mark.parametrize("score", SCORES.values())
-def test_numbers_arrays_and_tensors_come_back_as_what_they_were(score):
+def test_numbers_arrays_and_tensors_keep_their_type(score):
     x, centre, spread = np.array([1.0, 5.0]), 2.0, np.array([[1.0], [3.0]])
     expected = [[score(a, centre, b) for a in x.tolist()] for b in (1.0, 3.0)]
     assert type(expected[0][0]) is float
@@ -74,7 +74,7 @@ def test_numbers_arrays_and_tensors_come_back_as_what_they_were(score):
 
 
 @pytest.mark.parametrize("score", SCORES.values())
-def test_score_can_be_learnt_from(score):
+def test_score_is_differentiable(score):
     arguments = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in ([1.0, 7.0], [2.0, 3.0], [0.5, 4.0])]
     assert torch.autograd.gradcheck(score, arguments)
     x, scale = torch.tensor([3.0, 0.0], requires_grad=True), torch.zeros(2, requires_grad=True)

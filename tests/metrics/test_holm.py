@@ -31,7 +31,7 @@ def test_the_order_of_tests_does_not_matter(p, random):
 
 
 @given(p_values, st.floats(0.01, 0.2))
-def test_what_is_rejected_is_what_holms_procedure_rejects(p, alpha):
+def test_rejections_are_those_of_holms_procedure(p, alpha):
     rejected = set()
     for rank, name in enumerate(sorted(p, key=p.get)):
         if (len(p) - rank) * p[name] > alpha:
@@ -41,6 +41,6 @@ def test_what_is_rejected_is_what_holms_procedure_rejects(p, alpha):
 
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, math.nan])
-def test_what_is_no_probability_is_named(wrong):
+def test_a_value_that_is_no_probability_is_named(wrong):
     with pytest.raises(ValueError, match=rf"'b': {wrong}"):
         metrics.holm({"a": 0.5, "b": wrong})

@@ -29,7 +29,7 @@ def test_a_constant_difference_is_bias_alone(a, roi, shift):
 
 
 @given(maps, maps, rois)
-def test_what_lies_outside_does_not_count(a, b, roi):
+def test_voxels_outside_do_not_count(a, b, roi):
     invalid = np.where(roi, a, np.nan)
     assert metrics.rmae(invalid, b, roi) == metrics.rmae(a, b, roi)
 
@@ -80,5 +80,5 @@ def test_a_spread_needs_two_voxels(metric):
         metric([1, 2], [1, 2], [1, 0])
 
 
-def test_they_are_at_the_address_that_the_documentation_gives():
+def test_public_names():
     assert rx.metrics.rmae is metrics.rmae

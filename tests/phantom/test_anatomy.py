@@ -1,4 +1,4 @@
-"""The anatomy is where a radiologist looks for it, whatever the pixels."""
+"""The anatomy is plausible and in radiological convention, at every resolution."""
 
 from functools import cache
 
@@ -67,12 +67,12 @@ def test_radiological_convention(many):
 
 
 def test_every_tissue_occurs(many):
-    seen = torch.cat([subject.labels.flatten() for subject in many]).unique()
-    assert set(seen.tolist()) == set(Tissue)
+    present = torch.cat([subject.labels.flatten() for subject in many]).unique()
+    assert set(present.tolist()) == set(Tissue)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_body_is_inside_of_the_field_of_view(seed):
+def test_the_body_is_inside_the_field_of_view(seed):
     label = one((96, 128), seed=seed).labels[0]  # the field of view and nothing else
     border = torch.cat((label[0], label[-1], label[:, 0], label[:, -1]))
     assert (border == Tissue.AIR).all()

@@ -10,7 +10,6 @@ import torch
 
 import relaxnet as rx
 from relaxnet.phantom import Tissue, corrupt
-from relaxnet.phantom import _cohort as cohort_module
 from relaxnet.phantom._anatomy.random_fields import Stream, generator
 
 SMALL = {"slices": 1, "shape": (32, 32)}
@@ -60,7 +59,7 @@ def test_a_cohort_is_of_3_tesla_unless_told_otherwise():
 
 
 def test_drift():
-    # What this subject was when the phantom was made. Change it only together with a note in the change log.
+    # Values of this subject when the phantom was made. Change them only together with a note in the change log.
     subject = rx.phantom.liver_cohort(2, slices=2, shape=(64, 64), seed=0)[1]
     counts = torch.bincount(subject.labels.flatten(), minlength=len(Tissue)).tolist()
     assert counts == [4426, 1685, 468, 154, 14, 4, 905, 52, 241, 94, 107, 0, 0, 10, 2, 2, 3, 19, 6]
@@ -89,9 +88,9 @@ def test_no_subject_beyond_the_end(index):
 
 
 @pytest.mark.usefixtures("as_user")  # the check of shapes looks into sequences
-def test_nothing_is_simulated_before_it_is_asked_for(monkeypatch):
+def test_nothing_is_simulated_before_access(monkeypatch):
     asked = []
-    monkeypatch.setattr(cohort_module, "simulate", lambda _seed, index, **_: asked.append(index))
+    monkeypatch.setattr(rx.phantom.Cohort, "simulate", lambda _cohort, index: asked.append(index))
     cohort = rx.phantom.liver_cohort(10**12)[10**9 :][:3]
     assert len(cohort) == 3
     assert not asked
@@ -141,28 +140,29 @@ def test_a_protocol_is_a_protocol():
         rx.phantom.liver_cohort(protocol="t2")
 
 
-# --- what goes wrong --------------------------------------------------------------------------------------------------
+# --- corruptions ------------------------------------------------------------------------------------------------------
 
-WRONG = (rx.phantom.Gain({"t1rho": 2.0, "t2": 3.0}), rx.phantom.Breathing((8.0, 4.0)))
+CORRUPTIONS = (rx.phantom.Gain({"t1rho": 2.0, "t2": 3.0}), rx.phantom.Breathing((8.0, 4.0)))
 
 
-def test_what_goes_wrong_changes_images_alone():
-    whole, spoilt, same = (
-        rx.phantom.liver_cohort(2, seed=4, corruptions=wrong, **SMALL)[1] for wrong in ((), WRONG, list(WRONG))
+def test_corruptions_change_images_only():
+    whole, corrupted, same = (
+        rx.phantom.liver_cohort(2, seed=4, corruptions=chosen, **SMALL)[1]
+        for chosen in ((), CORRUPTIONS, list(CORRUPTIONS))
     )
-    assert_same(spoilt, same)
+    assert_same(corrupted, same)
     for name in ("labels", "roi"):
-        assert torch.equal(getattr(spoilt, name), getattr(whole, name))
-    torch.testing.assert_close(spoilt.truth, whole.truth, equal_nan=True, rtol=0, atol=0)
-    assert spoilt.sigma == whole.sigma
-    assert torch.equal(spoilt.clean[:, 0], whole.clean[:, 0])
-    assert torch.equal(spoilt.images[:, 0], whole.images[:, 0])  # the same noise
-    assert not torch.equal(spoilt.clean[:, 1:], whole.clean[:, 1:])
-    expected = corrupt(whole.clean, WRONG, whole, generator(4, 1, Stream.CORRUPTIONS))
-    assert torch.equal(spoilt.clean, expected)
+        assert torch.equal(getattr(corrupted, name), getattr(whole, name))
+    torch.testing.assert_close(corrupted.truth, whole.truth, equal_nan=True, rtol=0, atol=0)
+    assert corrupted.sigma == whole.sigma
+    assert torch.equal(corrupted.clean[:, 0], whole.clean[:, 0])
+    assert torch.equal(corrupted.images[:, 0], whole.images[:, 0])  # the same noise
+    assert not torch.equal(corrupted.clean[:, 1:], whole.clean[:, 1:])
+    expected = corrupt(whole.clean, CORRUPTIONS, whole, generator(4, 1, Stream.CORRUPTIONS))
+    assert torch.equal(corrupted.clean, expected)
 
 
-def test_the_noise_is_that_of_the_liver_before_anything_went_wrong():
+def test_corruptions_do_not_change_the_noise_level():
     protocol = rx.Protocol((rx.Contrast("t2", (0, 20)),))
     arguments = {"seed": 4, "snr": 10, "protocol": protocol, **SMALL}
     louder = rx.phantom.liver_cohort(1, corruptions=[rx.phantom.Gain({"t2": 5.0})], **arguments)[0]
@@ -170,13 +170,13 @@ def test_the_noise_is_that_of_the_liver_before_anything_went_wrong():
     assert float(louder.clean[:, 0][louder.roi].mean()) / louder.sigma == pytest.approx(50, rel=1e-5)
 
 
-def test_it_goes_wrong_differently_in_each_subject():
+def test_corruptions_differ_between_subjects():
     cohort = rx.phantom.liver_cohort(2, snr=math.inf, corruptions=[rx.phantom.Breathing((8.0, 0.0))], **SMALL)
     plain = rx.phantom.liver_cohort(2, snr=math.inf, **SMALL)
     rows = torch.arange(32.0)[:, None]
     moved = [
-        ((spoilt.images * rows).sum((2, 3)) - (whole.images * rows).sum((2, 3))) / whole.images.sum((2, 3))
-        for spoilt, whole in zip(cohort, plain, strict=True)
+        ((corrupted.images * rows).sum((2, 3)) - (whole.images * rows).sum((2, 3))) / whole.images.sum((2, 3))
+        for corrupted, whole in zip(cohort, plain, strict=True)
     ]
     assert (moved[0] - moved[1]).abs().max() > 0.05
     assert cohort[:1].corruptions == cohort.corruptions
@@ -185,7 +185,7 @@ def test_it_goes_wrong_differently_in_each_subject():
 
 @pytest.mark.usefixtures("as_user")
 @pytest.mark.parametrize(
-    ("wrong", "named"),
+    ("corruptions", "message"),
     [
         (rx.phantom.Breathing(), r"corruptions=Breathing\("),
         (None, "corruptions=None"),
@@ -194,9 +194,9 @@ def test_it_goes_wrong_differently_in_each_subject():
         ("breathing", "corruptions: 'b'"),
     ],
 )
-def test_what_cannot_go_wrong(wrong, named):
-    with pytest.raises(TypeError, match=named):
-        rx.phantom.liver_cohort(corruptions=wrong)
+def test_bad_corruptions_are_named(corruptions, message):
+    with pytest.raises(TypeError, match=message):
+        rx.phantom.liver_cohort(corruptions=corruptions)
 
 
 CONTRASTS = {

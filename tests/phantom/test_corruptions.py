@@ -1,4 +1,4 @@
-"""Corruptions change what they say, and nothing else."""
+"""Each corruption changes what it simulates, and nothing else."""
 
 import dataclasses
 import math
@@ -40,18 +40,18 @@ def test_laws_of_all(noisy, corruption):
 @pytest.mark.parametrize(
     "corruption", [Gain({}), Gain({"t2": 1.0}), Breathing((0, 0)), SpinLockError(b0_hz=0, b1=0.5), ResidualFat(0.0)]
 )
-def test_nothing_goes_wrong_by_nothing(noisy, corruption):
+def test_a_corruption_of_size_zero_changes_nothing(noisy, corruption):
     torch.testing.assert_close(corruption(noisy.clean, noisy, rng()), noisy.clean, rtol=0, atol=0)
 
 
-def test_one_after_the_other(noisy):
+def test_corruptions_are_applied_in_order(noisy):
     streams = rng(3).spawn(2)
     expected = Breathing()(ResidualFat(0.1)(noisy.clean, noisy, streams[0]), noisy, streams[1])
     assert torch.equal(corrupt(noisy.clean, (ResidualFat(0.1), Breathing()), noisy, rng(3)), expected)
     assert torch.equal(corrupt(noisy.clean, [], noisy, rng()), noisy.clean)
 
 
-def test_a_subject_is_scanned_once_more(noisy):
+def test_a_second_acquisition_of_a_subject(noisy):
     again, same, other = (corrupted(noisy, [Breathing()], seed=seed) for seed in (1, 1, 2))
     assert torch.equal(again.images, same.images)
     assert not torch.equal(again.images, other.images)
@@ -81,8 +81,8 @@ def test_a_shift_by_whole_pixels_moves_the_picture(noisy):
     assert (images[:, 1:, :2] == 0).all()
 
 
-def test_breathing_shifts_each_image_by_less_than_it_may(noisy):
-    """Centres of mass tell by how much."""
+def test_breathing_shifts_each_image_by_no_more_than_allowed(noisy):
+    """The shift is measured by centres of mass."""
     images = Breathing((12.0, 6.0))(noisy.clean, noisy, rng(1))
 
     def centre(stack):
@@ -101,7 +101,7 @@ def test_breathing_of_one_contrast_moves_it_as_in_all(noisy):
     assert torch.equal(t2[:, 4:], both[:, 4:])
 
 
-def test_a_tilted_lock_is_seen_as_another_t1rho(noise_free):
+def test_a_tilted_lock_is_measured_as_another_t1rho(noise_free):
     error = SpinLockError(b1=0.8, b0_hz=150, lock_hz=400, t1_ms=800)
     theta = math.atan2(0.8 * 400, 150)
     assert error.effective_ms(40.0) == pytest.approx(1 / (math.sin(theta) ** 2 / 40 + math.cos(theta) ** 2 / 800))
@@ -152,17 +152,17 @@ def test_fat_adds_a_slower_decay_to_the_liver(noise_free):
         (ResidualFat, {"fraction": 0.5, "t_ms": {"t2": 68.0, "t1rho": 0.0}}, "t_ms"),
     ],
 )
-def test_what_makes_no_sense_is_refused(kind, arguments, message):
+def test_bad_arguments_are_refused(kind, arguments, message):
     with pytest.raises(ValueError, match=message):
         kind(**arguments)
 
 
-def test_a_contrast_that_is_not_there(noisy):
+def test_an_unknown_contrast_is_refused(noisy):
     with pytest.raises(ValueError, match="t2star"):
         Gain({"t2star": 2.0})(noisy.clean, noisy, rng())
 
 
-def test_what_a_corruption_does_not_know_is_refused(noise_free):
+def test_an_unsupported_protocol_is_refused(noise_free):
     with pytest.raises(ValueError, match=r"t_ms=.* lacks 't1rho'"):
         ResidualFat(0.5, t_ms={"t2": 68.0})(noise_free.clean, noise_free, rng())
     stretched = rx.Contrast("t1rho", (0, 10, 30, 50), rx.signals.StretchedExponential(0.8))

@@ -16,8 +16,8 @@ def test_every_two_images_obey_the_decay_law(noise_free):
         images = noise_free.images[:, noise_free.protocol.images_of(contrast.name)]
         for i, t_i in enumerate(contrast.times_ms):
             for j, t_j in enumerate(contrast.times_ms):
-                carried = images[:, i][inside] * torch.exp((t_i - t_j) / t)
-                torch.testing.assert_close(images[:, j][inside], carried, rtol=5e-3, atol=0)
+                propagated = images[:, i][inside] * torch.exp((t_i - t_j) / t)
+                torch.testing.assert_close(images[:, j][inside], propagated, rtol=5e-3, atol=0)
 
 
 def test_amplitude_is_the_image_at_time_zero(noise_free):
@@ -37,7 +37,7 @@ def test_clean_is_the_image_without_noise(noisy, noise_free):
     torch.testing.assert_close(noise_free.images, noise_free.clean)
 
 
-def test_noise_has_the_size_that_was_asked_for(noisy, noise_free):
+def test_noise_has_the_requested_size(noisy, noise_free):
     assert noise_free.sigma == 0
     signal = noise_free.images[:, 0][noise_free.roi]
     assert float(signal.mean()) / noisy.sigma == pytest.approx(20, rel=1e-5)
@@ -51,7 +51,7 @@ def test_noise_of_air_is_rayleigh(noisy):
     assert float(air.std()) == pytest.approx(noisy.sigma * math.sqrt(2 - math.pi / 2), rel=0.02)
 
 
-def test_noise_changes_nothing_but_images(noisy, noise_free):
+def test_noise_changes_images_only(noisy, noise_free):
     assert torch.equal(noisy.labels, noise_free.labels)
     torch.testing.assert_close(noisy.truth, noise_free.truth, equal_nan=True, rtol=0, atol=0)
 
@@ -82,7 +82,7 @@ def test_any_protocol_of_known_contrasts(protocol):
         )  # voxels of 12 mm are not quite of one T
 
 
-def test_the_protocol_does_not_change_the_patient():
+def test_the_protocol_does_not_change_the_subject():
     only_t2 = rx.Protocol((rx.Contrast("t2", (10, 20, 30)),))
     one, other = (
         rx.phantom.liver_cohort(1, slices=1, shape=(32, 32), protocol=protocol)[0].truth["t2"]

@@ -1,4 +1,4 @@
-"""Label maps become patients: the anatomy is theirs, all else is as in the procedural ones."""
+"""Label maps become digital subjects with their anatomy; all else is as in procedural subjects."""
 
 import math
 import os
@@ -49,7 +49,7 @@ def test_a_label_map_becomes_a_subject(subject, labels):
     assert float(subject.clean[:, 0][subject.roi].mean()) / subject.sigma == pytest.approx(30)
 
 
-def test_the_region_of_interest_is_inside_of_the_liver(subject):
+def test_the_region_of_interest_is_inside_the_liver(subject):
     assert (subject.labels[subject.roi] == int(Tissue.LIVER)).all()
     rows, columns = (torch.where(subject.roi[0])[k] for k in range(2))
     assert (rows.min() - 8) * VOXEL_MM[1] >= 3
@@ -63,7 +63,7 @@ def test_coils_make_the_front_brighter_than_the_middle(subject):
     assert muscle[4, 10:40].mean() > muscle[20, 28:33].mean()
 
 
-def test_seed_and_number_decide(labels):
+def test_seed_and_index_determine_a_subject(labels):
     one, same, other = (label_map_subject(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, index=index) for index in (0, 0, 1))
     assert torch.equal(one.images, same.images)
     assert torch.equal(one.labels, other.labels)
@@ -82,7 +82,7 @@ def test_partial_volume_averages_labels(labels):
     )
 
 
-def test_it_can_be_written_corrupted_and_learnt_from(subject, labels, tmp_path):
+def test_a_subject_can_be_written_corrupted_and_used_for_training(subject, labels, tmp_path):
     subjects = [label_map_subject(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, index=k) for k in range(2)]
     cohort = rx.io.read_cohort(rx.io.write_cohort(subjects, tmp_path))
     assert torch.equal(cohort[1].images, subjects[1].images)
@@ -104,10 +104,11 @@ def test_it_can_be_written_corrupted_and_learnt_from(subject, labels, tmp_path):
         ({"voxel_mm": (1.0, 0.0, 1.0)}, "voxel_mm"),
         ({"snr": 0}, "snr=0"),
         ({"seed": -1}, "seed=-1"),
+        ({"index": -1}, "index=-1"),
         ({"field_tesla": 7.0}, "field_tesla=7.0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(labels, change, message):
+def test_bad_arguments_are_refused(labels, change, message):
     arguments = {"labels": labels, "voxel_mm": VOXEL_MM, "table": TOTALSEGMENTATOR_MR, **change}
     with pytest.raises(ValueError, match=message):
         label_map_subject(**arguments)

@@ -21,7 +21,7 @@ def labels():
     return labels
 
 
-def test_a_subject_is_that_of_its_number(labels):
+def test_a_subject_depends_on_its_number_only(labels):
     cohort = label_map_cohort(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, 4, snr=30, seed=2, field_tesla=1.5)
     one, other = cohort[1:][0], cohort[2]
     expected = label_map_subject(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, snr=30, seed=2, index=1, field_tesla=1.5)
@@ -34,7 +34,7 @@ def test_a_subject_is_that_of_its_number(labels):
     assert torch.equal(pickle.loads(pickle.dumps(cohort))[1].images, one.images)  # noqa: S301
 
 
-def test_it_is_written_and_gone_on_with(labels, tmp_path):
+def test_interrupted_writing_is_resumed(labels, tmp_path):
     cohort = label_map_cohort(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, 2, snr=math.inf)
     folder = rx.io.write_cohort(cohort[:1], tmp_path / "one")
     with pytest.raises(FileExistsError, match="other settings"):
@@ -57,13 +57,14 @@ def test_it_is_written_and_gone_on_with(labels, tmp_path):
     [
         ({"n_subjects": 0}, "n_subjects=0"),
         ({"seed": -1}, "seed=-1"),
+        ({"protocol": rx.Protocol((rx.Contrast("mtr", (1, 2)),))}, "mtr"),
         ({"snr": -1.0}, "snr=-1.0"),
         ({"field_tesla": 7.0}, "field_tesla=7.0"),
         ({"table": {0: Tissue.AIR}}, r"\[5, 201\], which table lacks"),
         ({"table": {**TOTALSEGMENTATOR_MR, 5: Tissue.SPLEEN}}, "no liver"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_simulated(labels, change, message):
+def test_bad_arguments_are_refused_before_simulation(labels, change, message):
     arguments = {"labels": labels, "voxel_mm": VOXEL_MM, "table": TOTALSEGMENTATOR_MR, **change}
     with pytest.raises(ValueError, match=message):
         label_map_cohort(**arguments)

@@ -64,7 +64,7 @@ def test_the_truth_of_a_mixture_lies_between_its_parts(labels):
     assert (truth[body] <= np.nanmax(parts[:, body], axis=0) * (1 + 1e-5)).all()
 
 
-def test_a_voxel_of_one_kind_is_what_its_points_are():
+def test_a_voxel_of_equal_points_has_their_values():
     labels = np.full((2, 2), Tissue.LIVER, dtype=np.uint8)
     maps = {"t1rho": np.full((2, 2), 45.0), "t2": np.full((2, 2), 34.0), "m0": np.full((2, 2), 900.0)}
     voxels = mix(labels, np.ones((2, 2), dtype=bool), maps, PROTOCOL)
@@ -85,7 +85,7 @@ def test_a_voxel_of_one_kind_is_what_its_points_are():
         ((0, 0, 0, 0), 0),
     ],
 )
-def test_the_label_is_the_commonest(points, label):
+def test_the_label_is_the_most_frequent(points, label):
     labels = np.array(points, dtype=np.uint8).reshape(2, 2)
     voxels = mix(labels, NO_ROI[:2, :2], painted(labels), PROTOCOL)
     assert int(voxels.labels) == label

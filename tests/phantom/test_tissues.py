@@ -139,6 +139,6 @@ def test_amplitude(many):
 
 
 def test_receive_sensitivity_is_smooth(noise_free):
-    # Without texture the amplitude of muscle would be the same everywhere: what varies is the sensitivity.
+    # Without texture the amplitude of muscle would be uniform: only the sensitivity varies.
     m0 = noise_free.truth["m0"][noise_free.labels == Tissue.MUSCLE]
     assert 1.1 < float(m0.max() / m0.min()) < 3

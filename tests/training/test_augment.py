@@ -103,4 +103,6 @@ def test_rates_of_a_model_that_has_none_are_not_shifted():
     with pytest.raises(ValueError, match=r"rate_shift: contrast 't1' has the model InversionRecovery.*rate_shift=0"):
         shift_rates(torch.ones(1, 3, 4, 4), torch.zeros(1, 1), t1, range(3))
     with pytest.raises(ValueError, match="rate_shift: contrast 't1'"):
-        rx.training.train([torch.rand(1, 3, 32, 32)] * 2, t1, loss="paper", inputs="short", progress=False, validation=0)
+        rx.training.train(
+            [torch.rand(1, 3, 32, 32)] * 2, t1, loss="paper", inputs="short", progress=False, validation=0
+        )

@@ -190,7 +190,7 @@ class _Workspace:
         """The part of the samples that can tell one rate from another."""
         self.decay, self.product = rows(n_times), rows(n_times)
         self.signal_moments, self.decay_moments = rows(3), rows(3)
-        self.rate, self.step, self.margin, self.scratch = rows(4)
+        self.rate, self.step, self.margin, self.scratch = rows(4).unbind()
         self.table = rows(7)
         self.values, self.quality = self.table[:2], self.table[2:]
 

@@ -2,21 +2,14 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet.fitting._core.samples import Samples
 from relaxnet.signals import SignalModel
-
-
-class Linearised(NamedTuple):
-    """A model near some parameters."""
-
-    prediction: Float[Tensor, "time voxel"]
-    columns: list[Float[Tensor, "time voxel"]]
-    """Derivative of the prediction with respect to each parameter: the columns of the Jacobian."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +85,6 @@ class Design:
             for model in dict.fromkeys(models)
         ]
 
-    def basis(self, t: Float[Tensor, "t voxel"]) -> Float[Tensor, "time voxel"]:
-        """Evaluate the basis at each image."""
-        return self.basis_with_derivatives(t)[0]
-
     def basis_with_derivatives(self, t: Float[Tensor, "t voxel"]) -> tuple[Tensor, Tensor, Tensor]:
         """Evaluate the basis at each image, with its first two derivatives with respect to the log of its own T."""
         of_image = t if self.owner is None else t[self.owner]
@@ -109,14 +98,21 @@ class Design:
         """Keep what concerns relaxation time ``k``; zero for images that depend on another."""
         return values if self.owner is None else values * (self.owner == k)[:, None]
 
-    def linearise(self, values: Float[Tensor, "parameter voxel"]) -> Linearised:
-        """Evaluate the model and its derivatives with respect to all parameters."""
+    def incompatible(self, samples: Samples) -> Bool[Tensor, "t voxel"]:
+        """Find the voxels that no T explains, for each T from its own images and the common first one."""
+        found = []
+        for k, model in enumerate(self.models):
+            own = slice(None) if self.owner is None else self.images_of(k) | ~self.informative
+            found.append(model.is_incompatible(samples.values[own], samples.weight[own], self.time[own]))
+        return torch.stack(found)
+
+    def linearise(
+        self, values: Float[Tensor, "parameter voxel"]
+    ) -> tuple[Float[Tensor, "time voxel"], list[Float[Tensor, "time voxel"]]]:
+        """Evaluate the model, and the columns of its Jacobian: the derivative with respect to each parameter."""
         m0, t = values[0], values[self.t_rows]
         basis, slope, _ = self.basis_with_derivatives(t)
-        prediction = m0 * basis
-        slope = m0 * slope
-        columns = [basis, *(self.only(k, slope) / t[k] for k in range(len(t)))]
-        if self.has_offset:
-            prediction = prediction + values[-1]
-            columns.append(torch.ones_like(basis))
-        return Linearised(prediction, columns)
+        columns = [basis, *(self.only(k, m0 * slope) / t[k] for k in range(len(t)))]
+        if not self.has_offset:
+            return m0 * basis, columns
+        return m0 * basis + values[-1], [*columns, torch.ones_like(basis)]

@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.quality import quality
 from relaxnet.fitting._core.samples import Samples
-
-Bounds = tuple[float, float]
 
 
 class Estimate(NamedTuple):

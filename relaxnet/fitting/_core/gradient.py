@@ -1,6 +1,5 @@
 """Gradients through a fit, by the implicit function theorem."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -8,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.estimator import Bounds, Estimator
+from relaxnet.fitting._core.estimator import Estimator
 from relaxnet.fitting._core.threads import for_each
 from relaxnet.fitting._core.voxels import Block, Voxels
 from relaxnet.fitting._result import ArrayT, FitResult
@@ -22,93 +20,83 @@ def with_gradient(result: FitResult[ArrayT], estimator: Estimator, voxels: Voxel
     if not (isinstance(signal, Tensor) and signal.requires_grad and torch.is_grad_enabled()):
         return result
     status, *maps = (cast("Tensor", values).reshape(voxels.space) for values in (result.status, *result.maps.values()))
-    setting = (estimator.design, voxels, estimator.bounds)
-    carrying = cast("Any", _Fit).apply(signal, setting, status, *maps)
-    shaped = (values.reshape(voxels.shape) for values in carrying)
-    result.maps.update(zip(result.maps, cast("Any", shaped), strict=True))
+    differentiable = cast("Any", _Fit).apply(signal, estimator, voxels, status, *maps)
+    shaped = cast("Any", (values.reshape(voxels.shape) for values in differentiable))
+    result.maps.update(zip(result.maps, shaped, strict=True))
     return result
 
 
 class _Fit(torch.autograd.Function):
     r"""Maps of a fit as a function of the signal.
 
-    At the optimum the gradient of the cost by the parameters is zero, and stays so when the signal changes a little. So
-    :math:`d\theta/dS = H^{-1} J^T W`, where H is half the full second derivative of the cost, curvature included.
+    At the optimum the gradient of the cost with respect to the parameters is zero, and stays zero when the signal
+    changes a little. So :math:`d\theta/dS = H^{-1} J^T W`, where H is half the full second derivative of the cost.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, signal: Tensor, setting: tuple[Any, ...], status: Tensor, *maps: Tensor
+        ctx: Any, signal: Tensor, estimator: Estimator, voxels: Voxels, status: Tensor, *maps: Tensor
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(signal, status, *maps)
-        ctx.setting = setting
+        ctx.estimator, ctx.voxels = estimator, voxels
         return tuple(values.view_as(values) for values in maps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         signal, status, *maps = ctx.saved_tensors
-        design, voxels, bounds = ctx.setting
+        voxels: Voxels = ctx.voxels
         by_signal = torch.zeros_like(signal)
 
         def work(block: Block) -> None:
-            region = (slice(None), *block)
             values, by_values = (
                 torch.stack([rows[block].reshape(-1) for rows in stack]).to(voxels.times.dtype)
                 for stack in (maps, gradients)
             )
-            found = status[block].reshape(-1) <= FitStatus.AT_BOUND
-            samples, sigma = voxels.read(block), voxels.read_sigma(block)
-            used = torch.isfinite(samples) & found
-            if voxels.saturation is not None:
-                used &= samples < voxels.saturation
-            weight = used.to(samples.dtype) if sigma is None else used * (sigma.amin(0) / sigma) ** 2
-            share = _pull_back(design, torch.where(used, samples, 0), weight, values, by_values, bounds)
-            by_signal[region] = torch.where(used, share, 0).reshape(by_signal[region].shape).to(by_signal.dtype)
+            samples, (weight, _) = voxels.read(block), voxels.weigh(block)
+            used = voxels.used(samples) & (status[block].reshape(-1) <= FitStatus.AT_BOUND)
+            by_samples = _by_samples(ctx.estimator, torch.where(used, samples, 0), used * weight, values, by_values)
+            target = by_signal[(slice(None), *block)]
+            by_signal[(slice(None), *block)] = torch.where(used, by_samples, 0).reshape(target.shape).to(target.dtype)
 
         for_each(work, voxels.blocks(None), signal.device, voxels.space)
-        return (by_signal, None, None, *(None for _ in maps))
+        return (by_signal, *[None] * (3 + len(maps)))
 
 
-def _pull_back(
-    design: Design,
+def _by_samples(
+    estimator: Estimator,
     samples: Float[Tensor, "time voxel"],
     weight: Float[Tensor, "time voxel"],
     values: Float[Tensor, "parameter voxel"],
     by_values: Float[Tensor, "parameter voxel"],
-    bounds: Sequence[Bounds],
 ) -> Float[Tensor, "time voxel"]:
-    """Carry a gradient by the parameters over to the samples.
+    """Turn the gradient with respect to the parameters into the one with respect to the samples.
 
-    In units of the amplitude, and by the logarithms of the relaxation times, all columns of J are about as large.
+    The parameters are taken as m0 and the offset in units of m0, and log T: so all columns of J are of similar size.
     """
+    design = estimator.design
     m0, t = values[0], values[design.t_rows]
     basis, first, second = design.basis_with_derivatives(t)
-    n_t = len(t)
-    columns = [basis, *(design.only(k, first) for k in range(n_t))]
-    scale = [m0, *t]
-    prediction = basis
+    columns = [basis, *(design.only(k, first) for k in range(len(t)))]
+    prediction, scale = basis, values.clone()
     if design.has_offset:
         columns.append(torch.ones_like(basis))
-        scale.append(m0)
-        prediction = basis + values[-1] / m0
+        prediction, scale[-1] = basis + values[-1] / m0, m0
     residual = weight * (samples / m0 - prediction)
-    n = len(columns)
+    right_side = (by_values * scale).T.contiguous()
+    # J^T W J, from which the products of the residual with the second derivatives of the model are subtracted.
     hessian = torch.stack([torch.stack([(weight * a * b).sum(0) for b in columns], -1) for a in columns], -2)
-    wanted = torch.stack([g * s for g, s in zip(by_values, scale, strict=True)], -1)
-    for k in range(n_t):
+    identity = torch.eye(len(columns), dtype=samples.dtype, device=samples.device)
+    for k, (lowest, highest) in enumerate(estimator.bounds):
         row = 1 + k
-        mixed = (residual * design.only(k, first)).sum(0)
+        mixed = (residual * columns[row]).sum(0)
         hessian[:, 0, row] -= mixed
         hessian[:, row, 0] -= mixed
         hessian[:, row, row] -= (residual * design.only(k, second)).sum(0)
-        # At a bound T does not follow the signal: its equation becomes x = 0.
-        fixed = ((t[k] <= bounds[k][0]) | (t[k] >= bounds[k][1]))[:, None]
-        unit = torch.zeros(n, dtype=samples.dtype, device=samples.device)
-        unit[row] = 1
-        hessian[:, row] = torch.where(fixed, unit, hessian[:, row])
-        hessian[:, :, row] = torch.where(fixed, unit, hessian[:, :, row])
-        wanted[:, row] = torch.where(fixed[:, 0], 0, wanted[:, row])
-    solution = torch.linalg.solve_ex(hessian, wanted)[0]
-    along = sum(column * solution[:, k] for k, column in enumerate(columns))
-    return weight * cast("Tensor", along) / m0
+        # At a bound T does not follow the signal: its row of the equations becomes x = 0.
+        fixed = ((t[k] <= lowest) | (t[k] >= highest))[:, None]
+        hessian[:, row] = torch.where(fixed, identity[row], hessian[:, row])
+        hessian[:, :, row] = torch.where(fixed, identity[row], hessian[:, :, row])
+        right_side[:, row] = torch.where(fixed[:, 0], 0, right_side[:, row])
+    solution = torch.linalg.solve_ex(hessian, right_side)[0]
+    return weight * cast("Tensor", sum(column * solution[:, k] for k, column in enumerate(columns))) / m0

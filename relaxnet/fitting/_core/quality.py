@@ -1,6 +1,6 @@
-"""How good a fit is: standard errors, covariances, residuals."""
+"""Quality of a fit: standard errors, covariances and goodness of fit."""
 
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,76 +11,65 @@ from relaxnet.fitting._core.samples import Samples
 
 
 def quality_names(parameters: tuple[str, ...]) -> list[str]:
-    """Name the rows that :func:`quality` returns."""
+    """Return the names of the rows of :func:`quality`."""
     stds = [f"{name}_std" for name in parameters]
     covariances = [f"{a}_{b}_covariance" for a, b in combinations(parameters, 2)]
     return [*stds, *covariances, "rmse", "r2"]
 
 
 def quality(design: Design, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
-    r"""Judge least-squares fits by linearising the model at them: the covariance is :math:`s^2 (J^T W J)^{-1}`.
+    r"""Compute the quality of least-squares fits, from the model linearised at their parameters.
 
-    Without a known noise level, :math:`s^2` is the weighted residual sum of squares over the degrees of freedom.
+    The covariance is :math:`s^2 (J^T W J)^{-1}`. Without a known noise level, :math:`s^2` is the weighted residual sum
+    of squares over the degrees of freedom.
     """
     prediction, columns = design.linearise(values)
-    residual = samples.values - prediction
-    if samples.used is not None:
-        residual = torch.where(samples.used, residual, 0)
+    residual = torch.where(samples.used, samples.values - prediction, 0)
+    n = len(columns)
     if samples.noise is None:
-        freedom = samples.n_used - len(columns)
+        freedom = samples.n_used - n
         variance = torch.where(freedom > 0, samples.dot(residual, residual) / freedom, torch.nan)
     else:
         variance = samples.noise**2
-    inverse = invert_normal(samples, columns)
-    return torch.stack([*errors(inverse, variance), *goodness(samples, residual)])
+    root = _inverse_root(samples, columns)
+    covariance = {
+        (a, b): variance * sum(root[a][k - a] * root[b][k - b] for k in range(b, n))
+        for a, b in combinations_with_replacement(range(n), 2)
+    }
+    stds = [torch.sqrt(covariance[a, a]) for a in range(n)]
+    return torch.stack([*stds, *(covariance[pair] for pair in combinations(range(n), 2)), *goodness(samples, residual)])
 
 
-def invert_normal(samples: Samples, columns: list[Float[Tensor, "time voxel"]]) -> list[list[Float[Tensor, " voxel"]]]:
-    """Invert J^T W J by making the columns of J orthogonal to one another, so that nearly parallel ones do not cancel.
+def _inverse_root(samples: Samples, columns: list[Float[Tensor, "time voxel"]]) -> list[list[Float[Tensor, " voxel"]]]:
+    """Compute the rows of R^-1, where J = Q R, from the diagonal on: J^T W J has the inverse R^-1 R^-T.
 
-    Returns the rows of its inverse's triangular root, from which any entry is a scalar product.
+    The columns of J are made orthogonal to one another first, so that nearly parallel ones do not cancel.
     """
     n = len(columns)
     orthogonal: list[Tensor] = []
-    lengths: list[Tensor] = []
-    # root[a] holds row a of R^-1, where J = Q R; zero left of the diagonal.
+    squares: list[Tensor] = []
     root: list[list[Tensor]] = [[] for _ in range(n)]
     for j, original in enumerate(columns):
         column = original
         shares = []
-        for direction, length in zip(orthogonal, lengths, strict=True):
-            share = samples.dot(direction, column) / length
+        for direction, square in zip(orthogonal, squares, strict=True):
+            share = samples.dot(direction, column) / square
             column = column - share * direction
             shares.append(share)
         orthogonal.append(column)
-        lengths.append(samples.dot(column, column))
-        scale = torch.rsqrt(lengths[-1])
+        squares.append(samples.dot(column, column))
+        scale = torch.rsqrt(squares[-1])
         for a in range(j):
-            root[a].append(-scale * sum(root[a][b - a] * torch.sqrt(lengths[b]) * shares[b] for b in range(a, j)))
+            root[a].append(-scale * sum(root[a][b - a] * torch.sqrt(squares[b]) * shares[b] for b in range(a, j)))
         root[j].append(scale)
     return root
-
-
-def errors(
-    root: list[list[Float[Tensor, " voxel"]]], variance: Float[Tensor, "*voxel"]
-) -> list[Float[Tensor, " voxel"]]:
-    """Compute standard errors, then the covariance of each pair, from what :func:`invert_normal` returns."""
-
-    def entry(a: int, b: int) -> Tensor:
-        total = sum(root[a][k - a] * root[b][k - b] for k in range(max(a, b), len(root)))
-        return variance * total
-
-    n = len(root)
-    return [*(torch.sqrt(entry(a, a)) for a in range(n)), *(entry(a, b) for a, b in combinations(range(n), 2))]
 
 
 def goodness(
     samples: Samples, residual: Float[Tensor, "time voxel"]
 ) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
-    """Compute the root mean squared residual, and the share of the variation that the fit explains."""
-    deviation = samples.values - samples.mean()
-    if samples.used is not None:
-        deviation = torch.where(samples.used, deviation, 0)
+    """Compute the root mean squared residual, and the coefficient of determination."""
+    deviation = torch.where(samples.used, samples.values - samples.mean(), 0)
     total = samples.dot(deviation, deviation)
     rounding = (4 * torch.finfo(total.dtype).eps) ** 2
     flat: Bool[Tensor, " voxel"] = total <= rounding * samples.dot(samples.values, samples.values)

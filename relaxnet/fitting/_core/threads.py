@@ -1,4 +1,4 @@
-"""Working on blocks of voxels: on all cores, or on an accelerator as far as its memory goes."""
+"""Work on blocks of voxels: on all processor cores, or on an accelerator as far as its memory reaches."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +13,8 @@ def for_each(
 ) -> None:
     """Work on all blocks: one on each processor core at a time; one after another on an accelerator.
 
-    A block is too small to be spread over threads by torch, which would only make them wait for one another, and make
-    the last digits depend on how many were free.
+    Within a block torch uses a single thread: a block is too small to be spread over several, which would wait for one
+    another, and whose number would change the last digits.
     """
     if device.type != "cpu":
         for block in blocks:
@@ -22,20 +22,16 @@ def for_each(
         return
     threads = torch.get_num_threads()
     try:
+        torch.set_num_threads(1)
         if len(blocks) < 2 or threads < 2:
-            torch.set_num_threads(1)
             for block in blocks:
                 work(block)
             return
         count = min(threads, len(blocks))
-        pool = ThreadPoolExecutor(count, "relaxnet-fit", initializer=torch.set_num_threads, initargs=(1,))
-        try:
-            for future in [pool.submit(_without_gradient, work, block) for block in blocks]:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with ThreadPoolExecutor(count, "relaxnet-fit", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(torch.no_grad()(work), blocks))  # each thread has its own switch for gradients
     finally:
-        torch.set_num_threads(threads)  # also what threads to come start with
+        torch.set_num_threads(threads)  # also what new threads start with
 
 
 def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[int, ...]) -> None:
@@ -58,8 +54,3 @@ def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[in
             f"The memory of the device is not enough for {size} voxels at once: pass a smaller chunk_size, or leave "
             f"the signal in the memory of the processor, as a NumPy array."
         ) from error
-
-
-def _without_gradient(work: Callable[[Block], None], block: Block) -> None:
-    with torch.no_grad():  # each thread has a switch of its own
-        work(block)

@@ -1,6 +1,5 @@
-"""From what a user passes to what an estimator needs: checked arguments, and blocks of voxels that fit the cache."""
+"""Voxels to fit, in blocks that fit the cache of a processor."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -11,17 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from relaxnet.errors import DtypeError
 from relaxnet.fitting._core.design import Design
-from relaxnet.protocol import Contrast
-from relaxnet.signals import MonoExponential, SignalModel, require_model
-from relaxnet.times import TimeUnit, parse_times
 
 Array = NDArray[Any] | Tensor
-Times = Contrast | Sequence[float] | Array
-Bounds = tuple[float, float]
 Block = tuple[slice | int, ...] | tuple[Tensor, ...]
-"""Where some voxels are: a box of slices, or, within a mask, their positions along each axis."""
+"""Position of some voxels: a box of slices, or, within a mask, their indices along each axis."""
 
 _CACHE_SAMPLES = 393_216
 _ACCELERATOR_SAMPLES = 16_777_216
@@ -30,38 +23,34 @@ _SMALL = 8192  # voxels that are not worth a thread of their own
 
 @dataclass(frozen=True)
 class Voxels:
-    """A signal that has been checked, with all that is needed to walk through its voxels."""
+    """A signal whose arguments have been checked, and which of its voxels and samples to use."""
 
     signal: Array
     """The signal with its time axis first. It is a view: nothing has been copied or converted yet."""
-    times: Tensor
-    """Times in ms, on the device and in the precision that the fit computes with."""
-    model: SignalModel
-    """The signal model of all images, unless a design of several is made."""
+    design: Design
+    """The signal model at the times of the images, on the device and with the dtype that the fit computes with."""
     selected: tuple[Tensor, ...] | None
-    """Positions of the voxels to fit along each axis, or None for all."""
+    """Indices of the voxels to fit along each axis, or None for all."""
     common_sigma: Tensor | None
     """Noise level that all voxels share: (1, 1), or (time, 1)."""
     sample_sigma: Array | None
-    """Noise level of each sample, laid out as the signal is."""
+    """Noise level of each sample, with the axes of ``signal``."""
     saturation: float | None
-    """Samples at or above this are not used."""
-    t_name: str
-    """What the relaxation time is called in results."""
+    """Samples at or above this value are not used."""
     output_dtype: torch.dtype
     """Dtype of the maps: that of the signal if it is floating point, else float32."""
     shape: tuple[int, ...]
     """Shape of the maps."""
 
     @property
+    def times(self) -> Tensor:
+        """Times of the images, (time,)."""
+        return self.design.time[:, 0]
+
+    @property
     def space(self) -> tuple[int, ...]:
         """Shape of the signal without its time axis: that of the maps, or (1,) where the signal is a single curve."""
         return tuple(self.signal.shape[1:])
-
-    @property
-    def design(self) -> Design:
-        """What is fitted to all images."""
-        return Design((self.model,), self.times[:, None], (self.t_name,))
 
     def at(self, images: Sequence[int]) -> "Voxels":
         """Keep some of the images, by their positions along the time axis."""
@@ -70,21 +59,19 @@ class Voxels:
         return replace(
             self,
             signal=self.signal[positions],
-            times=self.times[positions],
+            design=self.design.at(torch.tensor(positions)),
             common_sigma=common if common is None or len(common) == 1 else common[positions],
             sample_sigma=None if each is None else each[positions],
         )
 
     def only(self, chosen: list[tuple[Tensor, ...]]) -> "Voxels":
-        """Keep the voxels at some positions, given in pieces."""
-        nowhere = torch.zeros(0, dtype=torch.long, device=self.times.device)
-        axes = zip(*chosen, strict=True) if chosen else [(nowhere,)] * len(self.space)
-        return replace(self, selected=tuple(torch.cat(axis) for axis in axes))
+        """Keep some of the voxels, by pieces of their indices along each axis."""
+        return replace(self, selected=tuple(torch.cat(axis) for axis in zip(*chosen, strict=True)))
 
     def blocks(self, chunk_size: int | None) -> list[Block]:
         """Cut the voxels to fit into blocks of at most ``chunk_size``, without copying anything.
 
-        By default they are as large as is quickest, and about as many for each core.
+        By default, blocks have the size that is quickest, and each processor core gets about as many as the others.
         """
         n = prod(self.space) if self.selected is None else len(self.selected[0])
         if chunk_size is not None and chunk_size < 1:
@@ -101,18 +88,30 @@ class Voxels:
         return list(zip(*(torch.split(axis, size) for axis in self.selected), strict=True)) if n else []
 
     def read(self, block: Block) -> Tensor:
-        """Bring the samples of one block in, (time, voxel), in working precision; a view where that is possible."""
-        return _bring(self.signal, block, self.times).detach().reshape(len(self.times), -1)
+        """Return the samples of a block, (time, voxel), in working precision; a view where that is possible."""
+        return _take(self.signal, block, self.times).detach().reshape(len(self.times), -1)
 
-    def read_sigma(self, block: Block) -> Tensor | None:
-        """Bring the noise level of one block in: (1, 1), (time, 1), (time, voxel), or None."""
-        if self.sample_sigma is None:
-            return self.common_sigma
-        return _bring(self.sample_sigma, block, self.times).reshape(len(self.times), -1)
+    def used(self, samples: Tensor) -> Tensor:
+        """Find the samples that are finite and below saturation."""
+        used = torch.isfinite(samples)
+        return used if self.saturation is None else used & (samples < self.saturation)
+
+    def weigh(self, block: Block) -> tuple[Tensor, Tensor | None]:
+        """Return the relative weights of the samples of a block, and the noise level of a sample of weight 1.
+
+        Weights, (time, voxel), have an axis of length 1 where all times or all voxels share them.
+        """
+        sigma = self.common_sigma
+        if self.sample_sigma is not None:
+            sigma = _take(self.sample_sigma, block, self.times).reshape(len(self.times), -1)
+        if sigma is None:
+            return torch.ones_like(self.design.time[:1]), None
+        least = sigma.amin(0)
+        return (least / sigma) ** 2, least
 
 
-def _bring(array: Array, block: Block, like: Tensor) -> Tensor:
-    """Take the voxels of a block out of an array whose time axis is first, as a tensor."""
+def _take(array: Array, block: Block, like: Tensor) -> Tensor:
+    """Take the voxels of a block from an array whose time axis is first, as a tensor of the dtype of ``like``."""
     if isinstance(array, Tensor):
         return array[(slice(None), *block)].to(like.dtype)
     place = tuple(axis.numpy() if isinstance(axis, Tensor) else axis for axis in block)
@@ -123,7 +122,7 @@ def _bring(array: Array, block: Block, like: Tensor) -> Tensor:
 
 
 def _boxes(space: tuple[int, ...], size: int) -> Iterator[Block]:
-    """Cut a shape into runs along one axis, whole along the axes behind it, single along those before it."""
+    """Cut a shape into runs along one axis, whole along the axes after it, single along those before it."""
     axis = next(k for k in range(len(space)) if prod(space[k + 1 :]) <= size)
     step = max(1, size // max(1, prod(space[axis + 1 :])))
     for index in np.ndindex(space[:axis]):
@@ -139,7 +138,7 @@ def n_voxels(block: Block, space: tuple[int, ...]) -> int:
 
 
 def positions(block: Block, chosen: Tensor, space: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """Tell where some voxels of a block are, along each axis of the maps."""
+    """Return the indices of some voxels of a block along each axis of the maps."""
     if block and isinstance(block[0], Tensor):
         return tuple(axis[chosen] for axis in block)
     spans = _spans(block, space)
@@ -148,177 +147,7 @@ def positions(block: Block, chosen: Tensor, space: tuple[int, ...]) -> tuple[Ten
 
 
 def _spans(block: Block, space: tuple[int, ...]) -> list[range]:
-    spans = [
-        range(n)[part] if isinstance(part, slice) else range(part, part + 1)
-        for n, part in zip(space, block, strict=False)
-    ]
-    return spans + [range(n) for n in space[len(block) :]]
-
-
-def check_voxels(
-    signal: object,
-    times_ms: Times,
-    *,
-    model: SignalModel | None = None,
-    mask: object,
-    sigma: object,
-    saturation: float | None,
-    unit: TimeUnit,
-    dim: int,
-) -> Voxels:
-    """Check the arguments that all estimators share."""
-    array = _check_signal(signal)
-    device = array.device if isinstance(array, Tensor) else torch.device("cpu")
-    if isinstance(times_ms, Tensor) and times_ms.device != device:
-        raise ValueError(f"signal is on {device}, times_ms on {times_ms.device}: bring them to one device.")
-    chosen = _check_model(times_ms, model)
-    times = parse_times(times_ms, unit=unit, axis=chosen.axis)
-    axis = _check_dim(array.shape, len(times), dim)
-    moved = _time_first(array, axis)
-    shape = tuple(moved.shape[1:])
-    if not shape:  # one axis is one voxel
-        moved = moved[:, None]
-    working, output = _precisions(array)
-    clock = torch.tensor(times, dtype=working, device=device)
-    common, each = _check_sigma(sigma, tuple(array.shape), axis, clock)
-    if saturation is not None and not saturation > 0:
-        raise ValueError(f"saturation={saturation}: give the value at which samples are clipped, such as 4095.")
-    return Voxels(
-        signal=moved,
-        times=clock,
-        model=chosen,
-        selected=_check_mask(mask, shape, device),
-        common_sigma=common,
-        sample_sigma=each,
-        saturation=saturation,
-        t_name=times_ms.name if isinstance(times_ms, Contrast) else "t",
-        output_dtype=output,
-        shape=shape,
-    )
-
-
-def _check_model(times_ms: Times, model: SignalModel | None) -> SignalModel:
-    """Choose the model: the one given with plain times, or that of the contrast."""
-    if model is not None:
-        require_model(model, "model")
-    if not isinstance(times_ms, Contrast):
-        return MonoExponential() if model is None else model
-    if model not in (None, times_ms.model):
-        raise ValueError(
-            f"model={model!r}, but times_ms is the contrast {times_ms.name!r} of model {times_ms.model!r}: pass "
-            f"plain times, or dataclasses.replace(contrast, model=...)."
-        )
-    return times_ms.model
-
-
-def _check_signal(signal: object) -> Array:
-    if isinstance(signal, Tensor):
-        if signal.is_complex():
-            raise DtypeError(f"signal is complex ({signal.dtype}): pass its magnitude, signal.abs().")
-        return signal
-    try:
-        array = signal if isinstance(signal, np.ndarray) else np.asarray(signal)
-    except ValueError as error:
-        raise DtypeError("signal is a ragged list: every voxel needs as many samples as there are times.") from error
-    if array.dtype.kind == "c":
-        raise DtypeError(f"signal is complex ({array.dtype}): pass its magnitude, numpy.abs(signal).")
-    if array.dtype.kind not in "buif":
-        raise DtypeError(f"signal holds {array.dtype} values: pass real numbers.")
-    return _as_tensor(array)
-
-
-def _as_tensor(array: NDArray[Any]) -> Array:
-    """Look at an array as a tensor, without a copy, if torch can; what it cannot is read block by block."""
-    if isinstance(array, np.ma.MaskedArray) or not array.dtype.isnative or array.dtype.itemsize > 8 or not array.size:
-        return array
-    if any(stride < 0 or stride % array.dtype.itemsize for stride in array.strides):
-        return array
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nor is it written to
-        return torch.from_numpy(array)
-
-
-def _precisions(array: Array) -> tuple[torch.dtype, torch.dtype]:
-    """Choose the dtype to compute in and that of the maps."""
-    if isinstance(array, Tensor):
-        if not array.is_floating_point():
-            return torch.float32, torch.float32
-        return (torch.float64 if array.dtype == torch.float64 else torch.float32), array.dtype
-    size = array.dtype.itemsize if array.dtype.kind == "f" else 4
-    output = {2: torch.float16, 4: torch.float32}.get(size, torch.float64)
-    return (torch.float64 if output == torch.float64 else torch.float32), output
-
-
-def _time_first(array: Array, axis: int) -> Array:
-    if isinstance(array, Tensor):
-        return array.movedim(axis, 0)
-    return array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
-
-
-def _check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
-    shape = tuple(shape)
-    if not shape:
-        raise ValueError("signal is a single number: pass an array with one axis for the times, (time,) or more.")
-    if len(shape) == 1:
-        dim = 0  # the samples of a single voxel
-    if not -len(shape) <= dim < len(shape):
-        raise ValueError(f"dim={dim}, but signal has {len(shape)} axes, shape {shape}.")
-    if shape[dim] != n_times:
-        fitting = [str(axis if axis < len(shape) - 1 else -1) for axis, length in enumerate(shape) if length == n_times]
-        hint = f"; did you mean dim={' or dim='.join(fitting)}?" if fitting else f"; the shape is {shape}."
-        raise ValueError(f"signal: axis dim={dim} has {shape[dim]} images, times_ms has {n_times} times{hint}")
-    return dim % len(shape)
-
-
-def _check_mask(mask: object, space: tuple[int, ...], device: torch.device) -> tuple[Tensor, ...] | None:
-    if mask is None:
-        return None
-    if isinstance(mask, Tensor) and mask.device != device:
-        raise ValueError(f"signal is on {device}, mask on {mask.device}: bring them to one device.")
-    array = mask if isinstance(mask, Tensor) else torch.as_tensor(np.array(mask), device=device)
-    if tuple(array.shape) != space:
-        raise ValueError(f"mask has shape {tuple(array.shape)}, the signal without its time axis {space}.")
-    if array.dtype != torch.bool:
-        if not ((array == 0) | (array == 1)).all():
-            raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
-        array = array == 1
-    array = array if space else array.reshape(1)
-    if array.numel() and not array.any():
-        warnings.warn("mask is empty: no voxel will be fitted.", stacklevel=6)
-    return array.nonzero(as_tuple=True)
-
-
-def _check_sigma(sigma: object, shape: tuple[int, ...], axis: int, times: Tensor) -> tuple[Tensor | None, Array | None]:
-    """Check a noise level, and tell one that all voxels share from one of each sample."""
-    if sigma is None:
-        return None, None
-    if isinstance(sigma, Tensor) and sigma.ndim and sigma.device != times.device:
-        raise ValueError(f"signal is on {times.device}, sigma on {sigma.device}: bring them to one device.")
-    noise = sigma if isinstance(sigma, Tensor) else _as_tensor(np.asarray(sigma, dtype=np.float64))
-    if noise.ndim and tuple(noise.shape) not in ((len(times),), shape):
-        raise ValueError(
-            f"sigma has shape {tuple(noise.shape)}: pass one number, one for each of the {len(times)} times, or one "
-            f"for each sample, {shape}."
-        )
-    finite = torch.isfinite(noise) if isinstance(noise, Tensor) else np.isfinite(noise)
-    if not (finite & (noise > 0)).all():
-        raise ValueError(f"sigma={sigma!r}: a noise level is positive and finite.")
-    if noise.ndim > 1:
-        return None, _time_first(noise, axis)
-    return torch.as_tensor(noise, dtype=times.dtype, device=times.device).reshape(-1, 1), None
-
-
-def check_bounds(bounds: Bounds | None, model: SignalModel, first_time: float) -> Bounds:
-    """Check the bounds of a relaxation time, and keep the search where the signal has not vanished in all images."""
-    unit = model.parameter.unit
-    try:
-        low, high = model.parameter.bounds if bounds is None else map(float, bounds)
-    except (TypeError, ValueError):
-        raise ValueError(f"bounds={bounds!r}: give two numbers, the smallest and the largest T in {unit}.") from None
-    if not 0 < low < high < float("inf"):
-        raise ValueError(
-            f"bounds={bounds}: give the smallest and the largest T in {unit}, with 0 < smallest < largest."
-        )
-    if high < 1 and unit == "ms":
-        raise ValueError(f"bounds={bounds} look like seconds; relaxnet works in milliseconds.")
-    return model.search_bounds((low, high), first_time)
+    """Return the range of a block along each axis."""
+    whole = (*block, *[slice(None)] * (len(space) - len(block)))
+    slices = (part if isinstance(part, slice) else slice(part, part + 1) for part in whole)
+    return [range(n)[part] for n, part in zip(space, slices, strict=True)]

@@ -1,1 +1,1 @@
-"""The anatomy of the digital abdomen: organs as functions of the position in mm."""
+"""Anatomy of the digital abdomen: organs as functions of position in mm."""

@@ -1,5 +1,6 @@
 """The frame of the body: skin, fat, abdominal wall, ribs and spine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from relaxnet.phantom._anatomy.geometry import Tubes, ellipse, level_near
 from relaxnet.phantom._anatomy.random_fields import Array, RandomField
 
 REFERENCE_MM = (152.0, 108.0)
-"""Half width and half height inside the fat of the body whose millimetres the organs are described in."""
+"""Half width and half height, inside the fat, of the reference body, in whose millimetres the organs are described."""
 
 _WARP_MM = 3.0
 _STRAIGHT = 0.42  # half width of the straight muscles, as a share of that of the body
@@ -22,12 +23,12 @@ _RIB_SLANT_MM = 32.0  # along z, from one rib to where the next one was
 
 @dataclass(frozen=True)
 class Body:
-    """Size and proportions of one body, and the warp that makes its outlines organic."""
+    """Size and proportions of one body, and the warp that makes its outlines irregular."""
 
     fascia: tuple[float, float]
     """Half width and half height inside the fat under the skin, in mm."""
     taper: float
-    """How much narrower the front is than the back."""
+    """Relative narrowing from the back to the front."""
     fat_mm: float
     """Mean thickness of the fat under the skin."""
     fat_waves: NDArray[np.complexfloating[Any]]
@@ -35,7 +36,7 @@ class Body:
     wall_mm: float
     """Thickness of the muscular wall."""
     rib_phase: float
-    """Where the ribs start, as a fraction of the distance between two."""
+    """Position of the first rib, as a fraction of the distance between two."""
     warp: tuple[RandomField, RandomField]
     """Displacement along x and y in units of its standard deviation."""
     middle_mm: float
@@ -43,20 +44,9 @@ class Body:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Body":
-        """Draw a body.
-
-        Parameters
-        ----------
-        rng
-            Source of random numbers.
-
-        Returns
-        -------
-        Body
-            The body.
-        """
+        """Draw a body."""
         fat = float(np.clip(rng.lognormal(np.log(15), 0.4), 6, 28))
-        # More fat, more girth; the bounds keep the largest body inside of the field of view.
+        # Girth grows with fat; the bounds keep the largest body inside the field of view.
         width = float(np.clip(rng.normal(158 + 0.5 * fat, 6), 146, 170))
         height = float(np.clip(rng.normal(106 + 0.6 * fat, 5), 98, 123))
         return cls(
@@ -66,66 +56,28 @@ class Body:
             fat_waves=rng.normal(0, 0.12, (3, 2)) @ (1, 1j),
             wall_mm=float(rng.uniform(9, 13)),
             rib_phase=float(rng.uniform()),
-            warp=(
-                RandomField.draw(rng, band_mm=(110, 260), n_waves=24),
-                RandomField.draw(rng, band_mm=(110, 260), n_waves=24),
-            ),
+            warp=(_draw_warp(rng), _draw_warp(rng)),
             middle_mm=float(rng.uniform(-10, 10)),
         )
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Millimetres of this body for one of the reference body, along x and y."""
+        """Scale from the reference body to this body, along x and y."""
         return self.fascia[0] / REFERENCE_MM[0], self.fascia[1] / REFERENCE_MM[1]
 
     def warped(self, x: Array, y: Array, z: float) -> tuple[Array, Array]:
-        """Find which points of the unwarped body the pixels show.
-
-        Parameters
-        ----------
-        x, y
-            Positions of the columns, (1, width), and of the rows, (height, 1), in mm.
-        z
-            Position of the slice in mm.
-
-        Returns
-        -------
-        tuple
-            Positions (height, width) along x and y in mm.
-        """
+        """Compute the positions of pixels in the unwarped body from those of columns and rows in mm."""
         return x + _WARP_MM * self.warp[0](x, y, z), y + _WARP_MM * self.warp[1](x, y, z)
 
     def depth(self, x: Array, y: Array) -> Array:
-        """Tell how deep points lie under the fascia, which parts fat from muscle.
-
-        Parameters
-        ----------
-        x, y
-            Positions in the unwarped body in mm.
-
-        Returns
-        -------
-        numpy.ndarray
-            Depth in mm, negative outside.
-        """
+        """Compute the depth of points under the fascia, which separates fat from muscle, in mm; negative outside."""
         width, height = self.fascia
         groove = 7 * np.exp(-((x / 25) ** 2) - ((y + height) / 40) ** 2)  # along the spine
         level: Array = -ellipse(x * (1 + self.taper * y / height), y, (0, 0), (width, height), power=2.3) - groove
         return level
 
     def fat_thickness(self, x: Array, y: Array) -> Array:
-        """Tell how thick the fat under the skin is in the direction of each point.
-
-        Parameters
-        ----------
-        x, y
-            Positions in the unwarped body in mm.
-
-        Returns
-        -------
-        numpy.ndarray
-            Thickness in mm.
-        """
+        """Compute the thickness of the fat under the skin in the direction of each point, in mm."""
         direction = (x + 1j * y) / np.maximum(np.hypot(x, y), 1e-9)
         powers = np.cumprod(np.broadcast_to(direction, (len(self.fat_waves), *direction.shape)), axis=0)
         waves = np.tensordot(self.fat_waves, powers, axes=1).real
@@ -133,18 +85,7 @@ class Body:
         return thickness
 
     def box(self, x: Array, y: Array) -> tuple[slice, slice]:
-        """Find the rows and columns that the body may be in; most of a picture is air.
-
-        Parameters
-        ----------
-        x, y
-            Positions of the columns, (1, width), and of the rows, (height, 1), in mm.
-
-        Returns
-        -------
-        tuple of slice
-            Rows and columns.
-        """
+        """Find the rows and columns that may hold a part of the body; most of a picture is air."""
         reach = 1.3 * self.fat_mm + 4 * _WARP_MM
         height = self.fascia[1] + reach
         width = self.fascia[0] * (1 + self.taper) + reach
@@ -152,47 +93,22 @@ class Body:
         return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
     def muscles(self, x: Array, y: Array, depth: Array) -> NDArray[np.bool_]:
-        """Find the muscles of the wall and all within: straight ones in front, three layers at the sides.
+        """Find the muscles of the wall and all that they enclose, from the :meth:`depth` of the points.
 
-        Parameters
-        ----------
-        x, y
-            Positions in the unwarped body in mm.
-        depth
-            What :meth:`depth` says of the positions.
-
-        Returns
-        -------
-        numpy.ndarray
-            Boolean mask.
+        The muscles are straight in front, and have three layers at the sides.
         """
         across, side, front = depth / self.wall_mm, np.abs(x), y > 0
         edge = _STRAIGHT * self.fascia[0]  # of the straight muscles
         layers = np.minimum(np.abs(across - 0.33), np.abs(across - 0.67)) * self.wall_mm < _SEAM_MM
         seams = front & ((side < 1.5 * _SEAM_MM) | (np.abs(side - edge) < _SEAM_MM) | (layers & (side > edge)))
-        # The broad muscle of the back lies on the ribs.
+        # The latissimus dorsi lies on the ribs.
         height = (y / self.fascia[1] + 0.5) / 0.3
         broad = np.minimum(_BROAD_MM, 0.4 * self.fat_mm) * (1 - height**2)
         muscles: NDArray[np.bool_] = (depth > 0) & ~(seams & (across < 1)) | ((depth > -broad) & (depth < -_SEAM_MM))
         return muscles
 
     def ribs(self, x: Array, y: Array, z: float, depth: Array) -> NDArray[np.bool_]:
-        """Find the ribs, which slant through the wall of the trunk.
-
-        Parameters
-        ----------
-        x, y
-            Positions in the unwarped body in mm.
-        z
-            Position of the slice in mm.
-        depth
-            What :meth:`depth` says of the positions.
-
-        Returns
-        -------
-        numpy.ndarray
-            Boolean mask.
-        """
+        """Find the ribs, which slant through the wall of the trunk, from the :meth:`depth` of the points."""
         angle = np.arctan2(y / self.fascia[1], np.abs(x) / self.fascia[0])
         turns = angle / _RIB_SPACING_RADIANS + self.rib_phase + z / _RIB_SLANT_MM
         along = (turns - np.round(turns)) * _RIB_SPACING_RADIANS * self.fascia[0]
@@ -202,20 +118,6 @@ class Body:
         return ribs
 
 
-@dataclass(frozen=True)
-class Spine:
-    """Vertebra, spinal canal and back muscles, in mm of the reference body."""
-
-    bone: Array
-    """Level of the vertebra, its canal included."""
-    canal: Array
-    """Level of the spinal canal."""
-    cord: Array
-    """Level of the spinal cord."""
-    muscles: Array
-    """Level of the back muscles."""
-
-
 _PROCESSES = Tubes(
     start=np.array(((12.0, -54.0), (13.0, -66.0), (8.0, -72.0), (0.0, -76.0))),
     end=np.array(((13.0, -66.0), (34.0, -74.0), (0.0, -77.0), (0.0, -98.0))),
@@ -223,29 +125,21 @@ _PROCESSES = Tubes(
 )
 
 
-def spine(x: Array, y: Array) -> Spine:
-    """Describe the spine, which is the same in every body. Far from it, its levels are :data:`FAR_MM`.
+def spine(x: Array, y: Array) -> tuple[Array, ...]:
+    """Compute the levels of vertebra (with its canal), spinal canal, spinal cord and back muscles.
 
-    Parameters
-    ----------
-    x, y
-        Positions in mm of the reference body.
-
-    Returns
-    -------
-    Spine
-        Its parts, as level functions.
+    They are the same in every body, in mm of the reference body.
     """
     side = np.abs(x)
     near = (side < 75) & (y < -5)
-    return Spine(
-        bone=level_near(
-            near,
-            lambda x, y: np.minimum(ellipse(x, y, (0, -40), (22, 17), power=2.5), _PROCESSES(x, y)),
-            side,
-            y,
-        ),
-        canal=level_near(near, lambda x, y: ellipse(x, y, (0, -64), (11, 9)), side, y),
-        cord=level_near(near, lambda x, y: ellipse(x, y, (0, -64), (6, 4.5)), side, y),
-        muscles=level_near(near, lambda x, y: ellipse(x, y, (31, -88), (26, 14), power=2.5), side, y),
+    shapes: tuple[Callable[[Array, Array], Array], ...] = (
+        lambda x, y: np.minimum(ellipse(x, y, (0, -40), (22, 17), power=2.5), _PROCESSES(x, y)),
+        lambda x, y: ellipse(x, y, (0, -64), (11, 9)),
+        lambda x, y: ellipse(x, y, (0, -64), (6, 4.5)),
+        lambda x, y: ellipse(x, y, (31, -88), (26, 14), power=2.5),
     )
+    return tuple(level_near(near, shape, side, y) for shape in shapes)
+
+
+def _draw_warp(rng: np.random.Generator) -> RandomField:
+    return RandomField.draw(rng, band_mm=(110, 260), n_waves=24)

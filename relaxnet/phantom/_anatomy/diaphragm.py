@@ -1,6 +1,4 @@
-"""The diaphragm: the dome that parts the organs from the lungs, and its legs beside the aorta."""
-
-from dataclasses import dataclass
+"""The diaphragm: the dome between the abdominal organs and the lungs, and its crura beside the aorta."""
 
 import numpy as np
 
@@ -8,54 +6,24 @@ from relaxnet.phantom._anatomy.geometry import Tubes
 from relaxnet.phantom._anatomy.random_fields import Array
 
 DIAPHRAGM_MM = 2.5
-"""Thickness of the dome."""
+"""Thickness of the dome in mm."""
 
-_RISE = 0.5  # mm in z for each mm to the front, of the edge of the lung
+_RISE = 0.5  # of the edge of the lung: mm to the head for each mm to the front
 _BACK_MM = -80.0
 
-LEGS = Tubes.chain(
-    np.array(((-9.0, -30.0), (-7.0, -18.0), (1.0, -3.0), (8.0, 4.0), (20.0, 5.0), (30.0, -3.0), (33.0, -24.0))),
-    np.array((2.5, 3.0, 2.5, 1.2, 1.2, 2.0, 1.5)),
-)
-"""Its legs, in front of the spine and around the aorta, in mm of the reference body."""
+# Points (x, y) and radii.
+_RIGHT_CRUS = ((-9.0, -30.0, 2.5), (-7.0, -18.0, 3.0), (1.0, -3.0, 2.5), (8.0, 4.0, 1.2))
+_LEFT_CRUS = ((20.0, 5.0, 1.2), (30.0, -3.0, 2.0), (33.0, -24.0, 1.5))
+
+CRURA = Tubes.chain(np.array((*_RIGHT_CRUS, *_LEFT_CRUS)))
+"""Crura of the diaphragm, in front of the spine and around the aorta, in mm of the reference body."""
 
 
-@dataclass(frozen=True)
-class Diaphragm:
-    """The dome of one subject."""
+def lung_mm(y: Array, z: float | Array, edge_mm: float) -> Array:
+    """Compute the thickness of the lung between wall and diaphragm in mm, negative where there is none.
 
-    edge_mm: float
-    """Position along z of the lowest point of the lungs, which is at the back."""
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> "Diaphragm":
-        """Draw a diaphragm.
-
-        Parameters
-        ----------
-        rng
-            Source of random numbers.
-
-        Returns
-        -------
-        Diaphragm
-            The diaphragm.
-        """
-        return cls(edge_mm=float(rng.uniform(-2, 22)))
-
-    def lung_mm(self, y: Array, z: float | Array) -> Array:
-        """Tell how thick the lung between the wall and the diaphragm is.
-
-        Parameters
-        ----------
-        y, z
-            Positions in mm of the reference body.
-
-        Returns
-        -------
-        numpy.ndarray
-            Thickness in mm, negative where no lung reaches.
-        """
-        height = z - self.edge_mm - _RISE * (y - _BACK_MM)
-        thickness: Array = np.where(height > 0, 0.3 * height + 1.5 * np.sqrt(np.abs(height)), -np.inf)
-        return thickness
+    ``edge_mm`` is the position along z of the lowest point of the lungs, which is at the back.
+    """
+    height = z - edge_mm - _RISE * (y - _BACK_MM)
+    thickness: Array = np.where(height > 0, 0.3 * height + 1.5 * np.sqrt(np.abs(height)), -np.inf)
+    return thickness

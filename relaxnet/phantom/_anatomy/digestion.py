@@ -1,11 +1,12 @@
 """Gallbladder, pancreas and colon with the veins along them, in mm of the reference body."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from relaxnet.phantom._anatomy.geometry import Tubes
-from relaxnet.phantom._anatomy.random_fields import Array, RandomField
+from relaxnet.phantom._anatomy.geometry import Tubes, varied
+from relaxnet.phantom._anatomy.random_fields import RandomField
 
 # Chains of tubes: points (x, y, z) and radii. z is to the head.
 _GALLBLADDER = np.array(
@@ -36,13 +37,15 @@ _COLON = np.array(
     )
 )
 
+_varied = partial(varied, jitter_mm=1.5)
+
 
 @dataclass(frozen=True)
 class Digestion:
-    """What lies under the liver. All tubes are in three dimensions."""
+    """The organs under the liver. All tubes are in three dimensions."""
 
     gallbladder: Tubes
-    """Gallbladder, without a tube in those who lost theirs."""
+    """Gallbladder; no tube after cholecystectomy."""
     porta: Tubes
     """Cleft in the underside of the liver, from the gallbladder to the middle."""
     pancreas: Tubes
@@ -54,54 +57,30 @@ class Digestion:
     lobules: RandomField
     """Roughness of the outlines of pancreas and colon, and of a liver with cirrhosis."""
     bowel: RandomField
-    """Where it is high, and there is room, lie loops of small bowel."""
+    """Loops of small bowel lie where this field is high and there is room."""
     gas_mm: tuple[float, float]
-    """Height above which stomach and colon hold gas: along y, as the subject lies on the back."""
+    """Height above which stomach and colon hold gas: along y, as the subject is supine."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Digestion":
-        """Draw organs that differ in size and place.
-
-        Parameters
-        ----------
-        rng
-            Source of random numbers.
-
-        Returns
-        -------
-        Digestion
-            The organs.
-        """
+        """Draw organs of random size and position."""
         has_gallbladder = rng.uniform() < 0.85
-        gallbladder = _vary(rng, _GALLBLADDER, shift_mm=(3, 3, 8))
+        gallbladder = _varied(rng, _GALLBLADDER, shift_mm=(3, 3, 8))
         gallbladder[:, 3] *= rng.uniform(0.75, 1.25)
         shift = rng.normal(0, (3, 3, 5))
         pancreas, portal, splenic = (
-            _vary(rng, np.add(chain, (*shift, 0)), shift_mm=(1, 1, 1))
+            _varied(rng, np.add(chain, (*shift, 0)), shift_mm=(1, 1, 1))
             for chain in (_PANCREAS, _PORTAL_VEIN, _SPLENIC_VEIN)
         )
-        colon = _vary(rng, _COLON, shift_mm=(4, 3, 9))
+        colon = _varied(rng, _COLON, shift_mm=(4, 3, 9))
         colon[:, 3] *= rng.uniform(0.75, 1.25)
         return cls(
-            gallbladder=_tubes(gallbladder if has_gallbladder else gallbladder[:1]),
-            porta=_tubes(*(np.stack((gallbladder[k], gallbladder[k] + _TO_PORTA)) for k in range(1, 4))),
-            pancreas=_tubes(pancreas),
-            veins=_tubes(portal, splenic),
-            colon=_tubes(colon),
+            gallbladder=Tubes.chain(gallbladder if has_gallbladder else gallbladder[:1]),
+            porta=Tubes.chain(*(np.stack((gallbladder[k], gallbladder[k] + _TO_PORTA)) for k in range(1, 4))),
+            pancreas=Tubes.chain(pancreas),
+            veins=Tubes.chain(portal, splenic),
+            colon=Tubes.chain(colon),
             lobules=RandomField.draw(rng, band_mm=(12, 30), n_waves=32),
             bowel=RandomField.draw(rng, band_mm=(26, 52), n_waves=48),
             gas_mm=(float(rng.uniform(25, 75)), float(rng.uniform(45, 80))),
         )
-
-
-def _vary(rng: np.random.Generator, chain: Array, *, shift_mm: tuple[float, float, float]) -> Array:
-    """Move a chain as a whole, and its points a little, and change their radii."""
-    varied = chain.copy()
-    varied[:, :3] += rng.normal(0, 1.5, (len(chain), 3)) + rng.normal(0, shift_mm)
-    varied[:, 3] *= np.clip(rng.normal(1, 0.08, len(chain)), 0.8, 1.2)
-    return varied
-
-
-def _tubes(*chains: Array) -> Tubes:
-    parts = [Tubes.chain(chain[:, :3], chain[:, 3]) for chain in chains]
-    return Tubes(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("start", "end", "radius")))

@@ -1,7 +1,7 @@
 """Shapes as level functions: the distance to their outline in mm, negative inside.
 
-Shapes that are functions of position have no pixels. So they can be joined, cut and warped first, and sampled on any
-grid afterwards. The distances are exact, or right to first order near the outline.
+Shapes that are functions of position have no pixels. They can be joined, cut and warped, and sampled on any grid
+afterwards. The distances are exact, or right to first order near the outline.
 """
 
 from collections.abc import Callable
@@ -15,56 +15,37 @@ from relaxnet.phantom._anatomy.random_fields import Array
 
 Pair = tuple[float, float] | Array
 FAR_MM = 1000.0
-"""Distance to what is too far away for its distance to matter."""
+"""Level of all points that are too far away for their distance to matter."""
 FIELD_OF_VIEW_MM = (288.0, 384.0)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The pixel centres of a picture, in mm from its middle: x to the patient's left, y to the front.
+    """Pixel centres of a picture, in mm from its middle: x to the patient's left, y to the front.
 
-    Pixels are square, and as small as lets the field of view of 288 x 384 mm into the picture.
+    Pixels are square, and as small as the field of view of 288 x 384 mm allows.
     """
 
     shape: tuple[int, int]
 
     @property
     def pixel_mm(self) -> float:
-        """Length of the side of a pixel."""
+        """Side of a pixel."""
         return max(extent / n for extent, n in zip(FIELD_OF_VIEW_MM, self.shape, strict=True))
 
     @cached_property
     def x(self) -> Array:
         """Positions of the columns, (1, width); the patient's left is at the right of the picture."""
-        width = self.shape[1]
-        return (np.arange(width)[None, :] - (width - 1) / 2) * self.pixel_mm
+        return (np.arange(self.shape[1])[None, :] - (self.shape[1] - 1) / 2) * self.pixel_mm
 
     @cached_property
     def y(self) -> Array:
         """Positions of the rows, (height, 1); the front of the body is up."""
-        height = self.shape[0]
-        return ((height - 1) / 2 - np.arange(height)[:, None]) * self.pixel_mm
+        return ((self.shape[0] - 1) / 2 - np.arange(self.shape[0])[:, None]) * self.pixel_mm
 
 
 def ellipse(x: Array, y: Array, centre: Pair, radii: Pair, power: float = 2.0) -> Array:
-    """Give the distance to a superellipse, right to first order.
-
-    Parameters
-    ----------
-    x, y
-        Positions in mm.
-    centre
-        Its centre (x, y) in mm.
-    radii
-        Its semi-axes (x, y) in mm.
-    power
-        2 is an ellipse; the higher, the more it is a rectangle.
-
-    Returns
-    -------
-    numpy.ndarray
-        Distance in mm, negative inside.
-    """
+    """Compute the distance to a superellipse in mm, right to first order; a high power makes it a rectangle."""
     # (q - 1) / |grad q|, where q = 1 is the outline; the tiny number keeps the centre from being 0/0.
     u = np.abs(x - centre[0]) / radii[0] + 1e-9
     v = np.abs(y - centre[1]) / radii[1] + 1e-9
@@ -77,67 +58,34 @@ def ellipse(x: Array, y: Array, centre: Pair, radii: Pair, power: float = 2.0) -
 
 
 def level_near(near: NDArray[np.bool_], shape: Callable[..., Array], *position: Array) -> Array:
-    """Evaluate a shape at some points only, because it is far from the others.
-
-    Parameters
-    ----------
-    near
-        The points where to evaluate it, (point,).
-    shape
-        Level function.
-    *position
-        Coordinates in mm, (point,) each.
-
-    Returns
-    -------
-    numpy.ndarray
-        Level function, :data:`FAR_MM` at the other points, (point,).
-    """
+    """Evaluate a level function at the points ``near``, (point,); all others get :data:`FAR_MM`."""
     level: Array = np.full(near.shape, FAR_MM)
-    level[near] = shape(*(axis[near] for axis in position))
+    level[near] = shape(*(coordinate[near] for coordinate in position))
     return level
 
 
 def smooth_union(a: Array, b: Array, blend_mm: float) -> Array:
-    """Join two shapes, and fill the notch between them.
-
-    Parameters
-    ----------
-    a, b
-        Level functions.
-    blend_mm
-        Where they are closer to one another than this, the notch is filled.
-
-    Returns
-    -------
-    numpy.ndarray
-        Level function of the union.
-    """
+    """Join two shapes, and fill the notch where they are closer to each other than ``blend_mm``."""
     notch = np.maximum(blend_mm - np.abs(a - b), 0) / blend_mm
     level: Array = np.minimum(a, b) - notch**2 * blend_mm / 4
     return level
 
 
 def subtract(level: Array, cut: Array) -> Array:
-    """Cut one shape out of another.
-
-    Parameters
-    ----------
-    level, cut
-        Level functions of the shape and of what is taken away.
-
-    Returns
-    -------
-    numpy.ndarray
-        Level function of the rest.
-    """
+    """Cut the second shape out of the first."""
     rest: Array = np.maximum(level, -cut)
     return rest
 
 
+def varied(rng: np.random.Generator, chain: Array, *, jitter_mm: float, shift_mm: tuple[float, ...]) -> Array:
+    """Shift a chain of points and radii, (point, axis + 1), jitter its points, and change its radii by about 8 %."""
+    points = chain[:, :-1] + (rng.normal(0, jitter_mm, chain[:, :-1].shape) + rng.normal(0, shift_mm))
+    return np.column_stack((points, chain[:, -1] * np.clip(rng.normal(1, 0.08, len(chain)), 0.8, 1.2)))
+
+
 @dataclass(frozen=True)
 class Tubes:
-    """Straight tubes with round ends, whose radius changes evenly from end to end, in two or three dimensions."""
+    """Straight tubes with round ends, whose radius changes linearly from end to end, in two or three dimensions."""
 
     start: Array
     """First end of each, (tube, axis), in mm."""
@@ -147,39 +95,16 @@ class Tubes:
     """Radius at either end, (tube, 2), in mm."""
 
     @classmethod
-    def chain(cls, points: Array, radii: Array) -> "Tubes":
-        """Join points by tubes.
-
-        Parameters
-        ----------
-        points
-            Points in order, (point, axis), in mm.
-        radii
-            Radius at each point in mm.
-
-        Returns
-        -------
-        Tubes
-            One tube fewer than points.
-        """
-        return cls(points[:-1], points[1:], np.stack((radii[:-1], radii[1:]), axis=1))
+    def chain(cls, *chains: Array) -> "Tubes":
+        """Join the points of each chain of points and radii, (point, axis + 1), by tubes."""
+        pairs = np.concatenate([np.stack((chain[:-1], chain[1:])) for chain in chains], axis=1)
+        return cls(pairs[0, :, :-1], pairs[1, :, :-1], pairs[:, :, -1].T)
 
     def __call__(self, *position: Array | float) -> Array:
-        """Give the distance to the nearest of the tubes.
-
-        Parameters
-        ----------
-        *position
-            Coordinates in mm, one for each axis, that broadcast against one another.
-
-        Returns
-        -------
-        numpy.ndarray
-            Distance in mm, negative inside.
-        """
-        nearest: Array = np.full(np.broadcast_shapes(*(np.shape(axis) for axis in position)), FAR_MM)
+        """Compute the distance to the nearest tube in mm from coordinates that broadcast, one for each axis."""
+        nearest: Array = np.full(np.broadcast_shapes(*(np.shape(coordinate) for coordinate in position)), FAR_MM)
         for start, end, radius in zip(self.start, self.end, self.radius, strict=True):
-            offset = [axis - first for axis, first in zip(position, start, strict=True)]
+            offset = [coordinate - first for coordinate, first in zip(position, start, strict=True)]
             step = end - start
             along = sum(o * s for o, s in zip(offset, step, strict=True)) / (step**2).sum()
             along = np.clip(along, 0, 1)
@@ -187,45 +112,26 @@ class Tubes:
             np.minimum(nearest, np.sqrt(off_axis) - (radius[0] + along * (radius[1] - radius[0])), out=nearest)
         return nearest
 
-    def near(self, x: Array, y: Array, margin_mm: float) -> NDArray[np.bool_]:
-        """Find the points in the rectangle around the tubes, seen along z.
+    def level(self, x: Array, y: Array, *z: float, reach_mm: float) -> Array:
+        """Compute the distance of points, (point,), to the tubes; it matters up to ``reach_mm``.
 
-        Parameters
-        ----------
-        x, y
-            Positions in mm.
-        margin_mm
-            Distance to the tubes up to which points are surely found.
-
-        Returns
-        -------
-        numpy.ndarray
-            Boolean mask.
+        Tubes in three dimensions take the position of the slice along z.
         """
-        reach = self.radius.max(initial=0) + margin_mm
+        tubes = self.crossing(z[0], reach_mm) if z else self
+        return level_near(tubes.near(x, y, reach_mm), lambda x, y: tubes(x, y, *z), x, y)
+
+    def near(self, x: Array, y: Array, reach_mm: float) -> NDArray[np.bool_]:
+        """Find the points in the rectangle around the tubes, seen along z."""
+        reach = self.radius.max(initial=0) + reach_mm
         near = np.ones(x.shape, dtype=np.bool_)
         for axis, position in enumerate((x, y)):
             ends = np.concatenate((self.start[:, axis], self.end[:, axis]))
             near &= (position > ends.min(initial=FAR_MM) - reach) & (position < ends.max(initial=-FAR_MM) + reach)
         return near
 
-    def crossing(self, z: float, margin_mm: float) -> "Tubes":
-        """Leave out the tubes that do not come near a slice.
-
-        Parameters
-        ----------
-        z
-            Position of the slice in mm.
-        margin_mm
-            Distance to the slice up to which a tube is kept.
-
-        Returns
-        -------
-        Tubes
-            The tubes that are left.
-        """
-        reach = self.radius.max(axis=1) + margin_mm
-        near = (np.minimum(self.start[:, 2], self.end[:, 2]) < z + reach) & (
-            np.maximum(self.start[:, 2], self.end[:, 2]) > z - reach
-        )
+    def crossing(self, z: float, reach_mm: float) -> "Tubes":
+        """Leave out the tubes that do not come near a slice."""
+        reach = self.radius.max(axis=1) + reach_mm
+        ends = np.stack((self.start[:, 2], self.end[:, 2]))
+        near = (ends.min(axis=0) < z + reach) & (ends.max(axis=0) > z - reach)
         return Tubes(self.start[near], self.end[near], self.radius[near])

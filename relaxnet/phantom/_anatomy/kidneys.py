@@ -1,4 +1,4 @@
-"""The kidneys, of which slices through the liver show the upper poles."""
+"""The kidneys, whose upper poles appear in slices through the liver."""
 
 from dataclasses import dataclass
 
@@ -34,83 +34,48 @@ class Kidney:
     """Where the pyramids start, in radians."""
 
     def level(self, x: Array, y: Array, z: float) -> Array:
-        """Give the distance to its outline.
-
-        Parameters
-        ----------
-        x, y, z
-            Positions in mm of the reference body.
-
-        Returns
-        -------
-        numpy.ndarray
-            Distance in mm, negative inside; ``FAR_MM`` in slices that miss it.
-        """
+        """Compute the distance to its outline in mm; ``FAR_MM`` in slices that miss it."""
         share = self._share(z)
-        if share == 0:
-            return np.full(x.shape, FAR_MM)
         centre_x, centre_y = self._centre(z)
-        near = np.hypot(x - centre_x, y - centre_y) < max(self.radii) + _REACH_MM
+        near = (np.hypot(x - centre_x, y - centre_y) < max(self.radii) + _REACH_MM) & (share > 0)
         radii = (share * self.radii[0], share * self.radii[1])
         return level_near(near, lambda x, y: ellipse(*self._turned(x, y, z), (0, 0), radii), x, y)
 
     def bed(self, x: Array, y: Array, z: float) -> Array:
-        """Give the distance to the fat that it lies in, which reaches the spine and the back wall.
+        """Compute the distance to the fat around it, which reaches the spine and the back wall, in mm.
 
-        Parameters
-        ----------
-        x, y, z
-            Positions in mm of the reference body.
-
-        Returns
-        -------
-        numpy.ndarray
-            Distance in mm, negative inside; ``FAR_MM`` in slices that miss the kidney.
+        It is ``FAR_MM`` in slices that miss the kidney.
         """
         share = self._share(z)
         if share == 0:
             return np.full(x.shape, FAR_MM)
-        ends = np.array((self._centre(z), (np.sign(self.centre[0]) * 35, -74.0)))
-        tubes = Tubes.chain(ends, share * np.array((self.radii[0], 28.0)))
-        return level_near(tubes.near(x, y, _REACH_MM), tubes, x, y)
+        side = np.sign(self.centre[0])
+        ends = ((*self._centre(z), share * self.radii[0]), (side * 35, -74.0, share * 28.0))
+        return Tubes.chain(np.array(ends)).level(x, y, reach_mm=_REACH_MM)
 
     def labels(self, x: Array, y: Array, z: float, level: Array) -> NDArray[np.uint8]:
-        """Tell what the points inside of it are.
-
-        Parameters
-        ----------
-        x, y, z
-            Positions in mm of the reference body.
-        level
-            What :meth:`level` says of them.
-
-        Returns
-        -------
-        numpy.ndarray
-            Tissues.
-        """
-        share = self._share(z)
+        """Return the tissues of points inside the kidney, whose :meth:`level` is given."""
         u, v = self._turned(x, y, z)
         labels = np.full(x.shape, Tissue.KIDNEY_CORTEX, dtype=np.uint8)
         pyramids = np.cos(_N_PYRAMIDS * np.arctan2(v, u) + self.phase) > -0.55
         labels[(level < -self.cortex_mm) & pyramids] = Tissue.KIDNEY_MEDULLA
-        opening = share - 0.62  # there is no sinus near the pole
+        opening = self._share(z) - 0.62  # there is no sinus near the pole
         if opening > 0:
             radii = (1.6 * opening * self.radii[0], 1.1 * opening * self.radii[1])
             labels[ellipse(u, v, (0.45 * self.radii[0], 0.0), radii) < 0] = Tissue.FAT
         return labels
 
     def _share(self, z: float) -> float:
-        """Give the size of its cut at z as a share of that in its middle."""
+        """Compute the size of its cross-section at z relative to that in its middle."""
         return float(np.sqrt(max(1 - ((z - self.centre[2]) / self.radii[2]) ** 2, 0)))
 
     def _centre(self, z: float) -> tuple[float, float]:
-        """Give the middle of its cut at z."""
+        """Compute the middle of its cross-section at z."""
         x, y, middle = self.centre
         return x + np.sign(x) * _LEAN[0] * (z - middle), y + _LEAN[1] * (z - middle)
 
     def _turned(self, x: Array, y: Array, z: float) -> tuple[Array, Array]:
-        """Give positions along the direction of the hilum, and across."""
+        """Compute positions along and across the direction of the hilum, from the middle of the cross-section."""
         centre_x, centre_y = self._centre(z)
         dx, dy = x - centre_x, y - centre_y
         cos, sin = np.cos(self.turn), np.sin(self.turn)
@@ -118,18 +83,7 @@ class Kidney:
 
 
 def draw_kidneys(rng: np.random.Generator) -> tuple[Kidney, Kidney]:
-    """Draw the right and the left kidney.
-
-    Parameters
-    ----------
-    rng
-        Source of random numbers.
-
-    Returns
-    -------
-    tuple of Kidney
-        The kidneys.
-    """
+    """Draw the right and the left kidney."""
     size = rng.normal(1, 0.06)
     kidneys = []
     for (x, y), top, turn in zip(_CENTRE_MM, _TOP_MM, (_TURN_RADIANS, np.pi - _TURN_RADIANS), strict=True):

@@ -1,4 +1,4 @@
-"""Random numbers that are the same on every machine, and smooth random fields made of them."""
+"""Reproducible random numbers, the same on every machine, and smooth random fields made of them."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,7 +13,7 @@ _SINGLE_THREAD_SIZE = 2**17  # multiplications
 
 
 class Stream(IntEnum):
-    """What random numbers are drawn for. Each purpose has a stream of its own, so that none shifts another."""
+    """Purposes of random numbers. Each has its own stream, so that a change of one does not shift the others."""
 
     BODY = 0
     ORGANS = 1
@@ -31,31 +31,16 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
-    """Make the source of random numbers of one purpose and one subject.
-
-    Parameters
-    ----------
-    seed
-        Seed of the cohort.
-    subject
-        Number of the subject in the cohort.
-    stream
-        What the numbers are for.
-
-    Returns
-    -------
-    np.random.Generator
-        A generator whose algorithm is named, because NumPy's default may change.
-    """
-    sequence = np.random.SeedSequence(seed, spawn_key=(subject, int(stream)))
-    return np.random.Generator(np.random.PCG64(sequence))
+    """Make the source of random numbers of one purpose and one subject of a cohort."""
+    # The algorithm is named, because NumPy's default may change.
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject, int(stream)))))
 
 
 @dataclass(frozen=True)
 class RandomField:
-    """A smooth random field in space, of mean 0 and standard deviation 1, without structure outside of a band.
+    """A smooth random field in space, of mean 0 and standard deviation 1, with wavelengths in a band.
 
-    It is a sum of plane waves, so it has a value at every point, whatever the pixels are.
+    It is a sum of plane waves, so it has a value at every point and needs no pixels.
     """
 
     waves: Array
@@ -65,48 +50,20 @@ class RandomField:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, *, band_mm: tuple[float, float], n_waves: int = 64) -> "RandomField":
-        """Draw a field.
-
-        Parameters
-        ----------
-        rng
-            Source of random numbers.
-        band_mm
-            Shortest and longest wavelength in mm.
-        n_waves
-            Number of plane waves.
-
-        Returns
-        -------
-        RandomField
-            The field.
-        """
+        """Draw a field with wavelengths between the two ends of ``band_mm``."""
         direction = rng.standard_normal((n_waves, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         wavelength = np.exp(rng.uniform(np.log(band_mm[0]), np.log(band_mm[1]), (n_waves, 1)))
         return cls(2 * np.pi / wavelength * direction, rng.uniform(0, 2 * np.pi, n_waves))
 
     def __call__(self, x: Array, y: Array, z: float) -> Array:
-        """Evaluate the field on the grid of one slice.
-
-        Parameters
-        ----------
-        x, y
-            Positions of the columns, (1, width), and of the rows, (height, 1), in mm.
-        z
-            Position of the slice in mm.
-
-        Returns
-        -------
-        numpy.ndarray
-            Values, (height, width).
-        """
-        # cos(a + b) taken apart: waves meet rows and columns separately, and a matrix product does the rest.
+        """Evaluate the field at columns x, (1, width), and rows y, (height, 1), of a slice; all in mm."""
+        # cos(a + b) is separable: rows and columns are evaluated apart, and a matrix product combines them.
         column = x.ravel()[None, :] * self.waves[:, :1]
         row = y.ravel()[:, None] * self.waves[:, 1] + (z * self.waves[:, 2] + self.phases)
         rows = np.concatenate((np.cos(row), np.sin(row)), axis=1) * np.sqrt(2 / len(self.phases))
         columns = np.concatenate((np.cos(column), -np.sin(column)))
-        # A few rows at a time: a larger product would be spread over threads, which cost more than they bring here,
-        # most of all where the cores are shared.
+        # A few rows at a time: a larger product would use threads, which cost more than they gain here, above all where
+        # cores are shared.
         n = max(_SINGLE_THREAD_SIZE // columns.size, 1)
         return np.concatenate([rows[start : start + n] @ columns for start in range(0, len(rows), n)])

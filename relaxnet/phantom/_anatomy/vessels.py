@@ -6,11 +6,11 @@ from relaxnet.phantom._anatomy.geometry import Tubes
 from relaxnet.phantom._anatomy.random_fields import Array
 
 _THINNEST_MM = 0.9
-_BEND = np.array((0.15, 0.15, 0.08))  # less out of the slice, so that one slice shows stretches of them
+_BEND = np.array((0.15, 0.15, 0.08))  # less out of the slice, so that a slice shows longer pieces of them
 
-# Where each tree enters the liver, which way it starts, its length before the first branching and its radius there.
-# The portal vein comes in at the hilum and parts into three; the three hepatic veins leave for the vena cava
-# under the diaphragm. In mm of the reference body; z is to the head.
+# Each tree: where it enters the liver, its first direction, its length up to the first branching and its radius there.
+# The portal vein enters at the hilum in three branches; the three hepatic veins enter the vena cava under the
+# diaphragm. In mm of the reference body; z is to the head.
 _ROOTS = (
     ((-30.0, 14.0, -6.0), (-1.0, 0.2, 0.1), 40.0, 6.5),
     ((-36.0, 12.0, -6.0), (-0.8, -0.8, -0.1), 38.0, 5.5),
@@ -22,23 +22,12 @@ _ROOTS = (
 
 
 def draw_vessels(rng: np.random.Generator) -> Tubes:
-    """Grow the portal vein and the hepatic veins.
-
-    Parameters
-    ----------
-    rng
-        Source of random numbers.
-
-    Returns
-    -------
-    Tubes
-        Tubes in three dimensions, in mm of the reference body. They may leave the liver, where they are not to be seen.
-    """
+    """Grow the portal vein and the hepatic veins in three dimensions; parts outside the liver are not painted."""
     tubes: list[tuple[Array, Array, float, float]] = []
     growing = [(np.array(start), np.array(way), length, radius) for start, way, length, radius in _ROOTS]
     while growing:
         start, direction, length, radius = growing.pop()
-        for _ in range(3):  # a vessel is three pieces, each a little bent against the last
+        for _ in range(3):  # a vessel consists of three pieces with slight bends between them
             direction = direction / np.sqrt(direction @ direction) + _BEND * rng.standard_normal(3)
             end = start + direction * length / 3
             tubes.append((start, end, radius, 0.93 * radius))

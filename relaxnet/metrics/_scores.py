@@ -1,4 +1,4 @@
-"""How well a map of uncertainty predicts the errors of a map."""
+"""Scores of an uncertainty map: coverage, sharpness, ENCE and AUSE."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def coverage(
     levels: Sequence[float] = LEVELS,
     kind: Kind = "laplace",
 ) -> dict[float, float]:
-    """Compute how often the truth lies within the interval that should hold it.
+    """Compute how often the central interval contains the truth.
 
     Parameters
     ----------
@@ -34,25 +34,25 @@ def coverage(
     roi
         Binary region of the same shape; by default all voxels.
     levels
-        Probabilities that the central intervals should hold, between 0 and 1.
+        Nominal probabilities of the intervals, between 0 and 1.
     kind
-        Law of the errors, ``"laplace"`` or ``"gaussian"``.
+        Distribution of the errors, ``"laplace"`` or ``"gaussian"``.
 
     Returns
     -------
     dict
         Fraction of the voxels whose truth lies inside, for each level. A fraction below its level means that the
-        standard deviations promise too much.
+        standard deviations are too small.
 
     Raises
     ------
     ValueError
         If the shapes differ, the region is empty or not binary or holds a value that is not finite, a standard
-        deviation is negative, a level is not between 0 and 1, or the law is unknown.
+        deviation is negative, a level is not between 0 and 1, or the distribution is unknown.
 
     See Also
     --------
-    interval_factor : The half-width of the intervals.
+    interval_factor : Computes the half-width of the intervals.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def coverage(
 
 
 def sharpness(std_ms: Any, roi: Any = None) -> float:
-    """Compute the mean standard deviation: of two calibrated maps the one with the smaller is the better.
+    """Compute the mean standard deviation; of two calibrated maps, the one with the smaller mean is better.
 
     Parameters
     ----------
@@ -89,15 +89,14 @@ def sharpness(std_ms: Any, roi: Any = None) -> float:
     >>> rx.metrics.sharpness([1.0, 2.0, 9.0], [True, True, False])
     1.5
     """
-    (std,) = finite_voxels(roi, std_ms=std_ms)
-    return float(std.mean())
+    return float(finite_voxels(roi, std_ms=std_ms)[0].mean())
 
 
 def ence(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, n_bins: int = N_BINS) -> float:
     r"""Compute the expected normalised calibration error.
 
-    Voxels are sorted by their standard deviation into bins of equal counts. In each, the root mean square error should
-    be the root of the mean variance:
+    Voxels are sorted by their standard deviation into bins of equal counts. In each bin, the root mean square error
+    should equal the root of the mean variance:
 
     .. math:: \frac1B \sum_{b=1}^{B} \frac{|\mathrm{RMSE}_b - \mathrm{RMV}_b|}{\mathrm{RMV}_b}
 
@@ -112,24 +111,24 @@ def ence(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, n_bins: in
     roi
         Binary region of the same shape; by default all voxels.
     n_bins
-        Number of bins. Voxels of one standard deviation share a bin, so there may be fewer.
+        Number of bins. Voxels of equal standard deviation share a bin, so there may be fewer.
 
     Returns
     -------
     float
-        Relative error of the standard deviations: 0 if they are right, 0.5 if all are twice too large, 1 if all are
-        half of what they should be. It is infinite where a standard deviation of 0 meets an error.
+        Relative error of the standard deviations: 0 if they are right, 0.5 if all are twice as large as they should be,
+        1 if all are half as large. It is infinite if a voxel with a standard deviation of 0 has an error.
 
     Raises
     ------
     ValueError
         If the shapes differ, the region is empty or not binary or holds a value that is not finite, a standard
-        deviation is negative, or there is no bin.
+        deviation is negative, or the number of bins is below 1.
 
     Notes
     -----
     A bin of n voxels adds about :math:`\sqrt{(\kappa - 1) / 2 \pi n}` by chance, with the kurtosis
-    :math:`\kappa = 6` of Laplace errors, so compare numbers of like regions and bins.
+    :math:`\kappa = 6` of Laplace errors, so compare values from regions and bins of similar size only.
 
     References
     ----------
@@ -148,11 +147,11 @@ def ence(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, n_bins: in
 
 
 def ause(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, normalise: bool = True) -> float:
-    r"""Compute the area under the sparsification error curve: does the uncertainty know where the errors are?
+    r"""Compute the area under the sparsification error curve (AUSE).
 
-    Take away the most uncertain voxels, one by one, and follow the mean absolute error of what remains. The less it
-    falls behind what it could be, had the voxels with the largest errors been taken, the better the uncertainty
-    ranks the voxels:
+    The most uncertain voxels are removed one by one, and the mean absolute error of the rest is compared with that
+    after removing the voxels with the largest errors. The smaller the difference, the better the uncertainty ranks the
+    voxels by their errors:
 
     .. math:: \frac{1}{N} \sum_{n=1}^{N} \mathrm{MAE}(n \text{ least uncertain}) - \mathrm{MAE}(n \text{ best})
 
@@ -161,7 +160,7 @@ def ause(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, normalise:
     map_ms
         Relaxation times in ms, of any shape.
     std_ms
-        Their standard deviation in ms, of the same shape; only its order counts.
+        Their standard deviation in ms, of the same shape; only its order matters.
     truth_ms
         True relaxation times in ms, of the same shape.
     roi
@@ -172,8 +171,8 @@ def ause(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, normalise:
     Returns
     -------
     float
-        Area: 0 if the order is right. Divided by the mean absolute error, Laplace errors have
-        :math:`\pi^2/6 - 1 = 0.64` where the uncertainty knows nothing; otherwise it is in ms.
+        Area, relative to the mean absolute error or in ms; 0 if the order is right. The expected relative area is
+        :math:`\pi^2/6 - 1 = 0.64` for Laplace errors and an uninformative standard deviation.
 
     Raises
     ------
@@ -195,72 +194,32 @@ def ause(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any = None, *, normalise:
     error, std = errors(map_ms, std_ms, truth_ms, roi)
     if not error.any():
         return 0.0
-    # Nobody can say which of two voxels of one standard deviation goes first, so both count with their mean error.
+    # Voxels of equal standard deviation have no order, so each counts with their mean error.
     _, group, count = np.unique(std, return_inverse=True, return_counts=True)
     ranked = np.repeat(np.bincount(group, error) / count, count)
-    area = float(((np.cumsum(ranked) - np.cumsum(np.sort(error))) / np.arange(1, error.size + 1)).mean())
-    area = max(area, 0.0)  # rounding alone can make it negative
+    area = ((np.cumsum(ranked) - np.cumsum(np.sort(error))) / np.arange(1, error.size + 1)).mean()
+    area = max(float(area), 0.0)  # only rounding can make it negative
     return area / float(error.mean()) if normalise else area
 
 
 def errors(map_ms: Any, std_ms: Any, truth_ms: Any, roi: Any) -> tuple[Voxels, Voxels]:
-    """Take absolute errors and standard deviations out of a region.
-
-    Parameters
-    ----------
-    map_ms, std_ms, truth_ms
-        Relaxation times, their standard deviation and the truth in ms.
-    roi
-        Binary region, or None for all voxels.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Absolute error and standard deviation of each voxel of the region in ms.
-    """
+    """Return the absolute errors and the standard deviations of the voxels of a region."""
     values, std, truth = finite_voxels(roi, map_ms=map_ms, std_ms=std_ms, truth_ms=truth_ms)
     return np.abs(values - truth), std
 
 
 def ence_of_groups(count: Any, squared_error: Any, variance: Any, n_bins: int) -> float:
-    """Compute the expected normalised calibration error from sums over groups of voxels.
-
-    Parameters
-    ----------
-    count
-        Number of voxels of each group; the groups are in the order of their standard deviation.
-    squared_error, variance
-        Sum of the squared errors and of the variances of each group.
-    n_bins
-        Number of bins that the groups are merged into.
-
-    Returns
-    -------
-    float
-        The relative error.
-    """
+    """Compute ENCE from counts and sums over groups of voxels, in the order of their standard deviation."""
     before = np.cumsum(count) - count
     group_bin = (before * n_bins // count.sum()).astype(np.intp)  # by the rank of the group's first voxel
-    squared, predicted = (np.bincount(group_bin, sums) for sums in (squared_error, variance))
     filled = np.bincount(group_bin) > 0
-    squared, predicted = squared[filled], predicted[filled]
-    with np.errstate(divide="ignore", invalid="ignore"):  # an error of 0 where 0 was promised is as it should be
+    squared, predicted = (np.bincount(group_bin, sums)[filled] for sums in (squared_error, variance))
+    with np.errstate(divide="ignore", invalid="ignore"):  # an error of 0 with a standard deviation of 0 is right
         ratio = np.where(squared == predicted, 1.0, np.sqrt(squared / predicted))
     return float(np.abs(ratio - 1).mean())
 
 
 def check_bins(n_bins: int) -> None:
-    """Refuse to bin without bins.
-
-    Parameters
-    ----------
-    n_bins
-        Number of bins.
-
-    Raises
-    ------
-    ValueError
-        If it is below 1.
-    """
+    """Raise a ValueError if there is no bin."""
     if n_bins < 1:
         raise ValueError(f"n_bins={n_bins}: one bin or more is needed.")
