@@ -98,5 +98,5 @@ LOSSES = {
     "supervised-nlls": Loss("supervised"),
     "supervised-truth": Loss("supervised", labels="truth"),
 }
-"""The losses by name. ``paper`` is that of Huang et al. (2023), all ordered pairs of all images. ``supervised-truth`` is
-for digital phantoms only. Supervised losses are differences in ms, so tissues of long T dominate them."""
+"""The losses by name. ``paper`` is that of Huang et al. (2023), all ordered pairs of all images. ``supervised-truth``
+is for digital phantoms only. Supervised losses are differences in ms, so tissues of long T dominate them."""
