@@ -6,9 +6,9 @@
 # %% [markdown]
 # # The paper's experiments
 #
-# The patients of the paper are private. Here its tables and figures are made again on
-# digital subjects, whose true maps are known, with some experiments of our own. This page
-# runs two of them at the size of a test, in a minute or two, to show how;
+# The images of the paper are private. Here its tables and figures are made again on
+# digital subjects, whose true maps are known, with some experiments of our own. This
+# page runs two of them at the size of a test, in a minute or two, to show how;
 # {doc}`../experiments` shows the results at full size.
 
 # %%
@@ -36,9 +36,9 @@ names = ("fig3", "snr")
 results = rx.experiments.run(names, preset="smoke", seeds=1, out=out, jobs=1)
 
 # %% [markdown]
-# A result has rows, and a row has entries: the mean error over subjects in ms and its 95 %
-# interval, either against the truth or against the four-image fit, which is the reference
-# in studies of patients, and more:
+# A result has rows, and a row has entries: the mean error over subjects in ms and its
+# 95 % interval, either against the truth or against the four-image fit, which is the
+# reference in studies of patients, and more:
 
 # %%
 for name, row in results["snr"]["rows"].items():
@@ -46,9 +46,9 @@ for name, row in results["snr"]["rows"].items():
     print(f"{name:22} {entry['mean']:6.2f} ms against the {entry['against']}")
 
 # %% [markdown]
-# `render` writes results as tables, in Markdown and LaTeX, and as figures. (After so short
-# a training they show nothing of interest.) The command `relaxnet experiment all --preset
-# laptop` does both.
+# `render` writes results as tables, in Markdown and LaTeX, and as figures. (After so
+# short a training they show nothing of interest.) The command `relaxnet experiment all
+# --preset laptop` does both.
 
 # %%
 for path in rx.experiments.render(out / "smoke"):
