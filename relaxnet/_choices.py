@@ -44,18 +44,18 @@ def pick(argument: str, name: object, known: Mapping[str, ChoiceT], *, instead: 
     Parameters
     ----------
     argument
-        What messages call the argument.
+        Name of the argument, for messages.
     name
-        What came.
+        The given value.
     known
         All that there is, by name.
     instead
-        What could be given instead of a name, for the message.
+        Alternatives to a name, for the message.
 
     Returns
     -------
     object
-        What has that name.
+        The value of that name.
 
     Raises
     ------

@@ -169,7 +169,8 @@ def crlb_joint(
     Parameters
     ----------
     protocol
-        What was acquired. Its contrasts begin with a common image that none of their T changes, or are a single one.
+        The acquisition protocol. Its contrasts begin with a common image that none of their T changes, or are a single
+        one.
     m0
         Amplitude: a number or a map.
     t_ms
@@ -249,7 +250,7 @@ def optimal_times(
     t_range_ms
         Smallest and largest T of interest, in the unit of the model; the same number twice for one T.
     n
-        How many images.
+        Number of images.
     max_ms
         Largest possible time in ms, or what else the axis of the model is.
     min_ms

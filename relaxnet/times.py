@@ -97,11 +97,11 @@ def parse_times(
         Their unit; only times can be in ``"s"``. Times in ``"ms"`` that are all below 1 are refused, because they look
         like seconds. A contrast's are taken as they are.
     name
-        What messages call the argument.
+        Name of the argument, for messages.
     to_fit
         Whether a model will be fitted to images at these times, for which two different ones are needed.
     axis
-        What the values are.
+        Kind of the values, for messages.
 
     Returns
     -------

@@ -28,7 +28,7 @@ def one_of(name: str, names: Iterable[str]) -> Any:
     name
         Name of the type.
     names
-        What can be chosen.
+        The choices by name.
 
     Returns
     -------

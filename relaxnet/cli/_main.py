@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        What follows the name of the program; by default, what was typed.
+        Arguments of the program; by default those of the process.
 
     Returns
     -------

@@ -14,7 +14,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     Parameters
     ----------
     what
-        What is going on.
+        Name of the activity.
 
     Yields
     ------

@@ -39,7 +39,7 @@ def map_one_subject(*paths: Path, fold: Fold) -> dict[str, Any]:
     Parameters
     ----------
     *paths
-        Where the networks are.
+        Files of the networks.
     fold
         The fold.
 

@@ -50,7 +50,7 @@ def compute_bound(*, n_images: int, fold: Fold) -> dict[str, list[float]]:
     Parameters
     ----------
     n_images
-        How many images are acquired, a key of :data:`JOINT`.
+        Number of acquired images, a key of :data:`JOINT`.
     fold
         Of whom.
 

@@ -38,7 +38,7 @@ def time_methods(*, setting: str, shape: tuple[int, int], device: str) -> dict[s
     shape
         Height and width of the slice.
     device
-        Where to compute.
+        The device to compute on.
 
     Returns
     -------

@@ -64,7 +64,7 @@ class FitResult(Generic[ArrayT]):
         return cast("ArrayT", np.array(rows))
 
     def summary(self) -> str:
-        """Tell in a short table how many voxels ended how, and what the maps hold.
+        """Summarise the maps and the counts of each status in a short table.
 
         Returns
         -------

@@ -38,7 +38,7 @@ def restore_model(contrast: str, description: Mapping[str, Any], given: SignalMo
     contrast
         Name of the contrast, for messages.
     description
-        What :func:`describe_model` returned.
+        Return value of :func:`describe_model`.
     given
         The model, if it is one of the user's own.
 

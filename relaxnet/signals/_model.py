@@ -291,9 +291,9 @@ def require_model(model: object, name: str) -> None:
     Parameters
     ----------
     model
-        What came.
+        The given value.
     name
-        What the message calls it.
+        Name of the argument, for the message.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""The whole way through the library once: from images to maps, by fit and by network, with a figure and a table.
+"""A demonstration: from images to maps, by fits and by a network, with a figure and a table of errors.
 
-It is what ``relaxnet demo`` runs. Everything is simulated but the brain, so that errors can be told against the truth.
+``relaxnet demo`` runs it. All images except those of the brain are simulated, so their true maps are known.
 """
 
 import json
@@ -65,7 +65,7 @@ def demo(
     overwrite
         Whether files of an earlier demo may be replaced.
     log
-        Is told what is going on, a line at a time.
+        Called with lines of text that report the progress.
     progress
         Whether to show the progress of the training on standard error.
 
@@ -127,7 +127,7 @@ def demo(
 
     brain = real_brain()
     if brain is None:
-        log("5/5  no real acquisition at hand: set RELAXNET_TEST_DATA to the folder of the tests' data to fit one")
+        log("5/5  no real images found: set RELAXNET_TEST_DATA to the folder of the test data to fit some")
     else:
         log("5/5  fitting a real brain, as `relaxnet fit t2` does ...")
         _write_scan(*brain, brain_nii, brain_json)
@@ -214,7 +214,7 @@ def render(rows: list[dict[str, Any]]) -> str:
     Returns
     -------
     str
-        A table: a line a method, a column a contrast and yardstick, mean over the subjects in ms.
+        A table with a row for each method, and a column for each contrast and reference; means over the subjects in ms.
     """
     contrasts = list(dict.fromkeys(row["contrast"] for row in rows))
     columns = [(contrast, against) for contrast in contrasts for against in ("truth", "reference")]
@@ -231,12 +231,12 @@ def render(rows: list[dict[str, Any]]) -> str:
 
 
 def real_brain() -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Find the real acquisition that the tests use: spin-echo images of a brain.
+    """Read the real images that the tests use: spin-echo images of a brain.
 
     Returns
     -------
     tuple
-        Images (row, column, echo) and their times in ms, or None where the file is not at hand.
+        Images (row, column, echo) and their times in ms, or None if the file does not exist.
     """
     path = Path(os.environ.get("RELAXNET_TEST_DATA", "../shared/data")) / "santini_brain_se.npz"
     if not path.is_file():

@@ -59,7 +59,7 @@ def fit_scan(
     scan
         NIfTI file of shape (x, y, z, time).
     contrast
-        What it measures: ``"t1rho"``, ``"t2"``, ...
+        Name of the contrast: ``"t1rho"``, ``"t2"``, ...
     out
         Folder of the maps; by default that of the scan.
     times_ms
@@ -81,7 +81,7 @@ def fit_scan(
     command
         The command line that asked for it, for the sidecars.
     log
-        Is told what is going on, a line at a time.
+        Called with lines of text that report the progress.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def fit_joint_scan(
     scan
         NIfTI file of shape (x, y, z, image): the common first image, the other T1rho images, the other T2 images.
     protocol
-        What was acquired; by default what the JSON file beside the scan describes.
+        The acquisition protocol; by default that in the JSON file beside the scan.
     out, mask, bounds_ms, saturation, sigma, overwrite, command, log
         As for :func:`fit_scan`.
 

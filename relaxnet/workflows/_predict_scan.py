@@ -48,7 +48,7 @@ def predict_scan(
     command
         The command line that asked for it, for the sidecars.
     log
-        Is told what is going on, a line at a time.
+        Called with lines of text that report the progress.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def claims_table(judged: list[dict[str, Any]]) -> Table:
     Parameters
     ----------
     judged
-        What :func:`judge` returned.
+        Return value of :func:`judge`.
 
     Returns
     -------

@@ -46,7 +46,7 @@ def measure_coverage(path: Path, *, fold: Fold) -> dict[str, list[float]]:
     Parameters
     ----------
     path
-        Where the network is.
+        File of the network.
     fold
         Whom it is tested on.
 
@@ -100,11 +100,11 @@ def coverage_table(
     title
         Title of the table.
     found
-        What :func:`covered` returned.
+        Return value of :func:`covered`.
     labels
         Names of the cases.
     show
-        How to write the coverage of a contrast.
+        Function that formats the coverage of a contrast.
     note
         Note below the table.
 

@@ -91,7 +91,8 @@ def columns(shows: Mapping[str, Show], *, names: Mapping[str, str] | None = None
     Parameters
     ----------
     shows
-        How to write an entry, by the title of the column, in which ``{contrast}`` stands for the name of the contrast.
+        Functions that format an entry, by the title of the column, in which ``{contrast}`` stands for the name of the
+        contrast.
     names
         Names of values in titles, beside :data:`NAMES`.
     **wanted

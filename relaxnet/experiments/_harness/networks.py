@@ -78,7 +78,7 @@ def plan_training(title: str, recipe: Recipe, fold: Fold, *, seed: int = 0, watc
     title
         Name of the network.
     recipe
-        How to train it.
+        Recipe of the training.
     fold
         Whom it is tested on; it is trained with all others.
     seed
@@ -103,7 +103,7 @@ def train_and_score(
     Parameters
     ----------
     path
-        Where to keep it.
+        File to keep it in.
     recipe, preset, fold, seed, watch
         As for :func:`plan_training`.
 
@@ -192,7 +192,7 @@ def score_trained(*paths: Path, fold: Fold) -> dict[str, Any]:
     Parameters
     ----------
     *paths
-        Where the network is, or its members are.
+        File of the network, or files of its members.
     fold
         Whom it is tested on.
 

@@ -25,7 +25,7 @@ def write_result(folder: Path, name: str, result: dict[str, Any]) -> None:
     Parameters
     ----------
     folder
-        Where to write them.
+        Folder to write to.
     name
         Name of the experiment.
     result
@@ -42,7 +42,7 @@ def read_result(folder: Path, name: str, *, details: bool = False) -> dict[str, 
     Parameters
     ----------
     folder
-        Where it is.
+        Folder of the results.
     name
         Name of the experiment.
     details
@@ -64,7 +64,7 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
     Parameters
     ----------
     folder
-        Where :func:`run` wrote them, such as ``results/laptop``.
+        Folder that :func:`run` wrote to, such as ``results/laptop``.
     names
         Which of them; by default all that there are.
 
@@ -108,7 +108,7 @@ def markdown(name: str, result: dict[str, Any]) -> str:
     name
         Name of the experiment.
     result
-        What :func:`run` wrote.
+        Result of :func:`run`.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def latex(name: str, result: dict[str, Any]) -> str:
     name
         Name of the experiment.
     result
-        What :func:`run` wrote.
+        Result of :func:`run`.
 
     Returns
     -------

@@ -108,7 +108,7 @@ def errors_of(row: Mapping[str, Any], contrast: str, against: str) -> list[float
     contrast
         Name of the contrast.
     against
-        What maps were compared with.
+        Name of the reference of the errors.
 
     Returns
     -------

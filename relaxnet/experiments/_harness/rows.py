@@ -42,7 +42,7 @@ class Row:
         folds
             Whom it is tested on.
         seeds
-            How many seeds a row of several has.
+            Number of seeds of a row with several.
         watch
             Whether to score networks during their training as well.
 
@@ -114,7 +114,7 @@ def on_other_subjects(trained: Plan, plan: Callable[[Step, Fold], Step], changes
     plan
         Plans the step for a network and a fold.
     changes
-        How the subjects differ: arguments of :meth:`Setting.cohort`.
+        Differences of the subjects: arguments of :meth:`Setting.cohort`.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def as_paper(weighting: str | Choice = "fixed", loss: str | Loss = "paper", **op
     Parameters
     ----------
     weighting
-        How the contrasts are balanced.
+        The weighting.
     loss
         Training loss, or its name.
     **options

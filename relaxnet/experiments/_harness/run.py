@@ -42,12 +42,12 @@ def run(
     preset
         Size: a name of :data:`SETTINGS`.
     seeds
-        How many times the most important networks are trained; others are trained once.
+        Number of trainings of the most important networks; others are trained once.
     out
         Folder; results are written to ``out/<preset>``: ``<name>.json`` with what tables need, and the whole result
         with the errors of single subjects, compressed, ``<name>.json.gz``.
     jobs
-        How many steps to compute at a time; by default one a core, or one where there is a GPU.
+        Number of steps to compute at a time; by default one a core, or one where there is a GPU.
     say
         Called with lines of text that report the progress.
 

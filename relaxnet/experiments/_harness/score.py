@@ -42,7 +42,7 @@ def score(subjects: Iterable[Subject], method: Method, sets: Iterable[str] | Non
     subjects
         The subjects.
     method
-        How to map them.
+        Method that maps them.
     sets
         Names of the input sets; by default all that a subject has.
 
@@ -73,7 +73,7 @@ def mean_error(scores: Mapping[str, Scores]) -> float:
     Parameters
     ----------
     scores
-        What :func:`score` returned.
+        Return value of :func:`score`.
 
     Returns
     -------

@@ -72,7 +72,7 @@ def workers(jobs: int | None = None) -> Iterator[Executor | None]:
     Parameters
     ----------
     jobs
-        How many steps to compute at a time; by default one a core, or one where there is a GPU.
+        Number of steps to compute at a time; by default one a core, or one where there is a GPU.
 
     Yields
     ------
