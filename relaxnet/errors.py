@@ -1,7 +1,9 @@
-"""What relaxnet raises beyond :class:`ValueError`."""
+"""Exceptions of relaxnet that Python does not have."""
 
 from importlib import import_module
 from types import ModuleType
+
+__all__ = ["DtypeError", "MissingExtraError"]
 
 
 class DtypeError(TypeError, ValueError):

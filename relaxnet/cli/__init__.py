@@ -1,9 +1,8 @@
-"""The command line: ``relaxnet demo``, ``fit``, ``simulate``, ``train``, ``predict``, ``info``.
+"""The command line, ``relaxnet``: one file for each command.
 
-:func:`main` is the entry point. It alone turns exceptions into messages and exit statuses; a command parses its
-options, hands them to a function that knows nothing of the command line, and prints what came out. Results go to
-standard output, everything else to standard error. One command a file; torch is imported inside the commands, so that
-``--help`` answers at once. The commands need the extra ``cli``.
+:func:`main` is the entry point. It alone turns exceptions into messages and exit statuses. A command parses its
+options, calls a function of the library, and prints the outcome. Results go to standard output, all else to standard
+error. Torch is imported inside the commands, so that ``--help`` answers at once. The commands need the extra ``cli``.
 """
 
 from relaxnet.cli._main import main

@@ -2,7 +2,7 @@
 
 :func:`fit` is the front door; every estimator behind it (:data:`METHODS`) is also a function of its own:
 
-- :func:`two_point`: closed form from two images;
+- :func:`two_point`: from two images, in closed form where the model has one;
 - :func:`log_linear`: a straight line through the logarithms;
 - :func:`nlls`: nonlinear least squares over all images, the reference of this field, for any separable model;
 - :func:`rician`: maximum likelihood under the noise that magnitude images have, without bias at low signal-to-noise
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 METHODS = {
     "nlls": Choice("relaxnet.fitting:nlls", "Nonlinear least squares over all images, by variable projection"),
-    "two-point": Choice("relaxnet.fitting:two_point", "Closed form from the first and the last image"),
+    "two-point": Choice("relaxnet.fitting:two_point", "From two images, in closed form where there is one"),
     "log-linear": Choice(
         "relaxnet.fitting:log_linear", "Straight line through the logarithms of all images, weighted by squared signal"
     ),
