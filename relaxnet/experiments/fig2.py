@@ -73,6 +73,8 @@ def _tables(result: Result) -> list[Table]:
 
 
 def _figures(result: Result) -> dict[str, Any]:
+    if "maps" not in result:  # a committed result without them, whose figures are committed instead
+        return {}
     maps = {_LABELS[name]: of for name, of in result["maps"].items()}
     return {
         f"fig2-{inputs}": comparison_figure(
