@@ -31,6 +31,11 @@ def cohort(n, *, seed=0):
 # --- intervals --------------------------------------------------------------------------------------------------------
 
 
+def test_the_interval_of_symmetric_values_with_ties_is_symmetric():
+    found = metrics.bootstrap_mean([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0], n=50_000)
+    assert (found.low + found.high) / 2 == pytest.approx(found.mean)
+
+
 def test_intervals_are_those_of_scipy():
     values, baseline = cohort(17)
     bootstrap = partial(scipy.stats.bootstrap, n_resamples=50_000, method="BCa", random_state=1, vectorized=True)

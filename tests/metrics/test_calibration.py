@@ -369,3 +369,12 @@ def test_all_names_are_at_both_addresses():
     for name in calibration.__all__:
         assert getattr(metrics, name) is getattr(calibration, name)
     assert set(calibration.__all__) < set(metrics.__all__)
+
+
+def test_standard_deviations_beyond_all_bins_share_the_last_one():
+    apart, together = metrics.Calibration(), metrics.Calibration()
+    map_ms, std, truth = np.array([40.0, 50.0]), np.array([1.0, 2e4]), np.array([41.0, 50.0])
+    for k in (slice(1), slice(1, 2)):
+        apart.update(map_ms[k], std[k], truth[k], subject="a")
+    together.update(map_ms, std, truth, subject="a")
+    assert apart.compute() == together.compute()

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -92,3 +94,8 @@ def test_a_contrast_gives_its_times():
     m0, t = torch.tensor([100.0]), torch.tensor([45.0])
     contrast = rx.Contrast("t1rho", (0, 10, 30, 50))
     torch.testing.assert_close(model(m0, t, contrast), model(m0, t, contrast.times_ms))
+
+
+def test_an_inversion_time_below_1_ms_has_its_null_too():
+    nulls = rx.signals.InversionRecovery(magnitude=True).non_smooth_points(torch.tensor([0.0, 0.5, 1.0, 200.0]))
+    torch.testing.assert_close(nulls, torch.tensor([0.5, 1.0, 200.0]) / math.log(2))
