@@ -131,11 +131,12 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
     """
     contrasts = tuple(contrasts)
     taken = _is_of_others(folder / f"{stem(scan)}_S0map.json", contrasts)
-    paths = {"m0": folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"}
-    for contrast in contrasts:
-        of_contrast = map_paths(scan, folder, contrast)
-        paths |= {joint_key(key, contrast): path for key, path in of_contrast.items() if key != "m0"}
-    return paths
+    m0 = folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"
+    return {
+        joint_key(key, contrast): m0 if key == "m0" else path
+        for contrast in contrasts
+        for key, path in map_paths(scan, folder, contrast).items()
+    }
 
 
 def joint_key(key: str, contrast: str) -> str:

@@ -320,6 +320,25 @@ def test_an_interruption_leaves_nothing_half_done(fit, tmp_path, capsys, monkeyp
     assert names(tmp_path / "out") == set()
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_never_mixes_old_and_new_maps(fit, tmp_path, monkeypatch, number, status):
+    assert fit("-q", "--out", tmp_path / "expected", "--bounds-ms", "1,50") == 0
+    assert fit("-q", "--out", tmp_path / "out") == 0
+    move, moves = Path.replace, []
+
+    def interrupted(temporary, path):
+        moves.append(move(temporary, path))
+        if len(moves) == 1:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    assert fit("-q", "--out", tmp_path / "out", "--bounds-ms", "1,50", "--overwrite") == status
+    for name in FILES:
+        if not name.endswith(".json"):  # these hold the command line
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+    assert names(tmp_path / "out") == FILES
+
+
 def test_a_mistake_of_ours_is_called_one(fails, scan, monkeypatch):
     monkeypatch.setattr(_fit_scan, "fit", lambda *_, **__: {}["key"])
     assert "unexpected KeyError" in fails("fit", "t1rho", scan, "--tsl-ms", "0,10,30,50", "-q")
