@@ -10,12 +10,17 @@ TRUTH = Path("derivatives", "truth")
 """Folder of the ground truth."""
 
 DESCRIPTION = "dataset_description.json"
-"""Description of the cohort; the first file that is written."""
+"""Description of the cohort, which lists its subjects; there before any of them."""
 
 PARTICIPANTS = "participants.tsv"
 """List of the subjects; the last file that is written."""
 
 _LABEL = re.compile(r"sub-[0-9A-Za-z]{1,100}")
+
+
+def subject_name(index: int) -> str:
+    """Return the name of a digital subject from its number."""
+    return f"sub-{index + 1:03d}"
 
 
 class SubjectFiles:
