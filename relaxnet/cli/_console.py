@@ -1,4 +1,4 @@
-"""What all commands share: lines on standard error, the line as it was typed, and choices by name."""
+"""What all commands share: lines on standard error, the line that was typed, and choices by name."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 COMMAND_LINE = ContextVar("COMMAND_LINE", default="relaxnet")
-"""The line as it was typed, for results to say how they were made."""
+"""The line as it was typed, but names of files without folders, for results to say how they were made."""
 
 
 def say(message: str) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shlex
 import signal
 import sys
 import tomllib
@@ -79,7 +78,7 @@ def names(folder):
 # --- what it does -----------------------------------------------------------------------------------------------------
 
 
-def test_fit_writes_maps_sidecars_and_a_picture(fit, scan, decay, tmp_path, capsys):
+def test_fit_writes_maps_sidecars_and_a_picture(fit, decay, tmp_path, capsys):
     out = tmp_path / "new" / "out"
     assert fit("--out", out) == 0
     assert names(out) == FILES
@@ -88,15 +87,31 @@ def test_fit_writes_maps_sidecars_and_a_picture(fit, scan, decay, tmp_path, caps
     np.testing.assert_array_equal(t.affine, AFFINE)
     assert (out / "scan_T1rho.png").read_bytes().startswith(b"\x89PNG")
     sidecar = json.loads((out / "scan_T1rho.json").read_text())
-    assert sidecar["CommandLine"] == shlex.join(
-        ["relaxnet", "fit", "t1rho", str(scan), "--tsl-ms", "0,10,30,50", "--out", str(out)]
-    )
+    assert sidecar["CommandLine"] == "relaxnet fit t1rho scan.nii.gz --tsl-ms 0,10,30,50 --out DIR"
     captured = capsys.readouterr()
     assert "CONVERGED" in captured.out
     assert "t1rho" in captured.out
     assert all(str(out / name) in captured.out for name in FILES if not name.endswith(".json"))
     assert all(line.startswith("relaxnet: ") for line in captured.err.splitlines())
     assert "0, 10, 30, 50 ms (from the command line)" in captured.err
+
+
+@pytest.mark.parametrize("out", [("--out", "{}/made"), ("--out={}/new",), ("--out", "DOE_ROE")])
+def test_no_folder_is_named_in_what_is_written(scan, mask, tmp_path, monkeypatch, out):
+    patient = tmp_path / "DOE_JANE_19700101"
+    (patient / "made").mkdir(parents=True)
+    scan.rename(patient / "scan.nii.gz")
+    mask.rename(patient / "a=b.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    out = [part.format(patient) for part in out]
+    options = ["--tsl-ms=0,10,30,50", "--mask=DOE_JANE_19700101/a=b.nii.gz", *out]
+    assert main(["--debug", "fit", "t1rho", str(patient / "scan.nii.gz"), *options]) == 0
+    written = {path: path.read_bytes() for path in tmp_path.rglob("scan_*") if path.suffix in (".json", ".png")}
+    assert len(written) == 7
+    assert not any(b"DOE" in content or str(tmp_path).encode() in content for content in written.values())
+    named = "relaxnet fit t1rho scan.nii.gz --tsl-ms=0,10,30,50 --mask=a=b.nii.gz"
+    line = next(json.loads(content)["CommandLine"] for path, content in written.items() if path.suffix == ".json")
+    assert line == f"{named} --out{' ' if len(out) == 2 else '='}DIR"
 
 
 def test_t2_is_fitted_beside_the_scan_from_the_times_in_its_sidecar(scan, tmp_path, capsys):
