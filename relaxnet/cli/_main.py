@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from relaxnet._messages import printable
 from relaxnet.cli._console import COMMAND_LINE, say
 from relaxnet.errors import require
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + interruption.number
     except Exception as error:  # noqa: BLE001 (this is the place where all of them end)
         if debug:
-            traceback.print_exc()
+            print(*map(printable, traceback.format_exc().splitlines()), sep="\n", file=sys.stderr)
         status, message = _explain(error)
         say(f"error: {message}")
         return status

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
+from relaxnet._messages import brief
 from relaxnet.io._bids import names_of, sidecar_path
 
 TRUTH = Path("derivatives", "truth")
@@ -28,7 +29,7 @@ class SubjectFiles:
 
     def __init__(self, folder: Path, name: str) -> None:
         if not _LABEL.fullmatch(name):
-            raise ValueError(f"{folder}: {name!r} names no subject: use sub-, then letters and digits.")
+            raise ValueError(f"{folder}: {brief(repr(name))} names no subject: use sub-, then letters and digits.")
         self.name = name
         self.images = folder / name / "anat" / f"{name}_images.nii.gz"
         """Images of the protocol, (x, y, z, image)."""

@@ -18,7 +18,7 @@ from relaxnet._files import check_links, check_targets, clear_temporaries, prepa
 from relaxnet.io._bids import on_disk, title_of
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles, subject_name
 from relaxnet.io._protocol import describe_protocol
-from relaxnet.io._sidecar import read_object
+from relaxnet.io._sidecar import naming, read_object
 from relaxnet.io._volumes import COMMON, Volume, write_volumes
 from relaxnet.phantom import Subject, Subjects, Tissue
 from relaxnet.protocol import Protocol
@@ -166,11 +166,8 @@ def _look_at(
         if not resumed and not overwrite:
             what = "a cohort of other settings" if may_resume else "a cohort"
             raise FileExistsError(f"{folder}: it holds {what}: choose another folder, or overwrite (--overwrite).")
-        try:
+        with naming(folder / DESCRIPTION, "Simulation is not what write_cohort wrote: "):
             names = [subject_name(int(index)) for index in before["Simulation"]["indices"]]
-        except (KeyError, TypeError, ValueError) as error:
-            what = f"Simulation is not what write_cohort wrote: {error!r}"
-            raise ValueError(f"{folder / DESCRIPTION}: {what}.") from error
     there = sorted(path for place in (folder, folder / TRUTH) for path in place.glob("sub-*"))
     if foreign := next((path for path in there if path.name not in names), None):
         raise FileExistsError(f"{foreign}: this was not written as part of a cohort: choose another folder.")

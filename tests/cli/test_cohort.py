@@ -202,6 +202,13 @@ def test_train_refuses_what_makes_no_sense(folder, tmp_path, capsys):
         assert train(folder, tmp_path / "run", *options) == status
         assert problem in capsys.readouterr().err
     assert train(tmp_path / "nowhere", tmp_path / "run") == 1
+    before = sorted(folder.rglob("*"))
+    (tmp_path / "link").symlink_to(folder)
+    for same in (folder, folder / "sub-001" / "..", tmp_path / "link"):
+        capsys.readouterr()
+        assert train(folder, same) == 1
+        assert "the folder of the subjects" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "network.safetensors").write_text("mine")
     assert train(folder, tmp_path / "mine") == 1

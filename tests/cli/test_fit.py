@@ -269,6 +269,35 @@ def test_an_output_folder_that_is_a_file(fails, scan, tmp_path, monkeypatch):
     assert "out" in fails("fit", "t1rho", scan, "--tsl-ms", "0,10,30,50", "--out", tmp_path / "out")
 
 
+def test_a_name_that_gives_the_terminal_orders_is_printed_as_text(scan, tmp_path, capsys):
+    wild = "\x1b[2J\x1b]0;title\x07\u202eM\u00fcller\nb\udcff"
+    assert main(["--debug", "fit", "t2", str(tmp_path / f"{wild}.nii"), "--te-ms", "1,2"]) == 1
+    assert main(["fit", "t2", "scan.nii", f"--{wild}"]) == 2
+    scan.rename(tmp_path / f"{wild}.nii.gz")
+    assert main(["fit", "t1rho", str(tmp_path / f"{wild}.nii.gz"), "--tsl-ms", "0,10,30,50"]) == 0
+    captured = capsys.readouterr()
+    assert all(line.isprintable() for line in (captured.out + captured.err).splitlines())
+    assert "Müller" in captured.out
+    assert len([line for line in captured.out.splitlines() if line.endswith(("_T1rho.nii.gz", ".png"))]) == 6
+
+
+@pytest.mark.parametrize("name", ["a" * 240, "é" * 120, ".", ".."])
+def test_a_name_that_maps_cannot_have_is_refused_before_computing(fails, scan, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(_fit_scan, "fit", None)
+    scan = scan.rename(tmp_path / f"{name}.nii.gz")
+    assert f"{name}" in fails("fit", "t1rho", scan, "--tsl-ms", "0,10,30,50")
+    assert names(tmp_path) == {scan.name}
+
+
+def test_a_message_has_an_end(fails, tmp_path):
+    assert len(fails("fit", "t1rho", tmp_path / "scan.nii", "--tsl-ms", "0," * 100_000 + "x", status=2)) < 3000
+
+
+def test_an_old_sidecar_is_never_a_mistake_of_ours(fit, tmp_path):
+    (tmp_path / "scan_S0map.json").write_text("[" * 100_000)
+    assert fit("--overwrite") == 0
+
+
 @pytest.mark.parametrize(("package", "extra"), [("nibabel", "io"), ("matplotlib", "plot"), ("typer", "cli")])
 def test_a_missing_extra_names_its_pip_line(fails, scan, monkeypatch, package, extra):
     for name in list(sys.modules):

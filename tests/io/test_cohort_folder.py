@@ -359,13 +359,20 @@ def test_a_bad_file_is_named(folder, path, how):
         ({"EchoTime": [0.01, 0.02]}, "EchoTime or T2PreparationTime"),
         ({"Contrasts": ["t2", "t1rho"]}, "protocol"),
         ({"Simulation": {"number": 1}}, "Simulation"),
+        ({"Simulation": {"voxel_mm": [10**400, 1, 1]}}, "Simulation"),
+        ({"Simulation": []}, "Simulation"),
+        ({"Contrasts": ["x" * 10_000, "t2"]}, "no name in files"),
+        ({"SignalModels": "x" * 10_000}, "SignalModels"),
+        ({"SignalModels": {"t2": ["x" * 10_000]}}, "SignalModels"),
+        ({"SpinLockTime": [k / 10_000 for k in range(10_000)]}, "protocol"),
     ],
 )
 def test_a_bad_sidecar_is_named(folder, keys, problem):
     path = folder / "sub-002" / "anat" / "sub-002_images.json"
     changed(path, **keys)
-    with pytest.raises(ValueError, match=f"(?s){path}.*{problem}"):
+    with pytest.raises(ValueError, match=f"(?s){path}.*{problem}") as caught:
         rx.io.read_cohort(folder)[1]
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_missing_image_of_the_protocol(folder):
@@ -376,11 +383,12 @@ def test_a_missing_image_of_the_protocol(folder):
         rx.io.read_cohort(folder)[1]
 
 
-@pytest.mark.parametrize("name", ["sub-..", "../sub-001", "sub-a/b", "sub-ä", "001", "sub-" + "9" * 300, ""])
+@pytest.mark.parametrize("name", ["sub-..", "../sub-001", "sub-a/b", "sub-ä", "001", "sub-" + "9" * 5000, ""])
 def test_names_with_paths_are_refused(folder, name):
     (folder / "participants.tsv").write_text(f"participant_id\n{name}\tx\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="names no subject"):
+    with pytest.raises(ValueError, match="names no subject") as caught:
         rx.io.read_cohort(folder)
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize(
