@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
+from relaxnet._messages import brief
+
 ChoiceT = TypeVar("ChoiceT")
 
 
@@ -66,4 +68,4 @@ def pick(argument: str, name: object, known: Mapping[str, ChoiceT], *, instead: 
         return known[name]
     close = get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"{argument}={name!r} is unknown: use one of {tuple(known)}{instead}.{hint}")
+    raise ValueError(f"{argument}={brief(repr(name))} is unknown: use one of {tuple(known)}{instead}.{hint}")

@@ -1,11 +1,25 @@
 """Writing files so that a reader sees the old one or the new one, never half of either, and no input is lost."""
 
+import hashlib
 import os
+import platform
 import secrets
+import signal
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+_LONGEST_NAME = 255  # bytes, on all usual file systems
+
+
+def _here() -> str:
+    """Return a name of the place where the number of a process means this process: a machine, or a container."""
+    space = Path("/proc/self/ns/pid")
+    place = platform.node() + (str(space.readlink()) if space.is_symlink() else "")
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -22,19 +36,116 @@ def replacing(path: Path) -> Iterator[Path]:
     Path
         Path of an empty file with the same suffixes in the same folder, gone if the block raises.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffixes stay at the end: writers choose their format by them. The file is made inside the try, so that a
-    # signal leaves none behind, and by open, which gives it the permissions of any other file.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp-{path.name}")
-    try:
-        temporary.open("xb").close()
+    with replacing_all([path]) as (temporary,):
         yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+
+
+@contextmanager
+def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give a temporary path beside each path; move all of them once the block has written them without error.
+
+    SIGINT and SIGTERM wait until all files have moved. For what cannot wait, such as SIGKILL or a power cut, the first
+    path is a mark: it is removed before the others move, and is the last to move. So the others belong together where
+    it exists.
+
+    Parameters
+    ----------
+    paths
+        The files to be made or replaced, the mark first. Folders are made if need be.
+
+    Yields
+    ------
+    list of Path
+        Paths of empty files with the same suffixes in the same folders, gone if the block raises.
+    """
+    # The end of the name stays: writers choose their format by it. The files are made inside the try, so that a signal
+    # leaves none behind, and by open, which gives them the permissions of any other file.
+    own = f".{_here()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporaries = [path.with_name(f"{own}-{k}.tmp-{path.name[-12:]}") for k, path in enumerate(paths)]
+    folders = dict.fromkeys(path.parent for path in paths)
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        for temporary in temporaries:
+            temporary.open("xb").close()
+        yield temporaries
+        for temporary in temporaries:
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        with _uninterrupted():
+            if len(paths) > 1:
+                paths[0].unlink(missing_ok=True)
+                for temporary, path in zip(temporaries[1:], paths[1:], strict=True):
+                    temporary.replace(path)
+                for folder in folders:
+                    _sync(folder)
+            temporaries[0].replace(paths[0])
+            _sync(paths[0].parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
         raise
+    for folder in folders:
+        clear_temporaries(folder)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait for the end of the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread alone
+        return
+    caught: list[int] = []
+    before: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if (handler := signal.getsignal(number)) not in (None, signal.SIG_IGN):
+                before[number] = handler
+                signal.signal(number, lambda came, _: caught.append(came))
+        yield
+    finally:
+        for ours, handler in before.items():
+            signal.signal(ours, handler)
+        for came in caught:
+            signal.raise_signal(came)
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks refuse it, and the files themselves are there
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Remove the temporary files of processes of this machine that were killed.
+
+    Parameters
+    ----------
+    folder
+        Where they were writing.
+    """
+    for left in folder.glob(f".{_here()}-*.tmp-*"):
+        process = left.name.split("-")[1]
+        if process.isdigit() and not _runs(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return True  # on Windows, the question would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,7 +168,7 @@ def check_targets(targets: Iterable[Path], *, inputs: Iterable[Path], overwrite:
     Parameters
     ----------
     targets
-        Files that will be written.
+        Files that will be written; where they are a set, first the mark that :func:`replacing_all` moves last.
     inputs
         Files that were read. They are never overwritten, whatever name or link leads to them.
     overwrite
@@ -70,20 +181,49 @@ def check_targets(targets: Iterable[Path], *, inputs: Iterable[Path], overwrite:
     IsADirectoryError
         If a target is a folder.
     ValueError
-        If a target is an input.
+        If a target is an input, or its name is too long for a file.
     """
-    inputs = [path for path in inputs if path.exists()]
+    targets, inputs = list(targets), [path for path in inputs if path.exists()]
     for target in targets:
-        if not os.path.lexists(target):
-            continue
+        if len(os.fsencode(target.name)) > _LONGEST_NAME:
+            raise ValueError(
+                f"{target}: a name of {len(os.fsencode(target.name))} bytes is too long, {_LONGEST_NAME} are possible."
+            )
+    there = [target for target in targets if os.path.lexists(target)]
+    for target in there:
         if target.is_dir():
             raise IsADirectoryError(f"{target}: this is a folder, and a file of that name shall be written.")
         if target.exists() and any(target.samefile(path) for path in inputs):
             raise ValueError(f"{target}: this is an input, which is never overwritten: choose another output folder.")
-        if not overwrite:
-            raise FileExistsError(
-                f"{target}: the file exists: choose another output folder, or overwrite (--overwrite)."
-            )
+    if there and not overwrite:
+        mark = targets[0]
+        doubt = (
+            "" if mark in there else f" without {mark.name}, so a run may have been cut off between old and new ones"
+        )
+        raise FileExistsError(
+            f"{there[0]}: the file exists{doubt}: choose another output folder, or overwrite (--overwrite)."
+        )
+
+
+def check_links(folder: Path, paths: Iterable[Path]) -> None:
+    """Refuse to write or delete through a link that leads out of a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder, which may be a link itself.
+    paths
+        Files below it. They may be links, which are replaced or deleted without their target; their folders may not.
+
+    Raises
+    ------
+    ValueError
+        If a folder between is a link.
+    """
+    ways = {parent for path in paths for parent in path.relative_to(folder).parents}
+    for way in sorted(folder / way for way in ways if way != Path()):
+        if way.is_symlink():
+            raise ValueError(f"{way}: this is a link, which is not followed: choose another output folder.")
 
 
 def prepare_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxnet._messages import brief
 from relaxnet.errors import DtypeError
 
 __all__ = ["B_VALUE", "FLIP_ANGLE", "TIME", "Axis", "CheckedTimes", "HasTimes", "TimeUnit", "parse_times"]
@@ -175,13 +176,14 @@ def _to_array(times: Any, name: str) -> NDArray[np.float64]:
     if hasattr(times, "detach"):  # a tensor, without importing torch
         times = times.detach().cpu()
     if isinstance(times, (str, bytes)):
-        raise DtypeError(f"{name}={times!r} is text: pass numbers, such as (0, 10, 30, 50).")
+        raise DtypeError(f"{name}={brief(repr(times))} is text: pass numbers, such as (0, 10, 30, 50).")
     if isinstance(times, Iterable) and not hasattr(times, "__array__"):
         times = list(times)
     try:
         array = np.asarray(times)
     except ValueError as error:
-        raise DtypeError(f"{name}={times!r} is ragged: pass one number for each image.") from error
+        raise DtypeError(f"{name}={brief(times)} is ragged: pass one number for each image.") from error
     if array.dtype.kind not in "iuf":
-        raise DtypeError(f"{name} holds {array.dtype} values, {times!r}: pass real numbers, such as (0, 10, 30, 50).")
+        needed = "pass real numbers, such as (0, 10, 30, 50)"
+        raise DtypeError(f"{name} holds {array.dtype} values, {brief(times)}: {needed}.")
     return array.astype(np.float64)

@@ -1,18 +1,28 @@
-"""What all commands share: lines on standard error, the line as it was typed, and choices by name."""
+"""What all commands share: lines on standard error, the line that was typed, and choices by name."""
 
 import sys
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+from relaxnet._messages import brief, printable
+
 COMMAND_LINE = ContextVar("COMMAND_LINE", default="relaxnet")
-"""The line as it was typed, for results to say how they were made."""
+"""The line as it was typed, but names of files without folders, for results to say how they were made."""
+
+_LONGEST = 2000  # letters of a message
 
 
 def say(message: str) -> None:
     """Print one line to standard error."""
-    print("relaxnet:", " ".join(message.split()), file=sys.stderr, flush=True)
+    print("relaxnet:", printable(brief(" ".join(message.split()), longest=_LONGEST)), file=sys.stderr, flush=True)
+
+
+def listed(files: Iterable[Path]) -> str:
+    """Write the names of files, a line each."""
+    return "\n".join(f"  {printable(str(file))}" for file in files)
 
 
 def silence(message: str) -> None:

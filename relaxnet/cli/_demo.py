@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relaxnet.cli._console import one_of, say
+from relaxnet.cli._console import listed, one_of, say
 
 Preset = one_of("Preset", ("smoke", "laptop"))
 
@@ -21,4 +21,4 @@ def demo(
 
     outcome = run(out, preset=preset, seed=seed, overwrite=overwrite, log=say)
     print(outcome.text)
-    print("\n" + "\n".join(f"  {path}" for path in outcome.files.values()))
+    print(f"\n{listed(outcome.files.values())}")

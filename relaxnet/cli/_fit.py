@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
-from relaxnet.cli._console import COMMAND_LINE, explain, one_of, say, silence
+from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
 from relaxnet.fitting import METHODS
 from relaxnet.times import parse_times
 
@@ -197,6 +197,5 @@ def _print(outcome: "Outcome", *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(outcome.summary, indent=2))
     else:
-        files = "\n".join(f"  {path}" for path in outcome.files.values())
         pictures = "picture" if "picture" in outcome.files else "pictures"
-        print(f"{outcome.text}\nmaps in s, {pictures} in ms\n{files}")
+        print(f"{outcome.text}\nmaps in s, {pictures} in ms\n{listed(outcome.files.values())}")

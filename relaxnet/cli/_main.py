@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from relaxnet._messages import printable
 from relaxnet.cli._console import COMMAND_LINE, say
 from relaxnet.errors import require
 
@@ -48,23 +50,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> status
     0
     """
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in typed or os.environ.get("RELAXNET_DEBUG", "0") not in ("", "0")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    typed = [argument for argument in given if argument != "--debug"]
+    debug = len(typed) < len(given) or os.environ.get("RELAXNET_DEBUG", "0") not in ("", "0")
     try:
         with _signals_raise(), warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
-            COMMAND_LINE.set(shlex.join(["relaxnet", *typed]))
-            return _run([argument for argument in typed if argument != "--debug"])
+            COMMAND_LINE.set(shlex.join(["relaxnet", *_without_folders(typed)]))
+            return _run(typed)
     except Interrupted as interruption:
         say(f"interrupted by {signal.Signals(interruption.number).name}")
         return 128 + interruption.number
     except Exception as error:  # noqa: BLE001 (this is the place where all of them end)
         if debug:
-            traceback.print_exc()
+            print(*map(printable, traceback.format_exc().splitlines()), sep="\n", file=sys.stderr)
         status, message = _explain(error)
         say(f"error: {message}")
         return status
+
+
+def _without_folders(arguments: list[str]) -> Iterator[str]:
+    """Leave names of files without their folders, and DIR for a folder, which may be named after a patient."""
+    commands = 2 if arguments[:1] == ["fit"] else 1
+    for k, argument in enumerate(arguments):
+        with_value = argument.startswith("--") and "=" in argument
+        option, equals, value = argument.partition("=") if with_value else ("", "", argument)
+        is_folder = os.path.isdir(value)  # noqa: PTH112 (Path raises where a name is too long)
+        folder = k >= commands and (is_folder or "--out" in (option, arguments[k - 1]))
+        yield option + equals + ("DIR" if folder else Path(value).name or value)
 
 
 def _run(arguments: list[str]) -> int:

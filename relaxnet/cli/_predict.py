@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relaxnet.cli._console import COMMAND_LINE, say
+from relaxnet.cli._console import COMMAND_LINE, listed, say
 
 
 def predict(
@@ -25,4 +25,4 @@ def predict(
     from relaxnet.workflows import predict_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     outcome = predict_scan(run, scan, out=out, inputs=inputs, overwrite=overwrite, command=COMMAND_LINE.get(), log=say)
-    print("maps in s, pictures in ms\n" + "\n".join(f"  {path}" for path in outcome.files.values()))
+    print(f"maps in s, pictures in ms\n{listed(outcome.files.values())}")

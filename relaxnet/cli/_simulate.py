@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relaxnet.cli._console import say
+from relaxnet.cli._console import listed, say
 from relaxnet.cli._progress import progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def simulate(
     say(f"{out}: {subjects} digital subjects, {how}{'' if labels is None else f', the anatomy of {labels}'}")
     with progress("simulating") as tell:
         write_cohort(cohort, out, overwrite=overwrite, progress=tell)
-    print(f"{subjects} subjects\n  {out / 'participants.tsv'}")
+    print(f"{subjects} subjects\n{listed([out / 'participants.tsv'])}")
 
 
 def _of_labels(path: Path, tissues: str, subjects: int, snr: float, seed: int, field: float) -> "LabelMapCohort":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relaxnet.cli._console import explain, one_of, say
+from relaxnet.cli._console import explain, listed, one_of, say
 from relaxnet.losses import WEIGHTINGS
 from relaxnet.training import LOSSES, PRESETS
 
@@ -32,6 +32,8 @@ def train(
 
     network = out / NETWORK
     subjects = read_cohort(cohort)
+    if out.exists() and out.samefile(cohort):
+        raise ValueError(f"{out}: this is the folder of the subjects: choose another one for the run.")
     if network.exists() and not (out / "run.ckpt").exists():
         raise FileExistsError(f"{network}: this is not of a run in its folder: choose another folder.")
     prepare_folder(out)
@@ -39,7 +41,7 @@ def train(
     trained = run(subjects, loss=loss, weighting=weighting, preset=preset, inputs=_inputs(inputs), seed=seed, out=out)
     trained.save(network)
     best = min(trained.history, key=lambda epoch: epoch["val_residual"])
-    print(f"{len(trained.history)} epochs, best validation residual {best['val_residual']:.4f}\n  {network}")
+    print(f"{len(trained.history)} epochs, best validation residual {best['val_residual']:.4f}\n{listed([network])}")
 
 
 def _inputs(text: str) -> str | tuple[int, ...]:

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast
+from relaxnet._messages import brief
 
 
 def names_of(contrast: str) -> KnownContrast:
     """Return the names of a contrast in files; a ValueError lists the known contrasts."""
     if contrast not in KNOWN_CONTRASTS:
         raise ValueError(
-            f"contrast={contrast!r} has no name in files: use one of {tuple(KNOWN_CONTRASTS)}, as in "
+            f"contrast={brief(repr(contrast))} has no name in files: use one of {tuple(KNOWN_CONTRASTS)}, as in "
             f"Contrast('t2', ...)."
         )
     return KNOWN_CONTRASTS[contrast]
@@ -36,9 +37,9 @@ def stem(path: Path) -> str:
     'sub-01.v2'
     """
     for ending in (".nii", ".nii.gz"):
-        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
+        if path.name.lower().endswith(ending) and path.name[: -len(ending)].strip("."):
             return path.name[: -len(ending)]
-    raise ValueError(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz.")
+    raise ValueError(f"{path}: the name of a NIfTI file must have letters and end in .nii or .nii.gz.")
 
 
 def sidecar_path(path: Path) -> Path:
@@ -131,11 +132,12 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
     """
     contrasts = tuple(contrasts)
     taken = _is_of_others(folder / f"{stem(scan)}_S0map.json", contrasts)
-    paths = {"m0": folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"}
-    for contrast in contrasts:
-        of_contrast = map_paths(scan, folder, contrast)
-        paths |= {joint_key(key, contrast): path for key, path in of_contrast.items() if key != "m0"}
-    return paths
+    m0 = folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"
+    return {
+        joint_key(key, contrast): m0 if key == "m0" else path
+        for contrast in contrasts
+        for key, path in map_paths(scan, folder, contrast).items()
+    }
 
 
 def joint_key(key: str, contrast: str) -> str:
@@ -147,6 +149,6 @@ def _is_of_others(sidecar: Path, contrasts: tuple[str, ...]) -> bool:
     """Return whether a sidecar exists and belongs to other contrasts."""
     try:
         held = json.loads(sidecar.read_text(encoding="utf-8-sig"))["Contrasts"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return False  # there is none, or relaxnet did not write it
     return bool(held != list(contrasts))

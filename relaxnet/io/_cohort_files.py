@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
+from relaxnet._messages import brief
 from relaxnet.io._bids import names_of, sidecar_path
 
 TRUTH = Path("derivatives", "truth")
 """Folder of the ground truth."""
 
 DESCRIPTION = "dataset_description.json"
-"""Description of the cohort; the first file that is written."""
+"""Description of the cohort, which lists its subjects; there before any of them."""
 
 PARTICIPANTS = "participants.tsv"
 """List of the subjects; the last file that is written."""
@@ -18,12 +19,17 @@ PARTICIPANTS = "participants.tsv"
 _LABEL = re.compile(r"sub-[0-9A-Za-z]{1,100}")
 
 
+def subject_name(index: int) -> str:
+    """Return the name of a digital subject from its number."""
+    return f"sub-{index + 1:03d}"
+
+
 class SubjectFiles:
     """Paths of one subject; a ValueError if ``name`` is no name of a subject."""
 
     def __init__(self, folder: Path, name: str) -> None:
         if not _LABEL.fullmatch(name):
-            raise ValueError(f"{folder}: {name!r} names no subject: use sub-, then letters and digits.")
+            raise ValueError(f"{folder}: {brief(repr(name))} names no subject: use sub-, then letters and digits.")
         self.name = name
         self.images = folder / name / "anat" / f"{name}_images.nii.gz"
         """Images of the protocol, (x, y, z, image)."""

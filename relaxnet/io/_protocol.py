@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from relaxnet.io._sidecar import describe_times, read_object, times_of
+from relaxnet._messages import brief
+from relaxnet.io._sidecar import describe_times, naming, read_object, times_of
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.signals import MonoExponential, SignalModel, describe_model, restore_model
 
@@ -83,22 +84,22 @@ def read_protocol(path: Path, models: Mapping[str, SignalModel] | None = None) -
     if not isinstance(shared, bool):
         problem = "the key SharedFirst must be true or false: whether the contrasts share their first image"
         raise ValueError(f"{path}: {problem}.")  # noqa: TRY004 (the file is wrong)
-    try:
+    with naming(path):
         contrasts = tuple(_contrast(content, name, (models or {}).get(name)) for name in names)
         return Protocol(contrasts, shared_first=shared)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def _contrast(content: dict[str, Any], name: str, given: SignalModel | None) -> Contrast:
     """Make a contrast from the content of a sidecar; its model may be given."""
     described = content.get("SignalModels", {})
     if not isinstance(described, dict):
-        raise ValueError(f"SignalModels={described!r} is not an object with a model for each contrast.")  # noqa: TRY004
+        problem = "is not an object with a model for each contrast"
+        raise ValueError(f"SignalModels={brief(described)} {problem}.")  # noqa: TRY004 (the file is wrong)
     model = given or MonoExponential()
     if name in described:
         try:
             model = restore_model(name, described[name], given)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"SignalModels: {name}={described[name]!r} is no signal model: {error!r}.") from error
+            what = f"SignalModels: {name}={brief(described[name])} is no signal model: {brief(error)}"
+            raise ValueError(f"{what}.") from error
     return Contrast(name, times_of(content, name, model.axis), model)

@@ -1,6 +1,7 @@
 """Scans, masks and volumes from NIfTI files."""
 
 import gzip
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,8 @@ from relaxnet.io._header import AFFINE_TOLERANCE, Header, read_header
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032  # largest possible ratio of gzip
 _BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with an empty background up to about 20 times
-_BOMB_BYTES = 2**30  # smaller files may have any ratio: an empty mask shrinks 1000 times
+_BOMB_BYTES = 2**30  # smaller images may have any ratio: an empty mask shrinks 1000 times
+_BLOCK = 2**20  # voxels that are decoded at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,8 @@ def read_nifti(path: Path | str) -> Scan:
     ValueError
         If it is no NIfTI file, is broken or truncated, has no time axis, or holds complex numbers or colours. A header
         that describes more voxels than the file can hold is refused before memory is allocated; so is a ``.nii.gz``
-        file of more than 1 GiB with a compression ratio above 100 (decompress it if that is intended).
+        file whose voxels take more than 1 GiB of memory and more than 100 times the file (decompress it if that is
+        intended).
     MissingExtraError
         If nibabel is not installed.
 
@@ -163,22 +166,29 @@ def _opened(path: Path) -> Iterator[tuple[BufferedIOBase, Header]]:
 def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[Any]:
     """Decode and scale the voxels behind a header, in the order and shape of the file."""
     size, needed = path.stat().st_size, header.offset + header.n_bytes
-    claim = f"shape {header.shape} of {header.dtype.name} takes {needed} bytes"
+    n, item = math.prod(header.shape), header.dtype.itemsize
+    dtype = np.dtype(np.float64 if header.dtype.kind == "f" and item == 8 else np.float32)
+    memory = n * dtype.itemsize
     packed = isinstance(stream, gzip.GzipFile)
+    claim = f"shape {header.shape} of {header.dtype.name} takes"
     if needed > size * (_DEFLATE_LIMIT if packed else 1):
-        raise ValueError(f"{path}: the file is truncated or its header is broken: {claim}, more than {size} can hold.")
-    if packed and needed > max(_BOMB_BYTES, size * _BOMB_RATIO):
-        raise ValueError(f"{path}: {claim}, more than {_BOMB_RATIO} times {size}: decompress it first, if intended.")
+        claim += f" {needed} bytes, more than {size} can hold"
+        raise ValueError(f"{path}: the file is truncated or its header is broken: {claim}.")
+    if packed and max(header.offset, memory) > max(_BOMB_BYTES, size * _BOMB_RATIO):
+        claim += f" {memory} bytes of memory, more than {_BOMB_RATIO} times {size}"
+        raise ValueError(f"{path}: {claim}: decompress it first, if intended.")
     stream.seek(header.offset)
-    content = stream.read(header.n_bytes)
-    if (n := len(content)) < header.n_bytes:
-        raise ValueError(f"{path}: the file is truncated: {n} of {header.n_bytes} bytes of voxels are there.")
+    values = np.empty(n, dtype)
+    for start in range(0, n, _BLOCK):
+        block = values[start : start + _BLOCK]
+        content = stream.read(block.size * item)
+        if len(content) < block.size * item:
+            there = start * item + len(content)
+            raise ValueError(f"{path}: the file is truncated: {there} of {header.n_bytes} bytes of voxels are there.")
+        block[:] = np.frombuffer(content, header.dtype)
     stream.read(1)  # at the end of a gzip file, its checksum is compared
-    stored = np.frombuffer(content, dtype=header.dtype).reshape(header.shape, order="F")
-    double = header.dtype.kind == "f" and header.dtype.itemsize == 8
-    values: NDArray[Any] = stored.astype(np.float64 if double else np.float32)
     if header.slope != 1:
         values *= header.slope
     if header.inter != 0:
         values += header.inter
-    return values
+    return values.reshape(header.shape, order="F")

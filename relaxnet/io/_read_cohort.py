@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet._messages import brief
 from relaxnet.io._bids import on_disk
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, SubjectFiles
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
 from relaxnet.io._read import read_mask, read_nifti, read_volume
-from relaxnet.io._sidecar import read_object, read_table
+from relaxnet.io._sidecar import naming, read_object, read_table
 from relaxnet.phantom import Disease, Subject
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
@@ -131,7 +132,8 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
     content = read_object(files.sidecar)
     own = read_protocol(files.sidecar, models)
     if own != protocol:
-        raise ValueError(f"{files.sidecar}: the protocol is {own}, that of the first subject {protocol}.")
+        problem = f"the protocol is {brief(own)}, that of the first subject {brief(protocol)}"
+        raise ValueError(f"{files.sidecar}: {problem}.")
     scan = read_nifti(files.images)
     images = as_slices(scan)
     if images.shape[1] != protocol.n_images:
@@ -152,7 +154,7 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
     truth["m0"] = read(files.map("m0"))
     roi, labels = pictures(read_mask(files.roi, like=scan)), read(files.labels).to(torch.uint8)
     known = content["Simulation"]
-    try:
+    with naming(files.sidecar, "Simulation is not what write_cohort wrote: "):
         between, row, column = (float(mm) for mm in known["voxel_mm"])
         return Subject(
             index=int(known["number"]),
@@ -167,5 +169,3 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
             field_tesla=float(known["field_tesla"]),
             voxel_mm=(between, row, column),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{files.sidecar}: Simulation is not what write_cohort wrote: {error!r}.") from error

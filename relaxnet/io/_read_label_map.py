@@ -6,6 +6,7 @@ import numpy as np
 from einops import rearrange
 from numpy.typing import NDArray
 
+from relaxnet._messages import brief
 from relaxnet.errors import require
 from relaxnet.io._read import read_single
 from relaxnet.io._sidecar import read_table
@@ -106,14 +107,15 @@ def read_tissue_table(path: Path | str) -> dict[int, Tissue]:
     for number, cells in rows[1:]:
         where = f"{path}, line {number}"
         if len(cells) < 2:
-            raise ValueError(f"{where}: {cells[0]!r} is not a label, a tab and a tissue.")
+            raise ValueError(f"{where}: {brief(repr(cells[0]))} is not a label, a tab and a tissue.")
         try:
             label = int(cells[0])
         except ValueError as error:
-            raise ValueError(f"{where}: the label {cells[0]!r} is no whole number.") from error
+            raise ValueError(f"{where}: the label {brief(repr(cells[0]))} is no whole number.") from error
         if label in table:
             raise ValueError(f"{where}: the label {label} is there twice.")
         if cells[1].lower() not in tissues:
-            raise ValueError(f"{where}: {cells[1]!r} is no tissue of the phantom: use one of {', '.join(tissues)}.")
+            known = ", ".join(tissues)
+            raise ValueError(f"{where}: {brief(repr(cells[1]))} is no tissue of the phantom: use one of {known}.")
         table[label] = tissues[cells[1].lower()]
     return table

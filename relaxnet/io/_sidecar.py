@@ -1,12 +1,15 @@
 """JSON sidecars and text tables, and the times that sidecars hold: seconds in files, milliseconds in memory."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from relaxnet._contrasts import AXIS_KEYS
+from relaxnet._messages import brief
 from relaxnet.io._bids import names_of, sidecar_path
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
@@ -48,10 +51,8 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
         named = " or ".join(names_of(contrast).time_keys)
         raise FileNotFoundError(f"{path}: there is no such file to read {named} from: give the times.")
     content = read_object(path)
-    try:
+    with naming(path):
         return times_of(content, contrast)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
@@ -63,16 +64,26 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
     if not found:
         raise ValueError(f"{contrast}: the key {named} is missing: give the {axis.name}s.")
     if not arrays:
-        raise ValueError(f"{contrast}: {found} is not an array with one {axis.name} for each volume: give them.")
+        raise ValueError(f"{contrast}: {brief(found)} is not an array with one {axis.name} for each volume: give them.")
     if len(arrays) > 1:
         raise ValueError(f"{contrast}: {named} are both arrays, so it is unclear which one decays: give the times.")
     ((key, values),) = arrays.items()
     if axis != TIME:
         return parse_times(values, name=key, axis=axis)
     if contrast != "t1" and any(isinstance(value, int | float) and value > 1 for value in values):
-        raise ValueError(f"{key}={values} looks like milliseconds; in files times are seconds, as in BIDS.")
+        raise ValueError(f"{key}={brief(values)} looks like milliseconds; in files times are seconds, as in BIDS.")
     parse_times(values, unit="s", name=key)  # refuses what is no time
     return CheckedTimes(_shifted(value, 3) for value in values)
+
+
+@contextmanager
+def naming(path: Path, what: str = "") -> Iterator[None]:
+    """Name a file in errors that its content causes; they become ValueErrors, as no content is a mistake of ours."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        told = str(error) if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path}: {what}{brief(told, longest=500)}") from error
 
 
 def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[str, list[float]]:
@@ -87,10 +98,21 @@ def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[st
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object; errors name the file."""
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            twice.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        return content
+
     try:
-        content = json.loads(_read_bytes(path).decode("utf-8-sig"))  # Windows may add a byte order mark
+        # Windows may add a byte order mark.
+        content = json.loads(_read_bytes(path).decode("utf-8-sig"), object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this is not JSON: {error}.") from error
+    if twice:
+        raise ValueError(f"{path}: the key {brief(twice[0])} is there twice: which value is meant?")
     if not isinstance(content, dict):
         raise ValueError(f"{path}: this is JSON, but not an object with keys and values.")  # noqa: TRY004
     return content

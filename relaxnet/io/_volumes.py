@@ -1,15 +1,14 @@
 """Volumes as NIfTI files on the grid of a scan, each with a JSON sidecar that describes it."""
 
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._files import check_targets, prepare_folder, replacing
+from relaxnet._files import check_targets, prepare_folder, replacing_all
 from relaxnet._version import __version__
 from relaxnet.errors import require
 from relaxnet.io._bids import sidecar_path
@@ -18,6 +17,9 @@ from relaxnet.io._read import Scan
 
 COMMON = {"SkullStripped": False, "GeneratedBy": [{"Name": "relaxnet", "Version": __version__}]}
 """Keys of every sidecar, as BIDS asks."""
+
+More = Mapping[Path, Callable[[Path], None]]
+"""Files that are written with others, all or none: by path, what writes one to a given path."""
 
 _ALIGNED = 2  # NIfTI's number for a space that is agreed on, but not the scanner's
 
@@ -38,28 +40,40 @@ def origin(algorithm: str, command: str | None, **acquired: Any) -> dict[str, An
 
 
 def write_maps_of_scan(
-    volumes: Mapping[str, Volume], paths: dict[str, Path], scan: Scan, about: dict[str, Any], *, overwrite: bool
+    volumes: Mapping[str, Volume],
+    paths: dict[str, Path],
+    scan: Scan,
+    about: dict[str, Any],
+    *,
+    more: More | None,
+    overwrite: bool,
 ) -> dict[str, Path]:
     """Write maps on the grid of a scan, with common sidecar keys ``about``; return the paths."""
-    targets = [*paths.values(), *map(sidecar_path, paths.values())]
+    targets = [*map(sidecar_path, paths.values()), *paths.values(), *(more or {})]
     check_targets(targets, inputs=[scan.path], overwrite=overwrite)
     for folder in {path.parent for path in targets}:
         prepare_folder(folder)
-    described = {paths[key]: Volume(volume.values, volume.sidecar | about) for key, volume in volumes.items()}
-    write_volumes(described, scan.affine, scan.space_code)
+    described = {path: Volume(volumes[key].values, volumes[key].sidecar | about) for key, path in paths.items()}
+    write_volumes(described, scan.affine, scan.space_code, more=more)
     return paths
 
 
-def write_volumes(volumes: Mapping[Path, Volume], affine: NDArray[np.float64], space_code: int) -> None:
-    """Write volumes of one grid: all of them, or none if that fails. Existing files are replaced.
+def write_volumes(
+    volumes: Mapping[Path, Volume], affine: NDArray[np.float64], space_code: int, *, more: More | None = None
+) -> None:
+    """Write volumes of one grid, and more files: all of them, or none if that fails. Existing files are replaced.
 
-    The sidecar of the first volume is written last: if it exists, all files exist, even after a power failure.
+    The sidecar of the first volume is written last: if it exists, all files exist and belong together, even after a
+    power failure.
     """
-    with ExitStack() as stack:  # files move to their places only when the last one has been written
-        for path, volume in volumes.items():
-            text = stack.enter_context(replacing(sidecar_path(path)))
+    more = more or {}
+    sidecars, n = [sidecar_path(path) for path in volumes], len(volumes)
+    with replacing_all([*sidecars, *volumes, *more]) as temporaries:
+        for volume, text, image in zip(volumes.values(), temporaries[:n], temporaries[n : 2 * n], strict=True):
             text.write_text(json.dumps(volume.sidecar, indent=4) + "\n", encoding="utf-8")
-            _image(volume.values, affine, space_code).to_filename(stack.enter_context(replacing(path)))
+            _image(volume.values, affine, space_code).to_filename(image)
+        for write, temporary in zip(more.values(), temporaries[2 * n :], strict=True):
+            write(temporary)
 
 
 def _image(values: NDArray[Any], affine: NDArray[np.float64], space_code: int) -> Any:

@@ -11,7 +11,7 @@ from relaxnet.fitting import FitResult, FitStatus
 from relaxnet.io._bids import joint_key, joint_map_paths, map_paths, names_of, on_disk, title_of
 from relaxnet.io._protocol import describe_contrasts, describe_protocol
 from relaxnet.io._read import Scan
-from relaxnet.io._volumes import Volume, origin, write_maps_of_scan
+from relaxnet.io._volumes import More, Volume, origin, write_maps_of_scan
 from relaxnet.protocol import Protocol
 from relaxnet.signals import MonoExponential, SignalModel
 
@@ -25,6 +25,7 @@ def write_maps(
     model: SignalModel | None = None,
     algorithm: str,
     command: str | None = None,
+    more: More | None = None,
     overwrite: bool = False,
 ) -> dict[str, Path]:
     """Write the maps of a fit, on the grid of the fitted scan.
@@ -49,6 +50,8 @@ def write_maps(
         Description of the fit, for the sidecars.
     command
         Command line of the fit, for the sidecars.
+    more
+        More files to be written with the maps, all or none: by path, what writes one to the path that it is given.
     overwrite
         Whether existing files may be replaced. A file is never left half written.
 
@@ -70,7 +73,9 @@ def write_maps(
     volumes = _volumes(result, scan, contrast, names_of(contrast).label)
     paths = map_paths(scan.path, Path(folder), contrast)
     acquired = describe_contrasts([(contrast, times_ms, model or MonoExponential())])
-    return write_maps_of_scan(volumes, paths, scan, origin(algorithm, command, **acquired), overwrite=overwrite)
+    return write_maps_of_scan(
+        volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite
+    )
 
 
 def write_joint_maps(
@@ -81,6 +86,7 @@ def write_joint_maps(
     protocol: Protocol,
     algorithm: str,
     command: str | None = None,
+    more: More | None = None,
     overwrite: bool = False,
 ) -> dict[str, Path]:
     """Write the maps of a joint fit, on the grid of the fitted scan.
@@ -102,6 +108,8 @@ def write_joint_maps(
         Description of the fit, for the sidecars.
     command
         Command line of the fit, for the sidecars.
+    more
+        More files to be written with the maps, all or none: by path, what writes one to the path that it is given.
     overwrite
         Whether existing files may be replaced. A file is never left half written.
 
@@ -127,7 +135,9 @@ def write_joint_maps(
     }
     paths = joint_map_paths(scan.path, Path(folder), protocol.names)
     acquired = describe_protocol(protocol)
-    return write_maps_of_scan(volumes, paths, scan, origin(algorithm, command, **acquired), overwrite=overwrite)
+    return write_maps_of_scan(
+        volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite
+    )
 
 
 def _volumes(result: FitResult[Any], scan: Scan, contrast: str, of: str) -> dict[str, Volume]:

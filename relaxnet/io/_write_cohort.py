@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -13,11 +14,11 @@ import numpy as np
 from einops import rearrange
 from torch import Tensor
 
-from relaxnet._files import prepare_folder, write_text
+from relaxnet._files import check_links, check_targets, clear_temporaries, prepare_folder, replacing_all, write_text
 from relaxnet.io._bids import on_disk, title_of
-from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles
+from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles, subject_name
 from relaxnet.io._protocol import describe_protocol
-from relaxnet.io._sidecar import read_object
+from relaxnet.io._sidecar import naming, read_object
 from relaxnet.io._volumes import COMMON, Volume, write_volumes
 from relaxnet.phantom import Subject, Subjects, Tissue
 from relaxnet.protocol import Protocol
@@ -68,9 +69,11 @@ def write_cohort(
     Raises
     ------
     ValueError
-        If there is no subject, two have the same number, or a contrast has no name in files.
+        If there is no subject, two have the same number, a contrast has no name in files, or a folder below the output
+        folder is a link.
     FileExistsError
-        If the folder holds another cohort and ``overwrite`` is false, or data that this function did not write.
+        If the folder holds another cohort and ``overwrite`` is false, or a folder ``sub-*`` that this function did not
+        write.
     OSError
         If the folder is not writable. A subject is written completely or not at all.
 
@@ -89,28 +92,37 @@ def write_cohort(
     folder, n = Path(folder), len(cohort)
     if n == 0:
         raise ValueError("cohort holds no subject.")
-    description = _describe(cohort)
+    indices = [*cohort.indices] if isinstance(cohort, Subjects) else [subject.index for subject in cohort]
+    names = Counter(subject_name(index) for index in indices)
+    if twice := next((name for name, times in names.items() if times > 1), None):
+        raise ValueError(f"cohort holds {twice} twice: give each subject its own number.")
+    subjects = [SubjectFiles(folder, name) for name in names]
+    description = _describe(cohort, indices)
+    frame = _frame(folder, description)
     prepare_folder(folder)
-    if not _resume(folder, description, may_resume=isinstance(cohort, Subjects), overwrite=overwrite):
-        _write_frame(folder, description)
+    resumed, old = _look_at(folder, description, may_resume=isinstance(cohort, Subjects), overwrite=overwrite)
+    check_links(folder, [*frame, *(file for files in (*old, *subjects) for file in (files.images, files.roi))])
+    if not resumed:
+        check_targets(frame, inputs=[], overwrite=bool(old) or overwrite)
+        _remove(folder, old)
+        with replacing_all([*frame]) as temporaries:
+            for text, temporary in zip(frame.values(), temporaries, strict=True):
+                temporary.write_text(text, encoding="utf-8")
     report = progress or (lambda _done, _total: None)
-    subjects: dict[str, SubjectFiles] = {}
-    for k in range(n):
+    for k, files in enumerate(subjects):
         report(k, n)
-        name = f"sub-{cohort.indices[k] + 1:03d}" if isinstance(cohort, Subjects) else cohort[k].name
-        if name in subjects:
-            raise ValueError(f"cohort holds {name} twice: give each subject its own number.")
-        files = subjects[name] = SubjectFiles(folder, name)
         if not files.sidecar.exists():
             _write_subject(cohort[k], files)
     report(n, n)
-    write_text(folder / PARTICIPANTS, _table(subjects.values()))
+    write_text(folder / PARTICIPANTS, _table(subjects))
     return folder
 
 
-def _describe(cohort: Sequence[Subject]) -> dict[str, Any]:
+def _describe(cohort: Sequence[Subject], indices: list[int]) -> dict[str, Any]:
     """Describe the content of a folder; cohorts of the same description are the same."""
-    settings = {f.name: getattr(cohort, f.name) for f in fields(cohort)} if isinstance(cohort, Subjects) else {}
+    settings: dict[str, Any] = {"indices": indices}
+    if isinstance(cohort, Subjects):
+        settings |= {f.name: getattr(cohort, f.name) for f in fields(cohort)}
     if settings.get("corruptions") == ():
         del settings["corruptions"]  # as in folders written before there were corruptions
     if settings.get("snr") == math.inf:
@@ -138,43 +150,55 @@ def _plain(value: object) -> Any:
     return repr(value)
 
 
-def _resume(folder: Path, description: dict[str, Any], *, may_resume: bool, overwrite: bool) -> bool:
-    """Return whether the folder holds a part of the cohort; remove another cohort, or refuse to."""
-    if not (folder / DESCRIPTION).exists():
-        if foreign := next(folder.glob("sub-*"), None):
-            raise FileExistsError(f"{foreign}: this was not written as part of a cohort: choose another folder.")
-        return False
-    before = read_object(folder / DESCRIPTION)
-    if "Simulation" not in before:
-        raise FileExistsError(f"{folder}: it holds data that were not simulated: choose another folder.")
-    if before == description and may_resume and not overwrite:
-        return True
-    if not overwrite:
-        what = "a cohort of other settings" if may_resume else "a cohort"
-        raise FileExistsError(f"{folder}: it holds {what}: choose another folder, or overwrite (--overwrite).")
+def _look_at(
+    folder: Path, description: dict[str, Any], *, may_resume: bool, overwrite: bool
+) -> tuple[bool, list[SubjectFiles]]:
+    """Return whether the folder holds a part of the cohort, and the subjects of a cohort there; change nothing.
+
+    It is an error if something else is named ``sub-*``, or if a cohort that is there may not be replaced.
+    """
+    resumed, names = False, list[str]()
+    if (folder / DESCRIPTION).exists():
+        before = read_object(folder / DESCRIPTION)
+        if "Simulation" not in before:
+            raise FileExistsError(f"{folder}: it holds data that were not simulated: choose another folder.")
+        resumed = before == description and may_resume and not overwrite
+        if not resumed and not overwrite:
+            what = "a cohort of other settings" if may_resume else "a cohort"
+            raise FileExistsError(f"{folder}: it holds {what}: choose another folder, or overwrite (--overwrite).")
+        with naming(folder / DESCRIPTION, "Simulation is not what write_cohort wrote: "):
+            names = [subject_name(int(index)) for index in before["Simulation"]["indices"]]
+    there = sorted(path for place in (folder, folder / TRUTH) for path in place.glob("sub-*"))
+    if foreign := next((path for path in there if path.name not in names), None):
+        raise FileExistsError(f"{foreign}: this was not written as part of a cohort: choose another folder.")
+    return resumed, [SubjectFiles(folder, name) for name in names]
+
+
+def _remove(folder: Path, subjects: Iterable[SubjectFiles]) -> None:
+    """Remove a cohort, the list of its subjects first. Other files of the user stay, and folders that hold them."""
     (folder / PARTICIPANTS).unlink(missing_ok=True)
-    for path in folder.glob("sub-*"):
-        files = SubjectFiles(folder, path.name)
+    for files in subjects:
         for file in files.all():
             file.unlink(missing_ok=True)
         for parent in (files.images.parent, files.roi.parent):
-            with suppress(OSError):  # other files of the user stay
+            clear_temporaries(parent)
+            with suppress(OSError):
                 parent.rmdir()
                 parent.parent.rmdir()
-    return False
 
 
-def _write_frame(folder: Path, description: dict[str, Any]) -> None:
-    """Write the files that belong to no subject."""
-    for place in (folder, folder / TRUTH):
-        write_text(place / ".bidsignore", "*_images.*\n")
+def _frame(folder: Path, description: dict[str, Any]) -> dict[Path, str]:
+    """Return the files that belong to no subject, the description first."""
     columns = {name: {"Description": text} for name, text in _COLUMNS.items()}
-    write_text(folder / "participants.json", _json(columns))
     rows = ["index\tname", *(f"{int(tissue)}\t{tissue.name.lower()}" for tissue in Tissue)]
-    write_text(folder / TRUTH / "dseg.tsv", "\n".join(rows) + "\n")
     truth = {**description, "Name": "Ground truth of digital subjects", "DatasetType": "derivative"}
-    write_text(folder / TRUTH / DESCRIPTION, _json(truth))
-    write_text(folder / DESCRIPTION, _json(description))
+    return {
+        folder / DESCRIPTION: _json(description),
+        folder / "participants.json": _json(columns),
+        folder / TRUTH / DESCRIPTION: _json(truth),
+        folder / TRUTH / "dseg.tsv": "\n".join(rows) + "\n",
+        **{place / ".bidsignore": "*_images.*\n" for place in (folder, folder / TRUTH)},
+    }
 
 
 def _json(content: dict[str, Any]) -> str:

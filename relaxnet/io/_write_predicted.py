@@ -10,7 +10,7 @@ from torch import Tensor
 from relaxnet.io._bids import map_paths, on_disk, title_of
 from relaxnet.io._pictures import from_slices
 from relaxnet.io._read import Scan
-from relaxnet.io._volumes import Volume, origin, write_maps_of_scan
+from relaxnet.io._volumes import More, Volume, origin, write_maps_of_scan
 from relaxnet.protocol import Protocol
 
 _STD = "_std"
@@ -55,6 +55,7 @@ def write_predicted(
     protocol: Protocol,
     algorithm: str,
     command: str | None = None,
+    more: More | None = None,
     overwrite: bool = False,
 ) -> dict[str, Path]:
     """Write the maps that a network predicted from a scan, on the grid of the scan, with relaxation times in seconds.
@@ -73,6 +74,8 @@ def write_predicted(
         Description of the network, for the sidecars.
     command
         Command line of the prediction, for the sidecars.
+    more
+        More files to be written with the maps, all or none: by path, what writes one to the path that it is given.
     overwrite
         Whether existing files may be replaced. A file is never left half written.
 
@@ -98,4 +101,4 @@ def write_predicted(
         grid = from_slices(values, scan).astype(np.float32) / np.float32(divisor)
         volumes[name] = Volume(grid, {"Description": about, "Units": unit})
     paths = predicted_paths(tuple(maps_ms), scan.path, Path(folder))
-    return write_maps_of_scan(volumes, paths, scan, origin(algorithm, command), overwrite=overwrite)
+    return write_maps_of_scan(volumes, paths, scan, origin(algorithm, command), more=more, overwrite=overwrite)

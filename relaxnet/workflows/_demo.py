@@ -20,11 +20,12 @@ from relaxnet._files import check_targets, prepare_folder, replacing, write_text
 from relaxnet._version import __version__
 from relaxnet.errors import require
 from relaxnet.fitting import fit
+from relaxnet.io import map_paths
 from relaxnet.metrics import rmae
 from relaxnet.phantom import Cohort, Subject, liver_cohort
 from relaxnet.plots import comparison_figure
 from relaxnet.training import PRESETS, Trained, train
-from relaxnet.workflows._drawing import Log, silence
+from relaxnet.workflows._drawing import Log, map_targets, picture_paths, silence
 from relaxnet.workflows._fit_scan import fit_scan
 from relaxnet.workflows._outcome import Outcome
 
@@ -84,7 +85,8 @@ def demo(
     pick("preset", preset, N_SUBJECTS)
     names = ("maps.png", "table.md", "results.json", "network.safetensors", "brain.nii.gz", "brain.json")
     files = [Path(out) / name for name in names]
-    check_targets(files, inputs=[], overwrite=overwrite)
+    later = map_paths(files[4], Path(out), "t2")
+    check_targets([*files, *map_targets(later, picture_paths(later, ("t2",)))], inputs=[], overwrite=overwrite)
     prepare_folder(Path(out))
     maps_png, table_md, results_json, network_file, brain_nii, brain_json = files
     started = time.perf_counter()

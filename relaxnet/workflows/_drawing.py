@@ -1,15 +1,15 @@
 """Files of a workflow: checked before anything is computed, and pictures drawn beside the maps."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._files import check_targets, replacing
+from relaxnet._files import check_targets
 from relaxnet.errors import require
 from relaxnet.io import sidecar_path
 from relaxnet.plots import map_figure
@@ -27,29 +27,32 @@ def picture_paths(maps: Mapping[str, Path], contrasts: Iterable[str]) -> dict[st
     return {name: sidecar_path(maps[name]).with_suffix(".png") for name in contrasts}
 
 
+def map_targets(maps: Mapping[str, Path], pictures: Mapping[str, Path]) -> list[Path]:
+    """List all files that go with maps, the sidecar of the first one first."""
+    return [*map(sidecar_path, maps.values()), *maps.values(), *pictures.values()]
+
+
 def check_files(
     inputs: Iterable[Path], maps: Mapping[str, Path], pictures: Mapping[str, Path], *, overwrite: bool
 ) -> None:
     """Refuse what cannot be written, and miss what is needed for it, before anything is read."""
-    targets = [*maps.values(), *map(sidecar_path, maps.values()), *pictures.values()]
-    check_targets(targets, inputs=inputs, overwrite=overwrite)
+    check_targets(map_targets(maps, pictures), inputs=inputs, overwrite=overwrite)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its fonts is of no concern here
     require("matplotlib.figure", extra="plot")
 
 
-@contextmanager
-def drawn(
+def drawings(
     maps: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None, str]], pictures: Mapping[str, Path]
-) -> Iterator[None]:
-    """Draw maps; the pictures move to their places if the block, which writes the maps, succeeds.
+) -> dict[Path, Callable[[Path], None]]:
+    """Return what draws the picture of each map, by the path of the picture.
 
-    Each map comes as slices with its standard deviation and its unit. What it is not sure of, such as noise and air, is
-    left out: its values would fill the colour bar.
+    Each map comes as slices with its standard deviation and its unit. Voxels whose standard deviation is above half of
+    their value, such as noise and air, are left out: their values would fill the colour bar.
     """
-    with ExitStack() as stack:
-        for name, picture in pictures.items():
-            values, std, unit = maps[name]
-            sure = np.isfinite(values) if std is None else np.isfinite(values) & ~(std > values / 2)
-            figure = map_figure(values, name=name, ok=sure, unit=unit)
-            figure.savefig(stack.enter_context(replacing(picture)), format="png")
-        yield
+
+    def draw(name: str, path: Path) -> None:
+        values, std, unit = maps[name]
+        sure = np.isfinite(values) if std is None else np.isfinite(values) & ~(std > values / 2)
+        map_figure(values, name=name, ok=sure, unit=unit).savefig(path, format="png")
+
+    return {picture: partial(draw, name) for name, picture in pictures.items()}

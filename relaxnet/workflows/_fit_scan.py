@@ -26,7 +26,7 @@ from relaxnet.io import (
 )
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
-from relaxnet.workflows._drawing import Log, check_files, drawn, picture_paths, silence
+from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
 
 JOINT = ("t1rho", "t2")
@@ -124,11 +124,18 @@ def fit_scan(
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
     result = replace(result, maps=maps_of, std=std, units=units)
     log(f"writing maps to {folder}")
-    with drawn({contrast: _shown(result, contrast, image)}, pictures):
-        write_maps(
-            result, image, folder, times_ms=times, model=model, algorithm=algorithm, command=command,
-            overwrite=overwrite,
-        )  # fmt: skip
+    drawn = drawings({contrast: _shown(result, contrast, image)}, pictures)
+    write_maps(
+        result,
+        image,
+        folder,
+        times_ms=times,
+        model=model,
+        algorithm=algorithm,
+        command=command,
+        more=drawn,
+        overwrite=overwrite,
+    )
     files = maps | {"picture": pictures[contrast]}
     return _outcome(result, files, {"scan": str(path), "contrast": contrast, "times_ms": times, "method": method})
 
@@ -192,10 +199,17 @@ def fit_joint_scan(
     log(f"{path}: {_size(image)} voxels at {told}, the first volume shared (from {source})")
     result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
     log(f"writing maps to {folder}")
-    with drawn({name: _shown(result, name, image) for name in JOINT}, pictures):
-        write_joint_maps(
-            result, image, folder, protocol=protocol, algorithm=JOINT_ALGORITHM, command=command, overwrite=overwrite
-        )
+    drawn = drawings({name: _shown(result, name, image) for name in JOINT}, pictures)
+    write_joint_maps(
+        result,
+        image,
+        folder,
+        protocol=protocol,
+        algorithm=JOINT_ALGORITHM,
+        command=command,
+        more=drawn,
+        overwrite=overwrite,
+    )
     files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
     return _outcome(result, files, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
 

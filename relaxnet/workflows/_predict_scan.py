@@ -14,7 +14,7 @@ from relaxnet.io import (
 )
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
-from relaxnet.workflows._drawing import Log, check_files, drawn, picture_paths, silence
+from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
 
 NETWORK = "network.safetensors"
@@ -85,16 +85,16 @@ def predict_scan(
     log(f"writing maps to {folder}")
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
-    with drawn(shown, pictures):
-        write_predicted(
-            {name: found[name] for name in names},
-            image,
-            folder,
-            protocol=protocol,
-            algorithm=f"Neural network of {len(trained.net.input_channels)} images",
-            command=command,
-            overwrite=overwrite,
-        )
+    write_predicted(
+        {name: found[name] for name in names},
+        image,
+        folder,
+        protocol=protocol,
+        algorithm=f"Neural network of {len(trained.net.input_channels)} images",
+        command=command,
+        more=drawings(shown, pictures),
+        overwrite=overwrite,
+    )
     files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
     summary = {"scan": str(path), "files": {key: str(file) for key, file in files.items()}}
     return Outcome(f"maps of {', '.join(protocol.names)}", files, summary, found)

@@ -202,6 +202,13 @@ def test_train_refuses_what_makes_no_sense(folder, tmp_path, capsys):
         assert train(folder, tmp_path / "run", *options) == status
         assert problem in capsys.readouterr().err
     assert train(tmp_path / "nowhere", tmp_path / "run") == 1
+    before = sorted(folder.rglob("*"))
+    (tmp_path / "link").symlink_to(folder)
+    for same in (folder, folder / "sub-001" / "..", tmp_path / "link"):
+        capsys.readouterr()
+        assert train(folder, same) == 1
+        assert "the folder of the subjects" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "network.safetensors").write_text("mine")
     assert train(folder, tmp_path / "mine") == 1
@@ -246,7 +253,7 @@ def test_predict_writes_maps_of_the_scan(run, folder, scan, tmp_path, capsys):
         np.testing.assert_allclose(found, expected[name], rtol=1e-6)
         sidecar = json.loads((tmp_path / "out" / f"scan_{file}.json").read_text())
         assert (sidecar["Units"], sidecar["SkullStripped"]) == ("s", False)
-        assert sidecar["CommandLine"].startswith("relaxnet predict ")
+        assert sidecar["CommandLine"] == "relaxnet predict DIR scan.nii.gz --out DIR"
 
 
 def test_predict_takes_the_inputs_alone_in_any_orientation(run, scan, tmp_path):

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shlex
 import signal
 import sys
 import tomllib
@@ -79,7 +78,7 @@ def names(folder):
 # --- what it does -----------------------------------------------------------------------------------------------------
 
 
-def test_fit_writes_maps_sidecars_and_a_picture(fit, scan, decay, tmp_path, capsys):
+def test_fit_writes_maps_sidecars_and_a_picture(fit, decay, tmp_path, capsys):
     out = tmp_path / "new" / "out"
     assert fit("--out", out) == 0
     assert names(out) == FILES
@@ -88,15 +87,31 @@ def test_fit_writes_maps_sidecars_and_a_picture(fit, scan, decay, tmp_path, caps
     np.testing.assert_array_equal(t.affine, AFFINE)
     assert (out / "scan_T1rho.png").read_bytes().startswith(b"\x89PNG")
     sidecar = json.loads((out / "scan_T1rho.json").read_text())
-    assert sidecar["CommandLine"] == shlex.join(
-        ["relaxnet", "fit", "t1rho", str(scan), "--tsl-ms", "0,10,30,50", "--out", str(out)]
-    )
+    assert sidecar["CommandLine"] == "relaxnet fit t1rho scan.nii.gz --tsl-ms 0,10,30,50 --out DIR"
     captured = capsys.readouterr()
     assert "CONVERGED" in captured.out
     assert "t1rho" in captured.out
     assert all(str(out / name) in captured.out for name in FILES if not name.endswith(".json"))
     assert all(line.startswith("relaxnet: ") for line in captured.err.splitlines())
     assert "0, 10, 30, 50 ms (from the command line)" in captured.err
+
+
+@pytest.mark.parametrize("out", [("--out", "{}/made"), ("--out={}/new",), ("--out", "DOE_ROE")])
+def test_no_folder_is_named_in_what_is_written(scan, mask, tmp_path, monkeypatch, out):
+    patient = tmp_path / "DOE_JANE_19700101"
+    (patient / "made").mkdir(parents=True)
+    scan.rename(patient / "scan.nii.gz")
+    mask.rename(patient / "a=b.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    out = [part.format(patient) for part in out]
+    options = ["--tsl-ms=0,10,30,50", "--mask=DOE_JANE_19700101/a=b.nii.gz", *out]
+    assert main(["--debug", "fit", "t1rho", str(patient / "scan.nii.gz"), *options]) == 0
+    written = {path: path.read_bytes() for path in tmp_path.rglob("scan_*") if path.suffix in (".json", ".png")}
+    assert len(written) == 7
+    assert not any(b"DOE" in content or str(tmp_path).encode() in content for content in written.values())
+    named = "relaxnet fit t1rho scan.nii.gz --tsl-ms=0,10,30,50 --mask=a=b.nii.gz"
+    line = next(json.loads(content)["CommandLine"] for path, content in written.items() if path.suffix == ".json")
+    assert line == f"{named} --out{' ' if len(out) == 2 else '='}DIR"
 
 
 def test_t2_is_fitted_beside_the_scan_from_the_times_in_its_sidecar(scan, tmp_path, capsys):
@@ -254,6 +269,35 @@ def test_an_output_folder_that_is_a_file(fails, scan, tmp_path, monkeypatch):
     assert "out" in fails("fit", "t1rho", scan, "--tsl-ms", "0,10,30,50", "--out", tmp_path / "out")
 
 
+def test_a_name_that_gives_the_terminal_orders_is_printed_as_text(scan, tmp_path, capsys):
+    wild = "\x1b[2J\x1b]0;title\x07\u202eM\u00fcller\nb\udcff"
+    assert main(["--debug", "fit", "t2", str(tmp_path / f"{wild}.nii"), "--te-ms", "1,2"]) == 1
+    assert main(["fit", "t2", "scan.nii", f"--{wild}"]) == 2
+    scan.rename(tmp_path / f"{wild}.nii.gz")
+    assert main(["fit", "t1rho", str(tmp_path / f"{wild}.nii.gz"), "--tsl-ms", "0,10,30,50"]) == 0
+    captured = capsys.readouterr()
+    assert all(line.isprintable() for line in (captured.out + captured.err).splitlines())
+    assert "Müller" in captured.out
+    assert len([line for line in captured.out.splitlines() if line.endswith(("_T1rho.nii.gz", ".png"))]) == 6
+
+
+@pytest.mark.parametrize("name", ["a" * 240, "é" * 120, ".", ".."])
+def test_a_name_that_maps_cannot_have_is_refused_before_computing(fails, scan, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(_fit_scan, "fit", None)
+    scan = scan.rename(tmp_path / f"{name}.nii.gz")
+    assert f"{name}" in fails("fit", "t1rho", scan, "--tsl-ms", "0,10,30,50")
+    assert names(tmp_path) == {scan.name}
+
+
+def test_a_message_has_an_end(fails, tmp_path):
+    assert len(fails("fit", "t1rho", tmp_path / "scan.nii", "--tsl-ms", "0," * 100_000 + "x", status=2)) < 3000
+
+
+def test_an_old_sidecar_is_never_a_mistake_of_ours(fit, tmp_path):
+    (tmp_path / "scan_S0map.json").write_text("[" * 100_000)
+    assert fit("--overwrite") == 0
+
+
 @pytest.mark.parametrize(("package", "extra"), [("nibabel", "io"), ("matplotlib", "plot"), ("typer", "cli")])
 def test_a_missing_extra_names_its_pip_line(fails, scan, monkeypatch, package, extra):
     for name in list(sys.modules):
@@ -318,6 +362,25 @@ def test_an_interruption_leaves_nothing_half_done(fit, tmp_path, capsys, monkeyp
     assert signal.getsignal(number) == before
     assert capsys.readouterr().err == f"relaxnet: interrupted by {number.name}\n"
     assert names(tmp_path / "out") == set()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_never_mixes_old_and_new_maps(fit, tmp_path, monkeypatch, number, status):
+    assert fit("-q", "--out", tmp_path / "expected", "--bounds-ms", "1,50") == 0
+    assert fit("-q", "--out", tmp_path / "out") == 0
+    move, moves = Path.replace, []
+
+    def interrupted(temporary, path):
+        moves.append(move(temporary, path))
+        if len(moves) == 1:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    assert fit("-q", "--out", tmp_path / "out", "--bounds-ms", "1,50", "--overwrite") == status
+    for name in FILES:
+        if not name.endswith(".json"):  # these hold the command line
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+    assert names(tmp_path / "out") == FILES
 
 
 def test_a_mistake_of_ours_is_called_one(fails, scan, monkeypatch):

@@ -93,7 +93,7 @@ def test_it_writes_both_maps_and_one_amplitude(scan, images, truth, tmp_path, ca
     assert "one amplitude" in sidecar["EstimationAlgorithm"]
     assert sidecar["SpinLockTime"] == [0, 0.01, 0.03, 0.05]
     assert sidecar["T2PreparationTime"] == [0, 0.0182, 0.0346, 0.051]
-    assert sidecar["CommandLine"] == shlex.join(["relaxnet", "fit", "joint", str(scan), *TIMES, "--out", str(out)])
+    assert sidecar["CommandLine"] == shlex.join(["relaxnet", "fit", "joint", "scan.nii.gz", *TIMES, "--out", "DIR"])
 
 
 def test_the_protocol_of_the_sidecar_is_the_default(scan, tmp_path, capsys):

@@ -65,6 +65,18 @@ def test_a_bare_environment(scan, tmp_path):
     assert "Müller_T1rho.nii.gz" in names(tmp_path / "out")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="shells of Windows do not do that")
+def test_the_tests_pass_in_the_background():
+    """A shell starts ``make test &`` with SIGINT ignored, which processes inherit."""
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *sys.argv[1:]])"
+    )
+    tests = [Path(__file__).with_name("test_fit.py"), "-k", "half_done and computing"]
+    run = subprocess.run([sys.executable, "-c", code, *tests], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 def test_sigterm_ends_a_process_cleanly(scan, tmp_path):
     code = (

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import relaxnet as rx
+from relaxnet.io import _read
 
 TIMES_MS = (0, 10, 30, 50)
 
@@ -274,6 +275,22 @@ def test_a_bomb_is_refused_before_it_expands(save, decay, tmp_path):
     with pytest.raises(ValueError, match="decompress") as caught:
         rx.io.read_nifti(bomb)
     one_line(caught, bomb)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
+def test_a_compressed_file_never_takes_more_memory_than_the_limit(save, monkeypatch, dtype):
+    """The limit is on the voxels in memory, which may have more bytes than those in the file."""
+    limit, slices = 2**24, 16 // (8 if dtype == np.float64 else 4)
+    monkeypatch.setattr(_read, "_BOMB_BYTES", limit)
+    monkeypatch.setattr(_read, "_BLOCK", 2**14)
+    path = save(np.zeros((1024, 256, slices, 4), dtype))
+    tracemalloc.start()
+    assert rx.io.read_nifti(path).data.nbytes == limit
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * limit
+    with pytest.raises(ValueError, match="decompress"):
+        rx.io.read_nifti(save(np.zeros((1024, 256, slices + 1, 4), dtype)))
 
 
 def test_an_empty_image_may_have_any_compression_ratio(save):

@@ -60,6 +60,15 @@ def test_a_byte_order_mark_is_no_obstacle(sidecar):
         ("t2", "[" * 100_000, "not JSON"),
         ("t2", b"\xff\xfe{\x00}\x00", "not JSON"),
         ("t2", "[0.01, 0.02]", "not an object"),
+        ("t2", '{"EchoTime": [0.01, 0.02], "EchoTime": [0.02, 0.04]}', "EchoTime is there twice"),
+        ("t2", '{"EchoTime": [0.01, 0.02], "More": [{"a": 1, "a": 1}]}', "a is there twice"),
+        ("t2", {"EchoTime": [5.0] * 100_000}, "milliseconds"),
+        ("t2", {"EchoTime": [0.05] * 100_000}, "equal"),
+        ("t2", {"EchoTime": "x" * 100_000}, "one time for each volume"),
+        ("t2", {"EchoTime": ["x" * 100_000, 0.1]}, "real numbers"),
+        ("t2", {"EchoTime": [[0.01], [0.02, 0.03]] * 100_000}, "ragged"),
+        ("t2", {"EchoTime": [0.01, -(10**400)]}, "real numbers"),
+        ("t2", '{"EchoTime": [0.01, ' + "9" * 10_000 + "]}", "not JSON"),
     ],
 )
 def test_ambiguous_times_are_refused(sidecar, contrast, content, problem):
@@ -68,6 +77,7 @@ def test_ambiguous_times_are_refused(sidecar, contrast, content, problem):
         rx.io.read_times(scan, contrast)
     assert str(scan.with_name("scan.json")) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_no_sidecar(tmp_path):
