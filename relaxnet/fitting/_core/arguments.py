@@ -38,7 +38,7 @@ def as_voxels(
             raise ValueError(f"signal is on {device}, {name} on {given.device}: bring them to one device.")
     chosen = _check_model(times_ms, model)
     times = parse_times(times_ms, unit=unit, axis=chosen.axis)
-    axis = _check_dim(array.shape, len(times), dim)
+    axis = check_dim(array.shape, len(times), dim)
     moved = _time_first(array, axis)
     shape = tuple(moved.shape[1:])
     working, output = _precisions(array)
@@ -115,7 +115,8 @@ def _time_first(array: Array, axis: int) -> Array:
     return array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
 
 
-def _check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
+def check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
+    """Check the time axis of a signal, and return its number."""
     shape = tuple(shape)
     if not shape:
         raise ValueError("signal is a single number: pass an array with one axis for the times, (time,) or more.")
