@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
 from relaxnet.nets._backbone import Backbone, require_backbone
 from relaxnet.nets._checks import check_bounds, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude
@@ -236,19 +237,20 @@ class RelaxationNet(nn.Module):
 
     def predict(
         self,
-        images: Shaped[Tensor, "slice image *space"],
+        images: ImagesT,
         *,
         protocol: Protocol | None = None,
         inputs: Inputs = None,
         scales: bool = False,
         batch_size: int = 8,
-    ) -> dict[str, Float[Tensor, "slice *space"]]:
+    ) -> dict[str, ImagesT]:
         r"""Predict the relaxation times of many slices, in batches, without gradients.
 
         Parameters
         ----------
         images
-            All images of the protocol, or only the input images, on the device of the network.
+            All images of the protocol, or only the input images, (slice, image, \*space): a tensor on the device of the
+            network, or a NumPy array.
         protocol
             Protocol of the images, to check that it is the one of the network. By default it is not checked.
         inputs
@@ -261,11 +263,13 @@ class RelaxationNet(nn.Module):
         Returns
         -------
         dict
-            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network predicts it. A voxel
-            is NaN if one of its input images is not finite; its neighbours are not affected.
+            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network predicts it; arrays if
+            the images are one. A voxel is NaN if one of its inputs is not finite; its neighbours are not affected.
 
         Raises
         ------
+        TypeError
+            If the images are not real numbers.
         ValueError
             If the number of images does not fit, the images are on another device, or the protocol is another one.
         """
@@ -273,17 +277,17 @@ class RelaxationNet(nn.Module):
             require_same(protocol, self.protocol)
         require_positive(batch_size=batch_size)
         n_all, n_own = self.protocol.n_images, len(self.input_channels)
-        if images.ndim != self.dims + 2 or images.shape[1] not in (n_all, n_own):
+        given, weight = to_tensor(images), next(self.parameters())
+        if given.ndim != self.dims + 2 or given.shape[1] not in (n_all, n_own):
             raise ValueError(
-                f"images has shape {tuple(images.shape)}: (slice, image, {axes(self.dims)}) is needed, with all "
+                f"images has shape {tuple(given.shape)}: (slice, image, {axes(self.dims)}) is needed, with all "
                 f"{n_all} images of the protocol, or the {n_own} input images."
             )
-        weight = next(self.parameters())
-        if images.device != weight.device:
+        if given.device != weight.device:
             raise ValueError(
-                f"images are on {images.device}, the network is on {weight.device}: bring them to one device."
+                f"images are on {given.device}, the network is on {weight.device}: bring them to one device."
             )
-        own = images[:, self.input_channels] if images.shape[1] == n_all else images
+        own = given[:, self.input_channels] if given.shape[1] == n_all else given
         parts = []
         with torch.no_grad(), _evaluating(self):
             mask = self._mask(own, inputs)
@@ -296,7 +300,7 @@ class RelaxationNet(nn.Module):
                 parts.append(torch.where(finite, maps, torch.nan))
         of_scales = [f"{name}_scale" for name in self.protocol.names if scales and self.uncertainty]
         names = [*self.protocol.names, *["m0"] * self.amplitude, *of_scales]
-        return dict(zip(names, torch.cat(parts).unbind(1), strict=True))
+        return as_given(dict(zip(names, torch.cat(parts).unbind(1), strict=True)), images)
 
     @property
     def config(self) -> dict[str, Any]:

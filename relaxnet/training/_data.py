@@ -91,7 +91,7 @@ def _case(item: Any, k: int) -> Case:
 
 
 def noise_level(case: Case, protocol: Protocol) -> float:
-    """Return the noise level of a subject; estimate it from the residuals of a fit where it is not known.
+    """Return the noise level of a subject; estimate it where it is not known.
 
     Parameters
     ----------

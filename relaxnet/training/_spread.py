@@ -8,11 +8,11 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet.fitting._core.neighbours import image_noise, root_mean_square
 from relaxnet.information import crlb
 from relaxnet.nets import RelaxationNet, input_mask
 from relaxnet.nets._input_mask import own_images
 from relaxnet.nets._space import over_space
-from relaxnet.training._noise import image_noise, root_mean_square
 
 _FAINTEST = 1e-2  # of the root mean square of the images: smallest amplitude, for voxels without signal
 ANY = "any"

@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet.errors import require
 from relaxnet.nets import RelaxationNet
+from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.training import _storage
@@ -28,15 +28,14 @@ class Trained:
     calibration: Spread = field(default_factory=Spread, repr=False)
     """How standard deviations follow from the noise of the images."""
 
-    def predict(
-        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, inputs: Any = None
-    ) -> dict[str, Tensor]:
+    def predict(self, images: ImagesT, *, protocol: Protocol | None = None, inputs: Any = None) -> dict[str, ImagesT]:
         """Map the relaxation times of a volume, slice by slice.
 
         Parameters
         ----------
         images
-            All images of the protocol, of which the network picks its own, or its own alone. On the network's device.
+            All images of the protocol, of which the network picks its own, or its own alone: (slice, image, height,
+            width), a tensor on the network's device, or a NumPy array.
         protocol
             What the images were acquired with, to make sure that it is what the network was trained for.
         inputs
@@ -47,8 +46,8 @@ class Trained:
         dict
             Maps in ms (slice, height, width) by the name of the contrast, and, where there were subjects to calibrate
             them with, their standard deviations in ms as ``"<name>_std"``, for errors that are about normally
-            distributed. A voxel of which an input is not finite is NaN; the network takes a zero in its place, so that
-            its neighbours are not lost.
+            distributed. They are arrays if the images are one. A voxel of which an input is not finite is NaN; the
+            network takes a zero in its place, so that its neighbours are not lost.
 
         Raises
         ------
@@ -63,12 +62,13 @@ class Trained:
         the factor grows as it did when noise was added. Of patients, these are voxels of validation subjects; of a
         phantom, voxels of the liver of all subjects whose truth was no label. They say little of other tissues.
         """
-        maps = self.net.predict(images, protocol=protocol, inputs=inputs, scales=True)
+        tensor = to_tensor(images)
+        maps = self.net.predict(tensor, protocol=protocol, inputs=inputs, scales=True)
         found = {name: maps[name] for name in maps if not name.endswith("_scale")}
         if self.calibration.factors:
-            stds = self.calibration.std_ms(self.net, images, maps, inputs)
+            stds = self.calibration.std_ms(self.net, tensor, maps, inputs)
             found |= {f"{name}_std": std for name, std in stds.items()}
-        return found
+        return as_given(found, images)
 
     def save(self, path: str | Path) -> None:
         """Write the network to a safetensors file, with all that is needed to load it again.
