@@ -8,6 +8,8 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Shaped
 from torch import Tensor, distributed, nn
 
+from relaxnet.losses._precision import at_least_single
+
 LIMIT = 20.0
 Needs = Literal["absolute", "signed", "scales"]
 
@@ -154,10 +156,11 @@ class Weighting(nn.Module, ABC):
     ) -> tuple[Float[Tensor, " task"], Tensor]:
         """Compute the mean of each task over the batch and the voxels to use, and whether there is such a voxel.
 
-        In distributed training, the mean is over the voxels of all processes.
+        It is computed in single precision or better. In distributed training, it is over the voxels of all processes.
         """
         used = self._used(residual, mask)
         self.count = _count(used, residual, *others)
+        residual = at_least_single(residual)
         if used is not None:
             residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
