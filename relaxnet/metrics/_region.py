@@ -52,4 +52,5 @@ def to_array(values: Any) -> NDArray[Any]:
     if not isinstance(values, Tensor):
         return np.asarray(values)
     values = values.detach().cpu()
-    return values.float().numpy() if values.dtype == torch.bfloat16 else values.numpy()  # NumPy has no bfloat16
+    array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # which NumPy lacks
+    return array
