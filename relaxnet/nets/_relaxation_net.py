@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from relaxnet.nets._backbone import Backbone, require_backbone
-from relaxnet.nets._checks import check_bounds, require_known, require_positive, require_same
+from relaxnet.nets._checks import check_bounds, require_decay, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude
 from relaxnet.nets._initial_estimates import initial_estimate
 from relaxnet.nets._input_mask import Inputs, input_mask
@@ -100,8 +100,8 @@ class RelaxationNet(nn.Module):
     Raises
     ------
     ValueError
-        If ``inputs`` is not in the protocol, the bounds are invalid, an option is unknown, or the backbone does not
-        have the needed channels.
+        If ``inputs`` is not in the protocol or shows no decay, the bounds are invalid, an option is unknown, or the
+        backbone does not have the needed channels.
 
     Examples
     --------
@@ -145,6 +145,7 @@ class RelaxationNet(nn.Module):
         self.protocol = protocol
         self.any_subset = isinstance(inputs, str) and inputs == "any"
         self.input_channels = tuple(range(protocol.n_images)) if self.any_subset else protocol.channels(inputs)
+        require_decay(protocol, self.input_channels)
         self.dims = dims
         self.bounds_ms = check_bounds(bounds_ms, protocol)
         self.uncertainty = uncertainty

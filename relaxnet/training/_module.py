@@ -179,6 +179,11 @@ class RelaxationModule(lightning.LightningModule):
             All images of some slices, and what belongs to them.
         batch_idx
             Number of the batch.
+
+        Raises
+        ------
+        FloatingPointError
+            If the residual is not finite; the message names the slices.
         """
         del batch_idx
         images, net = batch["images"], self.best_guess
@@ -189,6 +194,11 @@ class RelaxationModule(lightning.LightningModule):
             residual = self.validate(net(own, inputs), images, net.scale(own, inputs), batch["sigma"], inputs=inputs)
             means.append(reduce(residual, "batch task ... -> task", "mean"))
         mean = torch.stack(means).mean(0)
+        if not torch.isfinite(mean).all():
+            raise FloatingPointError(
+                f"The validation residual is not finite in epoch {self.current_epoch}, validation slices "
+                f"{batch['slice'].tolist()}. Look for images that are all zero, or lower the learning rate."
+            )
         for k, name in enumerate(net.protocol.names):
             self.log(f"{VALIDATION}_{name}", mean[k], batch_size=len(images))
         self.log(VALIDATION, mean[self.trained_tasks].mean(), batch_size=len(images))

@@ -1,9 +1,8 @@
 """The folder of a run: all that decides its result, and the checkpoint from which it is resumed."""
 
-import hashlib
 import json
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from relaxnet._files import write_text
 from relaxnet._version import __version__
 from relaxnet.losses import Weighting
 from relaxnet.nets import RelaxationNet
-from relaxnet.training._data import Case
+from relaxnet.training._data import Case, digest
 from relaxnet.training._loss import Loss
 
 CHECKPOINT, SETTINGS = "run.ckpt", "settings.json"
@@ -54,12 +53,12 @@ def describe_run(
         "data": {
             "validating": len(cases[0]),
             "training": len(cases[1]),
-            "content": _digest(part for group in cases for case in group for part in _parts(case)),
+            "content": digest(part for group in cases for case in group for part in _parts(case)),
         },
         "net": net.config,
-        "start": _digest(net.state_dict().values()),
+        "start": digest(net.state_dict().values()),
         "loss": {"class": _name_of(loss), **asdict(loss)},
-        "weighting": {"class": _name_of(weighting), **options, "state": _digest(weighting.state_dict().values())},
+        "weighting": {"class": _name_of(weighting), **options, "state": digest(weighting.state_dict().values())},
         "trainer": {
             name: value if isinstance(value, (*_PLAIN, list)) else _name_of(value)
             for name, value in sorted(trainer.items())
@@ -129,15 +128,6 @@ def _parts(case: Case) -> list[Tensor]:
         truth = (case.subject.truth[name] for name in sorted(case.subject.truth))
         parts += [case.subject.clean, case.subject.roi, *truth]
     return parts
-
-
-def _digest(tensors: Iterable[Tensor]) -> str:
-    """Return a text that differs where a type, a shape or a value does."""
-    found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
-    return found.hexdigest()[:16]
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:

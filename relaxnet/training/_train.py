@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from relaxnet._choices import pick
 from relaxnet.errors import require
 from relaxnet.losses import WEIGHTINGS, Weighting
 from relaxnet.nets import RelaxationNet
+from relaxnet.phantom._settings import whole
 from relaxnet.protocol import Protocol
 from relaxnet.training._calibrate import calibrate
-from relaxnet.training._data import Case, Slices, gather
+from relaxnet.training._data import Case, Slices, gather, require_different
 from relaxnet.training._lightning import honest_signals, quiet
 from relaxnet.training._loss import LOSSES, Loss
 from relaxnet.training._presets import PRESETS, Preset
@@ -104,7 +106,7 @@ def train(
     TypeError
         If ``data`` holds neither subjects nor images.
     FloatingPointError
-        If the loss is not finite; the message names the slices.
+        If the loss or the validation residual is not finite; the message names the slices.
     MissingExtraError
         If Lightning is not installed.
 
@@ -118,8 +120,7 @@ def train(
     settings = preset if isinstance(preset, Preset) else pick("preset", preset, PRESETS, instead=_or("Preset"))
     chosen_loss = loss if isinstance(loss, Loss) else pick("loss", loss, LOSSES, instead=_or("Loss"))
     require("lightning", extra="train")
-    if seed < 0:
-        raise ValueError(f"seed={seed}: a seed is not negative.")
+    seed = whole(seed, "seed", 0)
     start = net.net if isinstance(net, Trained) else net
     acquired, cases = gather(data, start.protocol if protocol is None and start is not None else protocol)
     validating, training = _split(cases, validation, seed)
@@ -237,15 +238,17 @@ def _network(
     return copy.deepcopy(start).train()
 
 
-def _split(cases: list[Case], validation: float, seed: int) -> tuple[list[Case], list[Case]]:
+def _split(cases: list[Case], validation: Any, seed: int) -> tuple[list[Case], list[Case]]:
     """Choose validation and training subjects: whole ones, because slices of one resemble each other."""
-    if not 0 <= validation < 1:
-        raise ValueError(f"validation={validation}: give the fraction of subjects to set aside, from 0 to 1.")
+    if not (isinstance(validation, Real) and 0 <= validation < 1):
+        raise ValueError(f"validation={validation!r}: give the fraction of subjects to set aside, from 0 to 1.")
     n = len(cases)
     if n < (2 if validation else 1):
         raise ValueError(
             f"data has {n} subject(s): one for training and one for validation are needed, or validation=0."
         )
+    if validation:
+        require_different(cases)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
     n_validating = min(max(1, round(validation * n)), n - 1) if validation else 0
     return [cases[k] for k in order[:n_validating]], [cases[k] for k in order[n_validating:]]
