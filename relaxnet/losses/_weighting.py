@@ -51,6 +51,8 @@ class Weighting(nn.Module, ABC):
     """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales."""
     count: Count | None = None
     """Numbers of voxels in the last loss."""
+    any_used: Tensor | None = None
+    """Whether the last loss had a voxel to use, on any device of a distributed training."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
@@ -168,7 +170,8 @@ class Weighting(nn.Module, ABC):
         if distributed.is_available() and distributed.is_initialized():
             total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
             distributed.all_reduce(count)
-        return total / count.clamp(min=1), count > 0
+        self.any_used = count > 0
+        return total / count.clamp(min=1), self.any_used
 
 
 class TaskWeighting(Weighting):

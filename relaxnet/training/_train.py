@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +190,7 @@ class _Run:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 limit_val_batches=None if validating else 0,
+                use_distributed_sampler=False,  # it would shuffle once more, by another seed
             )
             loader = SliceModule(slices, to_validate, self.preset.batch_size, self.seed)
             with honest_signals(runner):
@@ -240,7 +240,7 @@ def _network(
 
 def _split(cases: list[Case], validation: Any, seed: int) -> tuple[list[Case], list[Case]]:
     """Choose validation and training subjects: whole ones, because slices of one resemble each other."""
-    if not (isinstance(validation, Real) and 0 <= validation < 1):
+    if not (isinstance(validation, int | float) and 0 <= validation < 1):
         raise ValueError(f"validation={validation!r}: give the fraction of subjects to set aside, from 0 to 1.")
     n = len(cases)
     if n < (2 if validation else 1):
