@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
 from relaxnet.nets._backbone import Backbone, require_backbone
-from relaxnet.nets._checks import check_bounds, require_known, require_positive, require_same
+from relaxnet.nets._checks import check_bounds, require_decay, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude
 from relaxnet.nets._initial_estimates import initial_estimate
 from relaxnet.nets._input_mask import Inputs, input_mask
+from relaxnet.nets._precision import without_autocast
 from relaxnet.nets._scale import subject_scale
 from relaxnet.nets._slots import first_images, slots
 from relaxnet.nets._space import axes, over_space
@@ -100,8 +101,8 @@ class RelaxationNet(nn.Module):
     Raises
     ------
     ValueError
-        If ``inputs`` is not in the protocol, the bounds are invalid, an option is unknown, or the backbone does not
-        have the needed channels.
+        If ``inputs`` is not in the protocol or shows no decay, the bounds are invalid, an option is unknown, or the
+        backbone does not have the needed channels.
 
     Examples
     --------
@@ -145,6 +146,7 @@ class RelaxationNet(nn.Module):
         self.protocol = protocol
         self.any_subset = isinstance(inputs, str) and inputs == "any"
         self.input_channels = tuple(range(protocol.n_images)) if self.any_subset else protocol.channels(inputs)
+        require_decay(protocol, self.input_channels)
         self.dims = dims
         self.bounds_ms = check_bounds(bounds_ms, protocol)
         self.uncertainty = uncertainty
@@ -210,22 +212,23 @@ class RelaxationNet(nn.Module):
             fixed inputs.
         """
         mask = self._mask(images, inputs)
-        shown, counted = self._shown(images, mask)
-        scale = subject_scale(shown, counted)
-        complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
-        # A voxel with a missing input image has no estimate, and must not affect those of its neighbours.
-        whole = torch.where(rearrange(complete, "batch ... -> batch 1 ..."), shown / scale, 0)
-        bounds = tuple(self.bounds_ms.values())
-        estimates = [
-            initial_estimate(self.protocol, self.input_channels, whole, mask, bounds, width)
-            for width in self.initial_estimates
-        ]
-        times, amplitudes = [t for t, _ in estimates], [amplitude for _, amplitude in estimates]
-        own = slots(self.protocol, shown / scale, mask) if self.any_subset else shown / scale
-        outputs = self.backbone(torch.cat([own, *times], dim=1))
+        with without_autocast(images.device):  # half precision has too few digits for logarithms of ratios
+            shown, counted = self._shown(images, mask)
+            scale = subject_scale(shown, counted)
+            complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
+            # A voxel with a missing input image has no estimate, and must not affect those of its neighbours.
+            whole = torch.where(rearrange(complete, "batch ... -> batch 1 ..."), shown / scale, 0)
+            bounds = tuple(self.bounds_ms.values())
+            estimates = [
+                initial_estimate(self.protocol, self.input_channels, whole, mask, bounds, width)
+                for width in self.initial_estimates
+            ]
+            times, amplitudes = [t for t, _ in estimates], [amplitude for _, amplitude in estimates]
+            own = slots(self.protocol, shown / scale, mask) if self.any_subset else shown / scale
+        outputs = self.backbone(torch.cat([own, *times], dim=1).to(self._dtype_of_weights(images)))
         if not isinstance(outputs, Tensor):
             outputs = torch.cat(outputs, dim=1)
-        # Autocast may have lowered the precision.
+        # The backbone may have lowered the precision.
         z_times, z_amplitude, z_scale = torch.split(outputs.to(scale.dtype), list(self._n_outputs), dim=1)
         typical = [contrast.model.parameter.typical for contrast in self.protocol.contrasts]
         return RelaxationOutput(
@@ -292,7 +295,7 @@ class RelaxationNet(nn.Module):
         with torch.no_grad(), _evaluating(self):
             mask = self._mask(own, inputs)
             for part, of_part in zip(torch.split(own, batch_size), torch.split(mask, batch_size), strict=True):
-                batch = part.to(weight.dtype)
+                batch = part.to(torch.promote_types(weight.dtype, torch.float32))
                 output = self(batch, of_part if self.any_subset else None)
                 scale = torch.exp(output.log_scale) if scales and output.log_scale is not None else None
                 maps = torch.cat([m for m in (output.maps_ms, output.m0, scale) if m is not None], dim=1)
@@ -374,9 +377,16 @@ class RelaxationNet(nn.Module):
         return torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
 
     def _shown(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Set values to zero that are not finite or no inputs; return the images and a mask of the other values."""
+        """Set values to zero that are not finite or no inputs; return the images and a mask of the other values.
+
+        They are in single precision or better: squares and ratios of half precision overflow and vanish.
+        """
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
         counted = torch.isfinite(images) & over_space(mask, self.dims)
         return torch.where(counted, images, 0), counted
+
+    def _dtype_of_weights(self, images: Tensor) -> torch.dtype:
+        return next(self.backbone.parameters(), images).dtype
 
 
 @contextmanager

@@ -186,5 +186,9 @@ class Ensemble:
         def of_member(k: int) -> dict[str, Tensor]:
             return {name.removeprefix(f"{k}/"): w for name, w in weights.items() if name.startswith(f"{k}/")}
 
-        members = [Trained.unpacked(own, of_member(k), path, models) for k, own in enumerate(description["members"])]
-        return Ensemble(members, description["calibration"])
+        with _storage.explained(path):
+            packed = list(enumerate(description["members"]))
+            calibration = {str(name): float(factor) for name, factor in description["calibration"].items()}
+        members = [Trained.unpacked(own, of_member(k), path, models) for k, own in packed]
+        with _storage.explained(path):
+            return Ensemble(members, calibration)

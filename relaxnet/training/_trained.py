@@ -1,11 +1,13 @@
 """A trained network, which predicts maps, and is saved and loaded."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from relaxnet.errors import require
@@ -122,18 +124,29 @@ class Trained:
         Raises
         ------
         ValueError
-            If the weights are not those of the network, or a signal model of your own is missing.
+            If the description makes no sense, the weights are not those of the network, or a signal model of your own
+            is missing.
+
+        Warns
+        -----
+        UserWarning
+            If weights are not finite.
         """
-        try:
-            net = RelaxationNet.from_config(description["net"], models=models)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        try:
-            net.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
-        net.eval()
-        return Trained(net, description["history"], Spread(**description["calibration"]))
+        with _storage.explained(path):
+            if description["net"].get("depth", 0) > len(weights):  # each level has weights
+                raise ValueError(f"it does not hold the weights of {description['net']['depth']} levels.")
+            with torch.device("meta"):  # nothing takes memory before its size has been compared with the file
+                net = RelaxationNet.from_config(description["net"], models=models)
+            if net.config != description["net"]:
+                raise ValueError(f"it says {description['net']}, which makes {net.config}.")
+            _storage.load_into(net, weights)
+            history = [{str(name): float(value) for name, value in epoch.items()} for epoch in description["history"]]
+            calibration = Spread(**description["calibration"])
+            calibration.require_names(net.protocol.names)
+        lost = sum(not bool(torch.isfinite(values).all()) for values in weights.values())
+        if lost:
+            warnings.warn(f"{path}: {lost} of {len(weights)} weights are not finite: its maps are NaN.", stacklevel=3)
+        return Trained(net.eval(), history, calibration)
 
     def save_pretrained(self, folder: str | Path, **card: str) -> None:
         """Write the network to a folder as the Hugging Face Hub wants it, with a model card.
