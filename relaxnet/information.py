@@ -25,6 +25,7 @@ from torch import Tensor
 
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.signals import Noise, SignalModel
+from relaxnet.signals._precision import in_double
 from relaxnet.times import parse_times
 
 __all__ = ["crlb", "crlb_joint", "fisher", "optimal_times"]
@@ -78,7 +79,7 @@ def fisher(
     -------
     numpy.ndarray or Tensor
         Information (parameter, parameter, ...) on amplitude, T and, if the model has one, the offset: a tensor if
-        ``m0`` or ``t`` is one, in double precision.
+        ``m0`` or ``t`` is one, in double precision, on their device if it has that, else on the processor.
 
     Raises
     ------
@@ -312,14 +313,18 @@ def optimal_times(
 
 
 def _to_tensor(values: Values | Sequence[float]) -> Float[Tensor, "*space"]:
-    tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, dtype=np.float64))
-    return tensor.to(torch.float64)
+    return in_double(values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, dtype=float)))
 
 
 def _broadcast(*values: Values) -> list[Tensor]:
     tensors = [_to_tensor(value) for value in values]
     shape = np.broadcast_shapes(*(tuple(tensor.shape) for tensor in tensors))
-    return [tensor.expand(shape) for tensor in tensors]
+    # Numbers and arrays have no device of their own, nor has a tensor of one number.
+    devices = {t.device for t, value in zip(tensors, values, strict=True) if isinstance(value, Tensor) and t.ndim}
+    if len(devices) > 1:
+        raise ValueError(f"maps are on {' and '.join(sorted(map(str, devices)))}: bring them to one device.")
+    device = devices.pop() if devices else next((v.device for v in values if isinstance(v, Tensor)), tensors[0].device)
+    return [tensor.to(device).expand(shape) for tensor in tensors]
 
 
 def _like(tensor: Tensor, *kinds: Values) -> Any:
@@ -329,14 +334,14 @@ def _like(tensor: Tensor, *kinds: Values) -> Any:
 
 
 def _noise_of_each(sigma: Values | Sequence[float], images: Tensor) -> Tensor:
-    noise = _to_tensor(sigma).to(images.device)
+    noise = _to_tensor(sigma)
     if noise.ndim > 1 or (noise.ndim == 1 and len(noise) != len(images)):
         raise ValueError(
             f"sigma has shape {tuple(noise.shape)}: pass one number, or one for each of {len(images)} images."
         )
     if not (torch.isfinite(noise) & (noise > 0)).all():
         raise ValueError(f"sigma={sigma!r}: a noise level is positive and finite.")
-    return noise.reshape(-1, *(1,) * (images.ndim - 1))
+    return noise.to(images.device).reshape(-1, *(1,) * (images.ndim - 1))
 
 
 def _information(

@@ -220,6 +220,25 @@ def test_the_same_seed_chooses_the_same_times():
     assert first == second
 
 
+@pytest.mark.parametrize("noise", ["gaussian", "rician"])
+@pytest.mark.parametrize("model", [DECAY, MonoExponentialWithOffset(), rx.signals.InversionRecovery()])
+def test_numbers_go_where_the_maps_are(model, noise):
+    """The device that holds no numbers stands for those that are not at hand."""
+    away = torch.full((2, 3), 40.0, device="meta")
+    for m0, t in ((100.0, away), (away, 40.0), (np.array(100.0), away), (torch.tensor(100.0), away), (away, away)):
+        for sigma in (5.0, [1.0, 2.0, 1.0, 2.0], torch.tensor(5.0)):
+            bound = crlb(model, m0, t, TIMES, sigma, noise=noise)
+            assert bound["t"].device.type == "meta"
+            assert bound["t"].shape == (2, 3)
+    joint = crlb_joint(PROTOCOL, 100.0, {"t1rho": away, "t2": 30.0}, 5.0, noise=noise)
+    assert joint["t2"].device.type == "meta"
+
+
+def test_maps_on_two_devices_are_refused():
+    with pytest.raises(ValueError, match="maps are on cpu and meta: bring them to one device"):
+        crlb(DECAY, torch.ones(3), torch.full((3,), 40.0, device="meta"), TIMES, 5.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

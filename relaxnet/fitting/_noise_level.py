@@ -13,6 +13,7 @@ from relaxnet.fitting._core.voxels import Voxels
 from relaxnet.fitting._nlls import nlls
 from relaxnet.fitting._result import FitResult, to_numpy
 from relaxnet.signals import SignalModel
+from relaxnet.signals._precision import in_double
 from relaxnet.times import TimeUnit
 
 _FEWEST = 8  # voxels along each of two axes, for their differences to say something
@@ -91,7 +92,7 @@ def estimate_sigma(
         if mask is not None:
             raise ValueError("background and mask are both given: learn from the one or from the other.")
         voxels = as_voxels(signal, times_ms, mask=background, sigma=None, **shared)
-        parts = [voxels.read(block).double() for block in voxels.blocks(None)]
+        parts = [in_double(voxels.read(block)) for block in voxels.blocks(None)]
         samples = torch.cat([part[torch.isfinite(part)] for part in parts]) if parts else torch.empty(0)
         if samples.numel() == 0:
             raise ValueError("background holds no sample: choose voxels of air.")

@@ -143,6 +143,7 @@ def _smooth(images: Tensor, width: float) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # a matrix made in inference mode would serve no later training
 def _gaussian(size: int, width: float) -> Tensor:
     """Return the matrix that smooths a line of voxels."""
     reach = math.ceil(_WIDEST * width)

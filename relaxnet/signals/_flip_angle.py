@@ -6,6 +6,7 @@ from torch import Tensor
 
 from relaxnet.signals._model import SignalModel
 from relaxnet.signals._parameter import T1
+from relaxnet.signals._precision import in_double
 from relaxnet.times import FLIP_ANGLE
 
 
@@ -115,7 +116,8 @@ class VariableFlipAngle(SignalModel):
         Tensor
             T1 of each voxel; NaN or negative where none explains the samples.
         """
-        start, end = torch.deg2rad(first.new_tensor(times, dtype=torch.float64))
-        one, other = first.double() / torch.sin(start), second.double() / torch.sin(end)
+        one, other = in_double(first), in_double(second)
+        start, end = torch.deg2rad(one.new_tensor(times))
+        one, other = one / torch.sin(start), other / torch.sin(end)
         slope = (other - one) / (other * torch.cos(end) - one * torch.cos(start))
         return (-self.tr_ms / torch.log(slope)).to(first)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from relaxnet.errors import DtypeError
 from relaxnet.signals._parameter import Parameter
+from relaxnet.signals._precision import in_double
 from relaxnet.times import TIME, Axis, parse_times
 
 _STEP = 1e-3  # of finite differences in log T, in double precision: their error is about 1e-7
@@ -100,7 +101,7 @@ class SignalModel(ABC):
         value, first, log_t = value.detach(), first.detach(), log_t.detach()
         missing = torch.isfinite(value) & ~(torch.isfinite(first) & torch.isfinite(second))
         if missing.any():
-            x, wide = log_t.double(), time.double()
+            x, wide = in_double(log_t), in_double(time)
             low, middle, high = (self.basis(torch.exp(x + step), wide) for step in (-_STEP, 0.0, _STEP))
             first = torch.where(missing, ((high - low) / (2 * _STEP)).to(first), first)
             second = torch.where(missing, ((high - 2 * middle + low) / _STEP**2).to(second), second)

@@ -140,3 +140,12 @@ def test_dark_images_give_finite_estimates():
 def test_a_width_that_is_none(width):
     with pytest.raises(ValueError, match=r"initial_estimates=.* a width is a number of voxels"):
         rx.nets.RelaxationNet(PROTOCOL, "any", initial_estimates=(width,))
+
+
+def test_what_is_kept_from_inference_mode_serves_a_later_gradient(make_net):
+    net, sides = make_net(initial_estimates=(1.5,)), (24, 40)  # sides that no other test has smoothed
+    with torch.inference_mode():
+        net(torch.rand(1, 3, *sides))
+    images = torch.rand(1, 3, *sides, requires_grad=True)
+    net(images).maps_ms.sum().backward()
+    assert torch.isfinite(images.grad).all()

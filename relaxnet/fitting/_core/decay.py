@@ -54,7 +54,7 @@ class DecayShortcut:
     ) -> None:
         self.model = model
         self.n_times = len(time)
-        times, weights = model.coordinate(time.double()).cpu(), weight.double().cpu()
+        times, weights = model.coordinate(time.cpu().double()), weight.cpu().double()
         self.slowest, self.fastest = sorted(model.rate(torch.tensor(bounds, dtype=torch.float64)).tolist())
         # Moments about the middle of the times cancel less than those about 0 where the decay is slow.
         self.centre = float((weights * times).sum() / weights.sum())

@@ -1,7 +1,15 @@
-"""Work on blocks of voxels: on all processor cores, or on an accelerator as far as its memory reaches."""
+"""Work on blocks of voxels: on all processor cores, or on an accelerator as far as its memory reaches.
 
-from collections.abc import Callable, Sequence
+A process that is forked while a thread is in the matrix library, or ends in it, inherits a lock that nobody will
+release. So the threads are kept from one fit to the next, and a fork waits for the fits of other threads.
+"""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 
@@ -20,18 +28,75 @@ def for_each(
         for block in blocks:
             _on_accelerator(work, block, space)
         return
-    threads = torch.get_num_threads()
-    try:
+    with _fits.running():
+        threads = torch.get_num_threads()
+        try:
+            torch.set_num_threads(1)
+            # A thread of the user's may end just before a fork; the main one does not.
+            few = len(blocks) < 2 and threading.current_thread() is threading.main_thread()
+            if few or threads < 2:
+                for block in blocks:
+                    work(block)
+            else:  # each thread has its own switch for gradients
+                list(_fits.pool(threads).map(torch.no_grad()(work), blocks))
+        finally:
+            torch.set_num_threads(threads)  # also what new threads start with
+
+
+class _Fits:
+    """The threads of this process that fit, and how many fits are running."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin without threads; again in a forked process, in which those of its parent do not exist."""
+        self.idle = threading.Condition(threading.RLock())
+        self.n_running = 0
+        self.of_thread = threading.local()
+        self.executor: ThreadPoolExecutor | None = None
+        self.n_threads = 0
+
+    def pool(self, n_threads: int) -> ThreadPoolExecutor:
+        """Return threads in which torch uses a single one: those of the last call if they are as many."""
+        with self.idle:
+            if self.executor is None or self.n_threads != n_threads:
+                self.executor = ThreadPoolExecutor(n_threads, "relaxnet-fit", self._begin_thread)
+                self.n_threads = n_threads
+            return self.executor
+
+    def _begin_thread(self) -> None:
         torch.set_num_threads(1)
-        if len(blocks) < 2 or threads < 2:
-            for block in blocks:
-                work(block)
-            return
-        count = min(threads, len(blocks))
-        with ThreadPoolExecutor(count, "relaxnet-fit", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(torch.no_grad()(work), blocks))  # each thread has its own switch for gradients
-    finally:
-        torch.set_num_threads(threads)  # also what new threads start with
+        self.of_thread.depth = math.inf  # an estimator that forks in here cannot wait for itself
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count a fit, during which no other thread can fork."""
+        depth = getattr(self.of_thread, "depth", 0)
+        with self.idle:
+            self.n_running += 1
+        self.of_thread.depth = depth + 1
+        try:
+            yield
+        finally:
+            self.of_thread.depth = depth
+            with self.idle:
+                self.n_running -= 1
+                self.idle.notify_all()
+
+    def before_fork(self) -> None:
+        """Wait for the fits of other threads, and keep new ones from starting."""
+        self.idle.acquire()
+        self.idle.wait_for(lambda: self.n_running <= getattr(self.of_thread, "depth", 0))
+
+    def after_fork(self) -> None:
+        """Let fits start again."""
+        self.idle.release()
+
+
+_fits = _Fits()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_fits.before_fork, after_in_parent=_fits.after_fork, after_in_child=_fits.begin)
 
 
 def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[int, ...]) -> None:

@@ -1,0 +1,88 @@
+"""Fits in threads, and in processes that are forked while threads fit."""
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+import relaxnet as rx
+
+TIMES = (0.0, 10.0, 30.0, 50.0)
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def fitted(seed):
+    signal = np.random.default_rng(seed).uniform(1, 100, (20_000, 4)).astype("f4")
+    return rx.fit(signal, TIMES).maps["t"]
+
+
+@pytest.fixture
+def two_threads():
+    usual = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(usual)
+
+
+def own_threads():
+    return {thread.ident for thread in threading.enumerate() if thread.name.startswith("relaxnet-fit")}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_are_kept_from_one_fit_to_the_next():
+    """A thread that ends holds a lock of the matrix library for a moment, which a fork would keep for ever."""
+    fitted(0)
+    first = own_threads()
+    assert first
+    with ThreadPoolExecutor(2) as users:
+        list(users.map(fitted, range(3)))
+    assert own_threads() >= first
+    assert len(own_threads()) <= 2
+
+
+@forks
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_row_89_a_forked_pool_ends_with_the_same_results():
+    with ThreadPoolExecutor(4) as users:
+        expected = list(users.map(fitted, range(4)))
+    for _ in range(2):
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            found = pool.map_async(fitted, range(4)).get(120)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@forks
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_waits_for_the_fits_of_other_threads():
+    inside, go_on, forked = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(rx.fitting.Estimator):
+        def estimate(self, samples):
+            inside.set()
+            go_on.wait(60)
+            ones = torch.ones_like(samples.values[0])
+            return rx.fitting.Estimate(torch.stack((ones, 40 * ones)), torch.zeros_like(ones, dtype=torch.int64))
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        forked.set()
+
+    fit = threading.Thread(target=lambda: rx.fitting.run(Slow, torch.ones(1, 4), TIMES))
+    other = threading.Thread(target=fork)
+    fit.start()
+    assert inside.wait(60)
+    other.start()
+    assert not forked.wait(0.2)
+    go_on.set()
+    assert forked.wait(60)
+    fit.join()
+    other.join()
