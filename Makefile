@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format docs bench bench-peers experiments paper-tables readme clean
+.PHONY: help setup demo test test-oldest lint types format docs bench bench-peers experiments paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ demo: $(STAMP)  ## Simulate subjects, fit them, train a network without labels, 
 
 test: $(STAMP)  ## Run the whole test suite, docstring examples included, and report coverage
 	$(BIN)/pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
+
+test-oldest:  ## Run the tests with the oldest versions that are allowed, which get their own environment
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[all]' beartype hypothesis pytest pytest-xdist
+	.venv-oldest/bin/pytest --numprocesses=auto --dist=loadgroup -W ignore::DeprecationWarning
 
 lint: $(STAMP)  ## Check style, docstrings and who imports whom
 	$(BIN)/ruff check .
@@ -59,4 +64,4 @@ readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo an
 	$(BIN)/python docs/refresh.py --demo
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -34,8 +34,6 @@ class Row(NamedTuple):
 
 
 ROWS: dict[int, Row] = {}
-PENDING = (37, 62, 86, 87)
-"""Rows whose answer is still another one."""
 ABSENT = "relaxnet has no such part"
 
 
@@ -608,11 +606,7 @@ row(89, "fits in threads", "the same results", "fitting/test_scale.py::test_fits
 
 @pytest.mark.parametrize(
     "number",
-    [
-        pytest.param(number, marks=pytest.mark.xfail(strict=False, reason="not yet") if number in PENDING else ())
-        for number, row in ROWS.items()
-        if callable(row.check)
-    ],
+    [number for number, row in ROWS.items() if callable(row.check)],
 )
 @pytest.mark.usefixtures("as_user")
 def test_a_row(number, tmp_path, capsys):

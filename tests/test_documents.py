@@ -309,3 +309,14 @@ def test_constraints_pin_what_the_project_asks_for():
         line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
     }
     assert names == pinned
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+    extras = PROJECT["project"]["optional-dependencies"]
+    asked = [*PROJECT["project"]["dependencies"], *chain(*(extras[name] for name in {*extras} - {"docs", "dev"}))]
+    bounds = dict(re.match(r"([\w-]+)\S*?>=([\d.]+)", one).groups() for one in asked if ">=" in one)
+    text = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8")
+    oldest = dict(re.findall(r"^([\w-]+)==([\d.]+)$", text, flags=re.MULTILINE))
+    assert oldest.keys() == bounds.keys()
+    for name, version in oldest.items():
+        assert re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name

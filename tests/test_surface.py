@@ -80,5 +80,5 @@ def test_images_made_in_inference_mode_can_be_learnt_from(given):
     for residual in (rx.losses.PairwiseConstraint(protocol), rx.losses.Reconstruction(protocol)):
         residual(maps_ms, images.clone()).sum().backward()
         assert torch.isfinite(maps_ms.grad).all()
-    trained = rx.training.train([images, images], protocol=protocol, preset="smoke", progress=False)
+    trained = rx.training.train([images, 2 * images], protocol=protocol, preset="smoke", progress=False)
     assert torch.isfinite(trained.predict(images)["t2"]).all()

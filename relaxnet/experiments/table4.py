@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from relaxnet.experiments._harness.experiment import SETTINGS, Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.format import Table, columns, table
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.fitting import fit, fit_joint
 from relaxnet.nets import RelaxationNet
-from relaxnet.phantom import Tissue
+from relaxnet.phantom import Tissue, liver_cohort
 from relaxnet.training import Spread, Trained
 
 _REPEATS = 15
@@ -23,20 +23,27 @@ _WARM_UP = 2  # repeats
 
 
 def _steps(setting: Setting) -> list[Step]:
-    size = {"setting": setting.name, "shape": (32, 32) if setting.name == "smoke" else (256, 256)}
+    size = {
+        "subject": {
+            "snr": setting.snr,
+            "seed": setting.seed,
+            "shape": (32, 32) if setting.name == "smoke" else (256, 256),
+        },
+        "network": {name: getattr(setting.preset, name) for name in ("base", "depth", "initial_estimates")},
+    }
     devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
     return [Step(f"time on {device}", time_methods, size | {"device": device}, alone=True) for device in devices]
 
 
-def time_methods(*, setting: str, shape: tuple[int, int], device: str) -> dict[str, Any]:
+def time_methods(*, subject: dict[str, Any], network: dict[str, Any], device: str) -> dict[str, Any]:
     """Measure how long both maps of one slice take.
 
     Parameters
     ----------
-    setting
-        Name of the size of the experiments.
-    shape
-        Height and width of the slice.
+    subject
+        Arguments of the cohort of the subject.
+    network
+        Size of the network.
     device
         The device to compute on.
 
@@ -45,15 +52,14 @@ def time_methods(*, setting: str, shape: tuple[int, int], device: str) -> dict[s
     dict
         For each method its ``label``, and the seconds of each repeat as ``times``.
     """
-    subject = SETTINGS[setting].cohort(n_subjects=1, slices=1, shape=shape)[0]
-    images, protocol = subject.images.to(device), subject.protocol
-    size = {name: getattr(SETTINGS[setting].preset, name) for name in ("base", "depth", "initial_estimates")}
+    imaged = liver_cohort(n_subjects=1, slices=1, **subject)[0]
+    images, protocol = imaged.images.to(device), imaged.protocol
     # How long a network takes does not depend on its training.
-    net = RelaxationNet(protocol, "middle", **size).to(device).eval()
+    net = RelaxationNet(protocol, "middle", **network).to(device).eval()
     ones = {name: {"any": 1.0} for name in protocol.names}
     trained = Trained(net, calibration=Spread(usual_noise=0.05, factors=ones, growth=ones))
-    liver = subject.roi.to(device)
-    body = (subject.labels != Tissue.AIR).to(device)  # in air a fit searches longest, and finds nothing
+    liver = imaged.roi.to(device)
+    body = (imaged.labels != Tissue.AIR).to(device)  # in air a fit searches longest, and finds nothing
     series = [(images[:, protocol.images_of(c.name)].contiguous(), c) for c in protocol.contrasts]
     pairs = [(own[:, [0, 2]], c.at([0, 2])) for own, c in series]
     four, seven = "Least squares, 4 images each", "Joint least squares, 7 images"

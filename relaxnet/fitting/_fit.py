@@ -1,13 +1,15 @@
 """The front door to all estimators."""
 
 import inspect
+from functools import partial
 from typing import Any
 
 from relaxnet._choices import pick
 from relaxnet.fitting import METHODS
 from relaxnet.fitting._core.arguments import Times
 from relaxnet.fitting._core.bounds import Bounds
-from relaxnet.fitting._result import ArrayT, FitResult
+from relaxnet.fitting._fit_lazily import fit_lazily
+from relaxnet.fitting._result import ArrayT, FitResult, LazyArray
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
 
@@ -33,7 +35,8 @@ def fit(
     Parameters
     ----------
     signal
-        Magnitude images, real, with one axis for the times: (batch, time, ...) by default. One axis is one voxel.
+        Magnitude images, real, with one axis for the times: (batch, time, ...) by default. One axis is one voxel. The
+        maps of a dask array are dask arrays, which are computed block by block, together.
     times_ms
         Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose model is fitted and whose name the map has.
     method
@@ -91,5 +94,7 @@ def fit(
             raise TypeError(f"method={method!r} takes no argument {name!r}: {takes}.")
     options |= {"model": model, "mask": mask, "bounds": bounds, "sigma": sigma, "saturation": saturation}
     options |= {"unit": unit, "dim": dim, "chunk_size": chunk_size, "maps_only": maps_only}
+    if isinstance(signal, LazyArray):
+        estimator = partial(fit_lazily, estimator)
     result: FitResult[ArrayT] = estimator(signal, times_ms, **options)
     return result

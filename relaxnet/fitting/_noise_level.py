@@ -1,16 +1,21 @@
 """How noisy a series of images is."""
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.neighbours import image_noise
+from relaxnet.fitting._core.voxels import Voxels
 from relaxnet.fitting._nlls import nlls
-from relaxnet.fitting._result import to_numpy
+from relaxnet.fitting._result import FitResult, to_numpy
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
+
+_FEWEST = 8  # voxels along each of two axes, for their differences to say something
 
 
 def estimate_sigma(
@@ -27,9 +32,13 @@ def estimate_sigma(
     r"""Estimate the standard deviation of the noise, in the real and in the imaginary part of the complex images.
 
     From ``background``, where there is no signal, it follows from the mean square of the magnitudes, which is
-    :math:`2\sigma^2`. Without, it is taken from the residuals of least-squares fits: the median over the voxels of
-    the residual sum of squares, over the median of the :math:`\chi^2` distribution that it has. So voxels that the
-    model does not describe spoil it little, as long as they are few.
+    :math:`2\sigma^2`. Without, it is the smaller of two estimates, since whatever disturbs one of them makes it too
+    large:
+
+    - from the residuals of least-squares fits, which hold what the model does not describe, too: the median over the
+      voxels of the residual sum of squares, over the median of the :math:`\chi^2` distribution that it has;
+    - where voxels have neighbours, from differences between these, which hold fine texture, too: the median magnitude
+      of :math:`(a - b - c + d)/2` of four neighbours in the bright half of an image.
 
     Parameters
     ----------
@@ -63,7 +72,12 @@ def estimate_sigma(
 
     Notes
     -----
-    Images that the scanner has filtered, interpolated, or combined from several channels have another distribution.
+    Images that the scanner has filtered, interpolated, or combined from several channels have another distribution;
+    neighbours that were smoothed or interpolated differ by less than the noise. There, learn from the background.
+
+    References
+    ----------
+    Donoho and Johnstone, *Ideal spatial adaptation by wavelet shrinkage*, Biometrika 81:425 (1994).
 
     Examples
     --------
@@ -82,7 +96,11 @@ def estimate_sigma(
         if samples.numel() == 0:
             raise ValueError("background holds no sample: choose voxels of air.")
         return float(torch.sqrt((samples**2).mean() / 2))
-    result = nlls(signal, times_ms, mask=mask, **shared)
+    voxels = as_voxels(signal, times_ms, mask=mask, sigma=None, **shared)
+    return min(_from_residuals(nlls(signal, times_ms, mask=mask, **shared)), _from_neighbours(voxels))
+
+
+def _from_residuals(result: FitResult[Any]) -> float:
     ok, rmse, n_used = (to_numpy(values) for values in (result.ok, result.rmse, result.n_used))
     n_parameters = len(result.maps)
     ok = ok & (n_used > n_parameters)
@@ -90,4 +108,20 @@ def estimate_sigma(
         raise ValueError("no voxel leaves a residual: there must be converged fits of more images than parameters.")
     usual = int(np.median(n_used[ok]))
     squares = (rmse.astype(np.float64) ** 2 * n_used)[ok & (n_used == usual)]
-    return float(np.sqrt(np.median(squares) / chi2.median(usual - n_parameters)))
+    return float(np.sqrt(np.median(squares) / (2 * gammaincinv((usual - n_parameters) / 2, 0.5))))
+
+
+def _from_neighbours(voxels: Voxels) -> float:
+    """Take the smallest estimate over all pairs of adjacent axes; infinite where too few voxels have neighbours."""
+    n_times, estimates = len(voxels.times), [math.inf]
+    images = torch.zeros(n_times, *voxels.space, dtype=voxels.times.dtype, device=voxels.times.device)
+    for block in voxels.blocks(None):
+        samples = voxels.read(block)
+        target = images[(slice(None), *block)]
+        images[(slice(None), *block)] = torch.where(voxels.used(samples), samples, 0).reshape(target.shape)
+    for axis in range(1, images.ndim - 1):
+        slices = images.movedim((axis, axis + 1), (-2, -1)).reshape(n_times, -1, *images.shape[axis : axis + 2])
+        if min(slices.shape[2:]) >= _FEWEST:
+            noise = image_noise(slices.movedim(0, 1))
+            estimates.append(float(noise[noise > 0].median()) if (noise > 0).any() else math.inf)
+    return min(estimates)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,7 +15,17 @@ from relaxnet.fitting._status import FitStatus
 if TYPE_CHECKING:
     import xarray
 
-ArrayT = TypeVar("ArrayT", bound=NDArray[Any] | Tensor)
+
+@runtime_checkable
+class LazyArray(Protocol):
+    """What is used of a dask array, for which dask need not be installed."""
+
+    dask: Any
+    chunks: Any
+    shape: Any
+
+
+ArrayT = TypeVar("ArrayT", bound=NDArray[Any] | Tensor | LazyArray)
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +71,7 @@ class FitResult(Generic[ArrayT]):
         rows = [[entries[a, b] for b in names] for a in names]
         if isinstance(self.status, Tensor):
             return cast("ArrayT", torch.stack([torch.stack(row) for row in rows]))
-        return cast("ArrayT", np.array(rows))
+        return cast("ArrayT", np.stack([np.stack(row) for row in rows]))  # of dask arrays, too
 
     def summary(self) -> str:
         """Summarise the maps and the counts of each status in a short table.
@@ -101,7 +111,8 @@ class FitResult(Generic[ArrayT]):
         -------
         xarray.Dataset
             Maps under their names, standard errors as ``t_std``, and ``rmse``, ``r2``, ``n_used`` and ``status``, with
-            their units, over dimensions ``dim_0``, ``dim_1``, ...
+            their units, over dimensions ``dim_0``, ``dim_1``, ... If a dask array was fitted, the data set is lazy: its
+            ``to_zarr`` fits and stores block by block.
 
         Raises
         ------
@@ -116,14 +127,17 @@ class FitResult(Generic[ArrayT]):
         ('ms', [40.0, 50.0])
         """
         package = require("xarray", extra="xarray")
-        dims = tuple(f"dim_{k}" for k in range(self.status.ndim))
+        dims = tuple(f"dim_{k}" for k in range(len(self.status.shape)))
         meaning = {"flag_values": [int(s) for s in FitStatus], "flag_meanings": " ".join(s.name for s in FitStatus)}
         rows: dict[str, tuple[Any, dict[str, Any]]] = {}
         for name, unit in self.units.items():
             rows |= {name: (self.maps[name], {"units": unit}), f"{name}_std": (self.std[name], {"units": unit})}
         rows |= {"rmse": (self.rmse, {"units": "signal"}), "r2": (self.r2, {"units": "1"})}
         rows |= {"n_used": (self.n_used, {"units": "1"}), "status": (self.status, meaning)}
-        variables = {name: (dims, to_numpy(values), attributes) for name, (values, attributes) in rows.items()}
+        variables = {
+            name: (dims, values if isinstance(values, LazyArray) else to_numpy(values), attributes)
+            for name, (values, attributes) in rows.items()
+        }
         return cast("xarray.Dataset", package.Dataset(variables))
 
     def __repr__(self) -> str:

@@ -4,15 +4,16 @@ import math
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relaxnet.fitting._core.arguments import Times, as_voxels
-from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
+from relaxnet.fitting._core.bounds import Bounds, end_of_search
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
+from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid
 from relaxnet.fitting._core.quality import goodness
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._result import ArrayT, FitResult
@@ -139,18 +140,34 @@ class Rician(Estimator):
         return samples >= 0
 
     def estimate(self, samples: Samples) -> Estimate:
-        """Minimise the negative log-likelihood from the best point of a grid over T."""
-        problem = _Likelihood(self.design, samples)
-        low, high = log_bounds(self.bounds, samples.values)
-        start = problem.start(low.item(), high.item())
-        # An amplitude that falls below what can be told from zero stays there.
-        lowest = torch.stack((torch.log(FAINT / 2 * problem.sigma), low[0].expand_as(start[0])))
-        highest = torch.stack((torch.full_like(start[0], torch.inf), high[0].expand_as(start[0])))
-        x, converged = minimise(problem, start, lowest, highest, small=10 * tolerance(start.dtype))
+        """Minimise the negative log-likelihood from the best point of a grid over T, and from rivals of it."""
+        problem, grid = _Likelihood(self.design, samples), Grid(self.design, self.bounds[0])
+        cost, starts = problem.on_grid(grid.x)
+        # At the end of a piece there may be a ridge, which no descent leaves: begin inside.
+        ends = ~(grid.has_lower & grid.has_upper)
+        cost[1:-1] = torch.where(ends[1:-1, None], torch.inf, cost[1:-1])
+        best = cost.argmin(0)
+        x, converged = self._search(problem, grid, starts, best)
+        for place, voxels in grid.other_peaks(-cost, best, problem.rival_margin()):
+            part = _Likelihood(self.design, samples.pick(voxels))
+            other, other_converged = self._search(part, grid, starts[:, :, voxels], place)
+            better = part.evaluate(other).cost < part.evaluate(x[:, voxels]).cost
+            x[:, voxels] = torch.where(better, other, x[:, voxels])
+            converged[voxels] = torch.where(better, other_converged, converged[voxels])
         t, status = end_of_search(x[1:], converged, self.bounds, self.design, samples)
         m0 = torch.exp(x[0])
         status = torch.where(m0 > FAINT * problem.sigma, status, FitStatus.NO_SIGNAL)
         return Estimate(torch.stack((m0, t[0])), status)
+
+    def _search(
+        self, problem: "_Likelihood", grid: Grid, starts: Float[Tensor, "2 grid voxel"], place: Int[Tensor, " voxel"]
+    ) -> tuple[Float[Tensor, "2 voxel"], Bool[Tensor, " voxel"]]:
+        """Minimise from one place of the grid for each voxel, within the piece that this lies in."""
+        start = starts.gather(1, place.expand(2, 1, -1))[:, 0]
+        # An amplitude that falls below what can be told from zero stays there.
+        low = torch.stack((torch.log(FAINT / 2 * problem.sigma), grid.first[place]))
+        high = torch.stack((torch.full_like(start[0], torch.inf), grid.last[place]))
+        return minimise(problem, start, low, high, small=10 * tolerance(start.dtype))
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
         """Compute standard errors from the curvature of the likelihood, and residuals from the mean."""
@@ -176,27 +193,32 @@ class _Likelihood(Problem):
         """Inverse variance of each sample, 0 where it is not used."""
         self.used = self.precision > 0
 
-    def start(self, low: float, high: float) -> Float[Tensor, "2 voxel"]:
-        """Find the best point of a grid in log T.
+    def on_grid(
+        self, grid: Float[Tensor, " grid"]
+    ) -> tuple[Float[Tensor, "grid voxel"], Float[Tensor, "2 grid voxel"]]:
+        """Compute the cost at all points of a grid in log T, and the parameters there.
 
         The amplitude is that of least squares to samples from which most of the bias has been removed.
         """
         model, time = self.design.model, self.design.time
-        n_grid = max(3, int((high - low) / model.log_step) + 2)
         variance = torch.where(self.used, 1 / torch.where(self.used, self.precision, 1), 0)
         corrected = torch.sqrt((self.values**2 - variance).clamp(min=0))
-        best_cost = torch.full_like(self.values[0], torch.inf)
-        best_m0, best_x = torch.zeros_like(best_cost), torch.full_like(best_cost, low)
-        for x in torch.linspace(low, high, n_grid, dtype=self.values.dtype, device=self.values.device):
+        costs, amplitudes = [], []
+        for x in grid:
             basis = model.basis(torch.exp(x), time)
             m0 = (self.precision * corrected * basis).sum(0) / (self.precision * basis**2).sum(0)
             amplitude = m0 * basis
-            cost = self._cost(amplitude, torch.special.i0e(self.precision * self.values * amplitude))
-            better = cost < best_cost
-            best_cost = torch.where(better, cost, best_cost)
-            best_m0, best_x = torch.where(better, m0, best_m0), torch.where(better, x, best_x)
-        # From an amplitude near 0, the search would take many steps.
-        return torch.stack((torch.log(torch.maximum(best_m0, 0.1 * self.sigma)), best_x))
+            costs.append(self._cost(amplitude, torch.special.i0e(self.precision * self.values * amplitude)))
+            # From an amplitude near 0, the search would take many steps.
+            amplitudes.append(torch.log(torch.maximum(m0, 0.1 * self.sigma)))
+        cost, log_m0 = torch.stack(costs), torch.stack(amplitudes)
+        finite = torch.isfinite(cost)
+        log_m0 = torch.where(finite, log_m0, torch.log(0.1 * self.sigma))
+        return torch.where(finite, cost, torch.inf), torch.stack((log_m0, grid[:, None].expand_as(cost)))
+
+    def rival_margin(self) -> Float[Tensor, " voxel"]:
+        """Return by how much the cost of a point of the grid may exceed the best one's, to be searched from, too."""
+        return 1 + PEAK_MARGIN / 2 * (self.precision * self.values**2).sum(0)
 
     def _cost(
         self, amplitude: Float[Tensor, "time voxel"], bessel: Float[Tensor, "time voxel"]

@@ -1,12 +1,13 @@
 """Closed-form fit of two images."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import clip_to_bounds
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
@@ -107,12 +108,18 @@ def two_point(
             f"model={voxels.design.model!r} has three parameters, which two images do not determine: use method='nlls'."
         )
     n_times = len(voxels.times)
-    if not all(-n_times <= position < n_times for position in pair):
-        raise ValueError(f"pair={pair}: the signal has {n_times} images, of which two are needed.")
+    if not _is_pair(pair, n_times):
+        raise ValueError(f"pair={pair!r}: the signal has {n_times} images, of which two are needed, by position.")
     chosen = voxels.at(pair)
     if chosen.times[0] == chosen.times[1]:
         raise ValueError(f"pair={pair} has the times {chosen.times.tolist()} ms: choose two images of different times.")
     return fit_voxels(TwoPoint, chosen, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
+
+
+def _is_pair(pair: object, n_images: int) -> bool:
+    """Say whether something is the positions of two images."""
+    positions = list(pair) if isinstance(pair, Iterable) else []
+    return len(positions) == 2 and all(is_whole(p) and -n_images <= p < n_images for p in positions)
 
 
 class TwoPoint(Estimator):

@@ -119,8 +119,8 @@ class DynamicWeightAverage(StoredWeights):
             Weighted mean residual of each task.
         """
         if self.training:
-            self._total += means.detach()
-            self._steps += 1
+            self._total += means.detach()  # zero without a voxel to use
+            self._steps += 1 if self.any_used is None else self.any_used
         return super().combine(means)
 
     def step(self) -> None:

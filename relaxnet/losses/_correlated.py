@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from relaxnet.losses._learnt_scales import LearntScales, Start
 from relaxnet.losses._names import require_option
+from relaxnet.losses._precision import at_least_single
 from relaxnet.losses._weighting import softly_bounded
 
 Distribution = Literal["laplace", "gaussian"]
@@ -138,6 +139,7 @@ class CorrelatedLaplace(LearntScales):
         if mask is not None and mask.ndim == signed.ndim - 2:
             mask = repeat(mask, "batch ... -> batch pair ...", pair=signed.shape[2])
         used = self._used(signed, mask)
+        signed = at_least_single(signed)
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
         if log_scale is None or coupling is None:
@@ -145,7 +147,7 @@ class CorrelatedLaplace(LearntScales):
                 self._initialise(self._mean(signed.detach().abs(), mask)[0])
             to_maps = f"task -> 1 task{' 1' * (signed.ndim - 2)}"
             log_scale, coupling = rearrange(self.log_scale, to_maps), rearrange(self.coupling, to_maps)
-        scale = softly_bounded(log_scale)
+        scale, coupling = softly_bounded(at_least_single(log_scale)), at_least_single(coupling)
         if used is not None:
             signed = torch.where(rearrange(used, "batch ... -> batch 1 ..."), signed, 0)
         x = signed * torch.exp(-scale)

@@ -30,7 +30,7 @@ class FixedWeights(StoredWeights):
     """
 
     def __init__(self, weights: Sequence[float]) -> None:
-        values = torch.tensor(weights, dtype=torch.float32)
+        values = torch.tensor(weights, dtype=torch.get_default_dtype())
         super().__init__(len(weights), start=values)
         if not (torch.isfinite(values) & (values >= 0)).all():
             raise ValueError(f"weights={weights}: weights are finite and not negative.")

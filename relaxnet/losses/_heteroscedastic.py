@@ -7,6 +7,7 @@ from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from relaxnet.losses._precision import at_least_single
 from relaxnet.losses._weighting import Weighting, softly_bounded
 
 
@@ -94,6 +95,7 @@ class HeteroscedasticLaplace(Weighting):
         if log_scale.shape != residual.shape:
             raise ValueError(f"log_scale has shape {tuple(log_scale.shape)}, the residual {tuple(residual.shape)}.")
         used = self._used(residual, mask)
+        residual, log_scale = at_least_single(residual), at_least_single(log_scale)
         if used is not None:  # outside the mask it may be NaN, and torch.where below would not stop a NaN gradient
             log_scale = torch.where(rearrange(used, "batch ... -> batch 1 ..."), log_scale, 0)
         bounded = softly_bounded(log_scale)

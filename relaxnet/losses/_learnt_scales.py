@@ -36,7 +36,7 @@ class LearntScales(Weighting):
         super().__init__(n_tasks)
         if isinstance(init, str) and str(init) != "data":
             raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
-        start = torch.tensor(1.0 if isinstance(init, str) else init).expand(n_tasks).float()
+        start = torch.tensor(1.0 if isinstance(init, str) else init, dtype=torch.get_default_dtype()).expand(n_tasks)
         if not (torch.isfinite(start) & (start > 0)).all():
             raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
         self.log_scale = nn.Parameter(torch.log(start))

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from relaxnet.losses._held_out import HeldOutFrom
 from relaxnet.losses._names import Pairs, require_option
+from relaxnet.losses._precision import at_least_single
 from relaxnet.losses._residual import Residual, basis_of
 from relaxnet.protocol import Protocol
 from relaxnet.signals import ExponentialDecay, MonoExponential, SignalModel
@@ -87,6 +88,7 @@ def pairwise_residual(
     """
     require_option("pairs", pairs, Pairs)
     model = MonoExponential() if model is None else model
+    images, t_ms = at_least_single(images), at_least_single(t_ms)
     if not isinstance(model, ExponentialDecay):
         return signed_pairs(images, t_ms, times_ms, pairs=pairs, model=model).abs().mean(1)
     residual: Tensor = _Fused.apply(images, t_ms, tuple(times_ms), pairs, model)  # type: ignore[no-untyped-call]

@@ -70,11 +70,12 @@ class ProfiledLaplace(TaskWeighting):
             Negative log-likelihood of each task. A task whose residual is zero has no gradient.
         """
         scale = means.clamp(min=_TINY)
-        if self.training and self.count is not None and self.count.used:
+        if self.training and self.any_used is not None:
             with torch.no_grad():
-                kept = 0.0 if self._fresh else self.momentum or 0.0
+                kept = torch.where(self._fresh, 0.0, self.momentum or 0.0)
+                kept = torch.where(self.any_used, kept, 1.0)  # without a voxel on any device, nothing changes
                 self._scales.copy_(kept * self._scales + (1 - kept) * scale)
-                self._fresh.fill_(False)
+                self._fresh.logical_and_(~self.any_used)
         if self.momentum is None:
             return 1 + torch.log(2 * scale)
         running = self._scales.to(means.dtype)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relaxnet.losses._held_out import HeldOutFrom, samples_of_each, used_images
+from relaxnet.losses._precision import at_least_single
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 
@@ -71,7 +72,7 @@ class Residual(nn.Module):
         Returns
         -------
         Tensor
-            Residual of each task.
+            Residual of each task, in single precision or better.
 
         Raises
         ------
@@ -79,6 +80,7 @@ class Residual(nn.Module):
             If the number of maps, images or input sets does not fit, or shapes differ.
         """
         self._check(maps_ms, images)
+        maps_ms, images = at_least_single(maps_ms), at_least_single(images)
         groups = samples_of_each(self.held_out_from if held_out_from is None else held_out_from, len(images))
         parts = []
         for chosen, samples in groups:

@@ -4,6 +4,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from relaxnet.losses._fixed import FixedWeights
+from relaxnet.losses._precision import at_least_single
 
 
 def supervised(
@@ -52,5 +53,6 @@ def supervised(
     """
     if maps_ms.shape != reference_ms.shape:
         raise ValueError(f"maps_ms has shape {tuple(maps_ms.shape)}, reference_ms {tuple(reference_ms.shape)}.")
-    loss: Tensor = FixedWeights((1.0,) * maps_ms.shape[1])((maps_ms - reference_ms).abs(), mask=mask)
+    difference = at_least_single(maps_ms) - at_least_single(reference_ms)
+    loss: Tensor = FixedWeights((1.0,) * maps_ms.shape[1])(difference.abs(), mask=mask)
     return loss

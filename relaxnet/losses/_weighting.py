@@ -8,6 +8,8 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Shaped
 from torch import Tensor, distributed, nn
 
+from relaxnet.losses._precision import at_least_single
+
 LIMIT = 20.0
 Needs = Literal["absolute", "signed", "scales"]
 
@@ -49,6 +51,8 @@ class Weighting(nn.Module, ABC):
     """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales."""
     count: Count | None = None
     """Numbers of voxels in the last loss."""
+    any_used: Tensor | None = None
+    """Whether the last loss had a voxel to use, on any device of a distributed training."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
@@ -154,10 +158,11 @@ class Weighting(nn.Module, ABC):
     ) -> tuple[Float[Tensor, " task"], Tensor]:
         """Compute the mean of each task over the batch and the voxels to use, and whether there is such a voxel.
 
-        In distributed training, the mean is over the voxels of all processes.
+        It is computed in single precision or better. In distributed training, it is over the voxels of all processes.
         """
         used = self._used(residual, mask)
         self.count = _count(used, residual, *others)
+        residual = at_least_single(residual)
         if used is not None:
             residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
@@ -165,7 +170,8 @@ class Weighting(nn.Module, ABC):
         if distributed.is_available() and distributed.is_initialized():
             total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
             distributed.all_reduce(count)
-        return total / count.clamp(min=1), count > 0
+        self.any_used = count > 0
+        return total / count.clamp(min=1), self.any_used
 
 
 class TaskWeighting(Weighting):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -48,4 +49,8 @@ def finite_voxels(roi: Any, **maps: Any) -> list[Voxels]:
 
 def to_array(values: Any) -> NDArray[Any]:
     """Convert a tensor on any device, an array or a list to an array."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # which NumPy lacks
+    return array

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
 
+from relaxnet.nets._input_mask import own_images
 from relaxnet.protocol import Protocol
 
 
-def require_positive(**numbers: int) -> None:
-    """Check that numbers are 1 or more.
+def require_positive(**numbers: Any) -> None:
+    """Check that numbers are whole, and 1 or more.
 
     Parameters
     ----------
@@ -17,11 +20,30 @@ def require_positive(**numbers: int) -> None:
     Raises
     ------
     ValueError
-        If a number is below 1.
+        If a number is not whole, or below 1.
     """
     for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name}={number}: at least 1 is needed.")
+        if not isinstance(number, Integral) or number < 1:
+            raise ValueError(f"{name}={number!r}: a whole number of at least 1 is needed.")
+
+
+def require_decay(protocol: Protocol, channels: Sequence[int]) -> None:
+    """Check that some contrast can be seen to change.
+
+    Parameters
+    ----------
+    protocol
+        The acquisition protocol.
+    channels
+        The input images.
+
+    Raises
+    ------
+    ValueError
+        If no contrast has two images among them.
+    """
+    if all(len(own_images(contrast, protocol, channels)[0]) < 2 for contrast in protocol.contrasts):
+        raise ValueError(f"inputs={tuple(channels)}: two images of a contrast are needed, one shows no decay.")
 
 
 def require_known(name: str, option: object, *known: object) -> None:
@@ -72,7 +94,11 @@ def check_bounds(
         raise ValueError(f"bounds_ms has the names {tuple(given)}: the contrasts are {protocol.names}.")
     found = {}
     for contrast in protocol.contrasts:
-        low, high = given.get(contrast.name) or contrast.model.parameter.network_bounds
+        own = given.get(contrast.name)
+        try:
+            low, high = contrast.model.parameter.network_bounds if own is None else map(float, own)
+        except (TypeError, ValueError):
+            raise ValueError(f"bounds_ms={bounds_ms!r}: give two numbers, the smallest and the largest T.") from None
         if not 0 < low < high < math.inf:
             raise ValueError(
                 f"bounds_ms={bounds_ms}: give the smallest and the largest T, with 0 < smallest < largest."

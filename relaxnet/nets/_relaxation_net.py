@@ -7,14 +7,16 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
 from relaxnet.nets._backbone import Backbone, require_backbone
-from relaxnet.nets._checks import check_bounds, require_known, require_positive, require_same
+from relaxnet.nets._checks import check_bounds, require_decay, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude
 from relaxnet.nets._initial_estimates import initial_estimate
 from relaxnet.nets._input_mask import Inputs, input_mask
+from relaxnet.nets._precision import without_autocast
 from relaxnet.nets._scale import subject_scale
 from relaxnet.nets._slots import first_images, slots
 from relaxnet.nets._space import axes, over_space
@@ -99,8 +101,8 @@ class RelaxationNet(nn.Module):
     Raises
     ------
     ValueError
-        If ``inputs`` is not in the protocol, the bounds are invalid, an option is unknown, or the backbone does not
-        have the needed channels.
+        If ``inputs`` is not in the protocol or shows no decay, the bounds are invalid, an option is unknown, or the
+        backbone does not have the needed channels.
 
     Examples
     --------
@@ -144,6 +146,7 @@ class RelaxationNet(nn.Module):
         self.protocol = protocol
         self.any_subset = isinstance(inputs, str) and inputs == "any"
         self.input_channels = tuple(range(protocol.n_images)) if self.any_subset else protocol.channels(inputs)
+        require_decay(protocol, self.input_channels)
         self.dims = dims
         self.bounds_ms = check_bounds(bounds_ms, protocol)
         self.uncertainty = uncertainty
@@ -209,22 +212,23 @@ class RelaxationNet(nn.Module):
             fixed inputs.
         """
         mask = self._mask(images, inputs)
-        shown, counted = self._shown(images, mask)
-        scale = subject_scale(shown, counted)
-        complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
-        # A voxel with a missing input image has no estimate, and must not affect those of its neighbours.
-        whole = torch.where(rearrange(complete, "batch ... -> batch 1 ..."), shown / scale, 0)
-        bounds = tuple(self.bounds_ms.values())
-        estimates = [
-            initial_estimate(self.protocol, self.input_channels, whole, mask, bounds, width)
-            for width in self.initial_estimates
-        ]
-        times, amplitudes = [t for t, _ in estimates], [amplitude for _, amplitude in estimates]
-        own = slots(self.protocol, shown / scale, mask) if self.any_subset else shown / scale
-        outputs = self.backbone(torch.cat([own, *times], dim=1))
+        with without_autocast(images.device):  # half precision has too few digits for logarithms of ratios
+            shown, counted = self._shown(images, mask)
+            scale = subject_scale(shown, counted)
+            complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
+            # A voxel with a missing input image has no estimate, and must not affect those of its neighbours.
+            whole = torch.where(rearrange(complete, "batch ... -> batch 1 ..."), shown / scale, 0)
+            bounds = tuple(self.bounds_ms.values())
+            estimates = [
+                initial_estimate(self.protocol, self.input_channels, whole, mask, bounds, width)
+                for width in self.initial_estimates
+            ]
+            times, amplitudes = [t for t, _ in estimates], [amplitude for _, amplitude in estimates]
+            own = slots(self.protocol, shown / scale, mask) if self.any_subset else shown / scale
+        outputs = self.backbone(torch.cat([own, *times], dim=1).to(self._dtype_of_weights(images)))
         if not isinstance(outputs, Tensor):
             outputs = torch.cat(outputs, dim=1)
-        # Autocast may have lowered the precision.
+        # The backbone may have lowered the precision.
         z_times, z_amplitude, z_scale = torch.split(outputs.to(scale.dtype), list(self._n_outputs), dim=1)
         typical = [contrast.model.parameter.typical for contrast in self.protocol.contrasts]
         return RelaxationOutput(
@@ -236,19 +240,20 @@ class RelaxationNet(nn.Module):
 
     def predict(
         self,
-        images: Shaped[Tensor, "slice image *space"],
+        images: ImagesT,
         *,
         protocol: Protocol | None = None,
         inputs: Inputs = None,
         scales: bool = False,
         batch_size: int = 8,
-    ) -> dict[str, Float[Tensor, "slice *space"]]:
+    ) -> dict[str, ImagesT]:
         r"""Predict the relaxation times of many slices, in batches, without gradients.
 
         Parameters
         ----------
         images
-            All images of the protocol, or only the input images, on the device of the network.
+            All images of the protocol, or only the input images, (slice, image, \*space): a tensor on the device of the
+            network, or a NumPy array.
         protocol
             Protocol of the images, to check that it is the one of the network. By default it is not checked.
         inputs
@@ -261,11 +266,13 @@ class RelaxationNet(nn.Module):
         Returns
         -------
         dict
-            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network predicts it. A voxel
-            is NaN if one of its input images is not finite; its neighbours are not affected.
+            Maps in ms (slice, \*space) by the name of the contrast, and ``"m0"`` if the network predicts it; arrays if
+            the images are one. A voxel is NaN if one of its inputs is not finite; its neighbours are not affected.
 
         Raises
         ------
+        TypeError
+            If the images are not real numbers.
         ValueError
             If the number of images does not fit, the images are on another device, or the protocol is another one.
         """
@@ -273,22 +280,22 @@ class RelaxationNet(nn.Module):
             require_same(protocol, self.protocol)
         require_positive(batch_size=batch_size)
         n_all, n_own = self.protocol.n_images, len(self.input_channels)
-        if images.ndim != self.dims + 2 or images.shape[1] not in (n_all, n_own):
+        given, weight = to_tensor(images), next(self.parameters())
+        if given.ndim != self.dims + 2 or given.shape[1] not in (n_all, n_own):
             raise ValueError(
-                f"images has shape {tuple(images.shape)}: (slice, image, {axes(self.dims)}) is needed, with all "
+                f"images has shape {tuple(given.shape)}: (slice, image, {axes(self.dims)}) is needed, with all "
                 f"{n_all} images of the protocol, or the {n_own} input images."
             )
-        weight = next(self.parameters())
-        if images.device != weight.device:
+        if given.device != weight.device:
             raise ValueError(
-                f"images are on {images.device}, the network is on {weight.device}: bring them to one device."
+                f"images are on {given.device}, the network is on {weight.device}: bring them to one device."
             )
-        own = images[:, self.input_channels] if images.shape[1] == n_all else images
+        own = given[:, self.input_channels] if given.shape[1] == n_all else given
         parts = []
         with torch.no_grad(), _evaluating(self):
             mask = self._mask(own, inputs)
             for part, of_part in zip(torch.split(own, batch_size), torch.split(mask, batch_size), strict=True):
-                batch = part.to(weight.dtype)
+                batch = part.to(torch.promote_types(weight.dtype, torch.float32))
                 output = self(batch, of_part if self.any_subset else None)
                 scale = torch.exp(output.log_scale) if scales and output.log_scale is not None else None
                 maps = torch.cat([m for m in (output.maps_ms, output.m0, scale) if m is not None], dim=1)
@@ -296,7 +303,7 @@ class RelaxationNet(nn.Module):
                 parts.append(torch.where(finite, maps, torch.nan))
         of_scales = [f"{name}_scale" for name in self.protocol.names if scales and self.uncertainty]
         names = [*self.protocol.names, *["m0"] * self.amplitude, *of_scales]
-        return dict(zip(names, torch.cat(parts).unbind(1), strict=True))
+        return as_given(dict(zip(names, torch.cat(parts).unbind(1), strict=True)), images)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -370,9 +377,16 @@ class RelaxationNet(nn.Module):
         return torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
 
     def _shown(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Set values to zero that are not finite or no inputs; return the images and a mask of the other values."""
+        """Set values to zero that are not finite or no inputs; return the images and a mask of the other values.
+
+        They are in single precision or better: squares and ratios of half precision overflow and vanish.
+        """
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
         counted = torch.isfinite(images) & over_space(mask, self.dims)
         return torch.where(counted, images, 0), counted
+
+    def _dtype_of_weights(self, images: Tensor) -> torch.dtype:
+        return next(self.backbone.parameters(), images).dtype
 
 
 @contextmanager

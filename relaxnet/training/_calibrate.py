@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet.fitting import FitStatus, fit
+from relaxnet.fitting._core.neighbours import root_mean_square
 from relaxnet.metrics import calibration_factor
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
 from relaxnet.training._data import Case, noise_level
-from relaxnet.training._noise import root_mean_square
 from relaxnet.training._spread import (
     ANY,
     Maps,

@@ -1,6 +1,7 @@
 """What happens at the end of an epoch: the best weights are kept, the run is saved, progress is shown."""
 
 import copy
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,27 +16,47 @@ from relaxnet._files import replacing
 from relaxnet.nets import RelaxationNet
 from relaxnet.training._module import VALIDATION, RelaxationModule
 
+_STATE = ("residual", "waited", "weights", "history")
+
 
 class BestWeights(Callback):
-    """Keep the weights of the epoch with the smallest validation residual, and the history of all epochs.
+    """Keep the weights of the epoch with the smallest validation residual, and the history; stop when it is time.
 
-    Both are part of a saved run, so that a resumed one forgets nothing. Where nothing is watched, the last epoch counts
-    as the best.
+    All of this is part of a saved run, so that a resumed one forgets nothing, and a finished one stays as it is.
+    Lightning's early stopping would decide after the run has been saved. Where nothing is watched, the last epoch
+    counts as the best.
 
     Parameters
     ----------
+    patience
+        Training stops after this number of epochs without an improvement.
     each_epoch
         Is called with the number of each epoch, the network as it is then, and what was recorded.
     """
 
-    def __init__(self, each_epoch: Callable[[int, RelaxationNet, dict[str, float]], None] | None = None) -> None:
+    def __init__(
+        self, patience: int, each_epoch: Callable[[int, RelaxationNet, dict[str, float]], None] | None = None
+    ) -> None:
+        self.patience = patience
         self.each_epoch = each_epoch
         self.residual = float("inf")
+        self.waited = 0
         self.weights: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
 
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Train no further if the saved run has stopped.
+
+        Parameters
+        ----------
+        trainer, pl_module
+            What Lightning passes.
+        """
+        del pl_module
+        trainer.should_stop = self.waited >= self.patience
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Record the epoch; keep its weights if they are the best so far.
+        """Record the epoch; keep its weights if they are the best so far; stop if they have not been for long enough.
 
         Parameters
         ----------
@@ -47,9 +68,11 @@ class BestWeights(Callback):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scales = zip(pl_module.net.protocol.names, pl_module.weighting.scales.tolist(), strict=True)
         self.history.append({"epoch": pl_module.current_epoch, **metrics, **{f"scale_{k}": v for k, v in scales}})
+        self.waited += 1
         if metrics.get(VALIDATION, -float("inf")) < self.residual or VALIDATION not in metrics:
-            self.residual = metrics.get(VALIDATION, self.residual)
+            self.residual, self.waited = metrics.get(VALIDATION, self.residual), 0
             self.weights = copy.deepcopy(pl_module.best_guess.state_dict())
+        trainer.should_stop = self.waited >= self.patience
         if self.each_epoch is not None:
             self.each_epoch(pl_module.current_epoch, pl_module.best_guess, self.history[-1])
 
@@ -61,7 +84,7 @@ class BestWeights(Callback):
         dict
             Plain values and tensors.
         """
-        return {"residual": self.residual, "weights": self.weights, "history": self.history}
+        return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a saved run stopped.
@@ -71,7 +94,7 @@ class BestWeights(Callback):
         state_dict
             What :meth:`state_dict` returned.
         """
-        self.residual, self.weights, self.history = (state_dict[k] for k in ("residual", "weights", "history"))
+        vars(self).update(state_dict)
 
 
 class StepWeighting(Callback):
@@ -97,10 +120,23 @@ class SaveRun(Callback):
     ----------
     path
         The file to write.
+    settings
+        Settings of the run, which are part of the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
+        self.settings = settings
+
+    def state_dict(self) -> dict[str, Any]:
+        """Describe the run for :func:`~relaxnet.training._run_folder.open_run`.
+
+        Returns
+        -------
+        dict
+            Plain values.
+        """
+        return {"settings": json.loads(json.dumps(self.settings))}  # plain: tuples, for one, become lists
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the file.
@@ -111,8 +147,11 @@ class SaveRun(Callback):
             What Lightning passes.
         """
         del pl_module
-        with replacing(self.path) as temporary:
-            trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            with replacing(self.path) as temporary:
+                trainer.save_checkpoint(temporary)
+        else:
+            trainer.save_checkpoint(self.path)  # takes part, and writes nothing
 
 
 class ShowProgress(Callback):

@@ -1,5 +1,7 @@
 """Training data: subjects of a phantom, arrays, or any data set of images."""
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -90,8 +92,51 @@ def _case(item: Any, k: int) -> Case:
     return Case(images if images.ndim > 3 else images[None], None, None)
 
 
+def digest(tensors: Iterable[Tensor]) -> str:
+    """Return a text that differs where a type, a shape or a value does.
+
+    Parameters
+    ----------
+    tensors
+        The tensors.
+
+    Returns
+    -------
+    str
+        The text.
+    """
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+    return found.hexdigest()[:16]
+
+
+def require_different(cases: Sequence[Case]) -> None:
+    """Check that no subject is given twice: it would validate what it was trained with.
+
+    Parameters
+    ----------
+    cases
+        The subjects.
+
+    Raises
+    ------
+    ValueError
+        If two have the same images.
+    """
+    first: dict[str, int] = {}
+    for k, case in enumerate(cases):
+        same = first.setdefault(digest([case.images]), k)
+        if same != k:
+            raise ValueError(
+                f"data: subjects {same} and {k} have the same images, and one might validate what was trained with the "
+                f"other: give each subject once, or validation=0."
+            )
+
+
 def noise_level(case: Case, protocol: Protocol) -> float:
-    """Return the noise level of a subject; estimate it from the residuals of a fit where it is not known.
+    """Return the noise level of a subject; estimate it where it is not known.
 
     Parameters
     ----------

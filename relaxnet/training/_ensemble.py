@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.training import _storage
@@ -68,9 +68,7 @@ class Ensemble:
                     f"{first.input_channels} of {first.protocol}: they must be the same."
                 )
 
-    def predict(
-        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, inputs: Any = None
-    ) -> dict[str, Tensor]:
+    def predict(self, images: ImagesT, *, protocol: Protocol | None = None, inputs: Any = None) -> dict[str, ImagesT]:
         """Map the relaxation times of a volume by all networks.
 
         Parameters
@@ -88,7 +86,7 @@ class Ensemble:
         ValueError
             As by :meth:`Trained.predict`.
         """
-        outputs = [member.predict(images, protocol=protocol, inputs=inputs) for member in self.members]
+        outputs = [member.predict(to_tensor(images), protocol=protocol, inputs=inputs) for member in self.members]
         maps = {}
         for name in self.members[0].net.protocol.names:
             times = torch.stack([output[name] for output in outputs])
@@ -96,7 +94,7 @@ class Ensemble:
             if all(f"{name}_std" in output for output in outputs):
                 own = torch.stack([output[f"{name}_std"] for output in outputs]).square().mean(0)
                 maps[f"{name}_std"] = self.calibration.get(name, 1.0) * torch.sqrt(own + times.var(0))
-        return maps
+        return as_given(maps, images)
 
     def calibrated(self, data: Any, *, protocol: Protocol | None = None) -> "Ensemble":
         """Find the factors with which nine of ten voxels lie within the central 90 % interval.
@@ -188,5 +186,9 @@ class Ensemble:
         def of_member(k: int) -> dict[str, Tensor]:
             return {name.removeprefix(f"{k}/"): w for name, w in weights.items() if name.startswith(f"{k}/")}
 
-        members = [Trained.unpacked(own, of_member(k), path, models) for k, own in enumerate(description["members"])]
-        return Ensemble(members, description["calibration"])
+        with _storage.explained(path):
+            packed = list(enumerate(description["members"]))
+            calibration = {str(name): float(factor) for name, factor in description["calibration"].items()}
+        members = [Trained.unpacked(own, of_member(k), path, models) for k, own in packed]
+        with _storage.explained(path):
+            return Ensemble(members, calibration)

@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning
 import torch
-from einops import reduce
+from einops import rearrange, reduce
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Sampler
@@ -97,7 +97,8 @@ class RelaxationModule(lightning.LightningModule):
         FloatingPointError
             If the loss is not finite; the message names the slices.
         """
-        generator = torch.Generator().manual_seed(mix(self.seed, self.current_epoch, batch_idx))
+        number = batch_idx * self.trainer.world_size + self.global_rank  # among the batches of all processes
+        generator = torch.Generator().manual_seed(mix(self.seed, self.current_epoch, number))
         batch = self.augment(batch, generator)
         net, images = self.net, batch["images"]
         inputs = self._input_sets(len(images), generator)
@@ -124,7 +125,14 @@ class RelaxationModule(lightning.LightningModule):
                 f"The loss is not finite in epoch {self.current_epoch}, batch {batch_idx}, training slices "
                 f"{batch['slice'].tolist()}. Look for images that are all zero, or lower the learning rate."
             )
-        self.log("residual", residual.detach().abs().mean(), on_step=False, on_epoch=True, batch_size=len(images))
+        self.log(
+            "residual",
+            residual.detach().abs().mean(),
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(images),
+        )
         return loss
 
     def _input_sets(self, n: int, generator: torch.Generator) -> list[str] | None:
@@ -152,8 +160,13 @@ class RelaxationModule(lightning.LightningModule):
 
         However strong the receiver of a contrast, the network then has the same way to go.
         """
-        means = residual.transpose(0, 1)[:, mask].mean(1)
-        if self.net.first_log_scale.any() or not (means > 0).all():
+        if self.net.first_log_scale.any():
+            return torch.zeros(())
+        used = torch.where(rearrange(mask, "batch ... -> batch 1 ..."), residual, 0)
+        sums = torch.cat([reduce(used, "batch task ... -> task", "sum"), mask.sum().to(used).reshape(1)])
+        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")  # over all processes, which go the same way
+        means = sums[:-1] / sums[-1]
+        if not (means > 0).all():
             return torch.zeros(())
         self.net.first_log_scale.copy_(torch.log(means))
         return to_maps(self.net.first_log_scale, residual)
@@ -179,6 +192,11 @@ class RelaxationModule(lightning.LightningModule):
             All images of some slices, and what belongs to them.
         batch_idx
             Number of the batch.
+
+        Raises
+        ------
+        FloatingPointError
+            If the residual is not finite; the message names the slices.
         """
         del batch_idx
         images, net = batch["images"], self.best_guess
@@ -189,9 +207,14 @@ class RelaxationModule(lightning.LightningModule):
             residual = self.validate(net(own, inputs), images, net.scale(own, inputs), batch["sigma"], inputs=inputs)
             means.append(reduce(residual, "batch task ... -> task", "mean"))
         mean = torch.stack(means).mean(0)
+        if not torch.isfinite(mean).all():
+            raise FloatingPointError(
+                f"The validation residual is not finite in epoch {self.current_epoch}, validation slices "
+                f"{batch['slice'].tolist()}. Look for images that are all zero, or lower the learning rate."
+            )
         for k, name in enumerate(net.protocol.names):
-            self.log(f"{VALIDATION}_{name}", mean[k], batch_size=len(images))
-        self.log(VALIDATION, mean[self.trained_tasks].mean(), batch_size=len(images))
+            self.log(f"{VALIDATION}_{name}", mean[k], sync_dist=True, batch_size=len(images))
+        self.log(VALIDATION, mean[self.trained_tasks].mean(), sync_dist=True, batch_size=len(images))
 
     def configure_optimizers(self) -> Any:
         """Set up Adam, with a rate of its own for the weighting.
@@ -238,17 +261,18 @@ class SliceModule(lightning.LightningDataModule):
         self.seed = seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffle the training slices anew for each epoch.
+        """Shuffle the training slices anew for each epoch; the processes of a distributed training share them.
 
         Returns
         -------
         DataLoader
             Batches of an epoch.
         """
-        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed))
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed, rank, world))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """Take the validation slices in order.
+        """Take the validation slices in order; each process takes all of them.
 
         Returns
         -------
@@ -259,11 +283,13 @@ class SliceModule(lightning.LightningDataModule):
 
 
 class _Shuffled(Sampler[int]):
-    """An order that depends on nothing but the seed and the epoch, which Lightning sets."""
+    """An order that depends on nothing but the seed and the epoch, which Lightning sets; each process has its part."""
 
-    def __init__(self, n: int, seed: int) -> None:
+    def __init__(self, n: int, seed: int, rank: int, world: int) -> None:
         self.n = n
         self.seed = seed
+        self.rank = rank
+        self.world = world
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -271,10 +297,12 @@ class _Shuffled(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-        yield from torch.randperm(self.n, generator=generator).tolist()
+        order = torch.randperm(self.n, generator=generator).tolist()
+        # All processes take as many, or some would wait for the others.
+        yield from (order[k % self.n] for k in range(self.rank, len(self) * self.world, self.world))
 
     def __len__(self) -> int:
-        return self.n
+        return math.ceil(self.n / self.world)
 
 
 def validation_loss(net: RelaxationNet) -> Loss:

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Literal
 
 from relaxnet.losses._names import require_option
@@ -10,12 +12,12 @@ from relaxnet.losses._names import require_option
 Schedule = Literal["constant", "cosine"]
 
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("base depth epochs batch_size patience", lambda n: n >= 1, "at least 1 is needed."),
-    ("learning_rate weighting_rate", lambda rate: 0 < rate < math.inf, "a rate is positive."),
+    ("base depth epochs batch_size patience", lambda n: index(n) >= 1, "a whole number of at least 1 is needed."),
+    ("learning_rate weighting_rate", lambda rate: 0 < rate < math.inf, "a rate is a positive number."),
     ("averaging", lambda part: 0 <= part < 1, "it lies in [0, 1)."),
     ("rate_shift", lambda part: 0 <= part < math.inf, "give a part of the typical rate, 0 or more."),
     ("clip", lambda norm: norm is None or norm > 0, "a norm is positive; None does not shorten any."),
-    ("weight_decay max_degrees max_shift", lambda size: size >= 0, "it must not be negative."),
+    ("weight_decay max_degrees max_shift", lambda size: 0 <= size < math.inf, "give a number, 0 or more."),
 )
 """Names of fields, the condition on their values, and the message if it is not met."""
 
@@ -74,8 +76,11 @@ class Preset:
         require_option("schedule", self.schedule, Schedule)
         for names, holds, rule in _RULES:
             for name in names.split():
-                if not holds(getattr(self, name)):
-                    raise ValueError(f"{name}={getattr(self, name)}: {rule}")
+                value = getattr(self, name)
+                with suppress(TypeError):  # as of text, for which the condition has no meaning
+                    if holds(value):
+                        continue
+                raise ValueError(f"{name}={value!r}: {rule}")
 
     @property
     def summary(self) -> str:

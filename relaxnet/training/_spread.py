@@ -1,5 +1,7 @@
 """Standard deviations of predicted maps, in ms."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +10,11 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet.fitting._core.neighbours import image_noise, root_mean_square
 from relaxnet.information import crlb
 from relaxnet.nets import RelaxationNet, input_mask
 from relaxnet.nets._input_mask import own_images
 from relaxnet.nets._space import over_space
-from relaxnet.training._noise import image_noise, root_mean_square
 
 _FAINTEST = 1e-2  # of the root mean square of the images: smallest amplitude, for voxels without signal
 ANY = "any"
@@ -42,6 +44,27 @@ class Spread:
     """By contrast and input set: the factor with which nine of ten voxels lie within the central 90 % interval."""
     growth: dict[str, dict[str, float]] = field(default_factory=dict)
     """By contrast and input set: the power of r by which the factor grows with noise."""
+
+    def require_names(self, names: Sequence[str]) -> None:
+        """Check that all numbers are such, and are of known contrasts; those of a file may not be.
+
+        Parameters
+        ----------
+        names
+            Names of the contrasts.
+
+        Raises
+        ------
+        ValueError
+            If a factor or a growth is missing, no number, or of another contrast.
+        """
+        numbers = [self.usual_noise]
+        for name, by_set in self.factors.items():
+            if name not in names or ANY not in by_set or self.growth[name].keys() != by_set.keys():
+                raise ValueError(f"calibration of {name!r}: a factor and a growth of {ANY!r} are needed for {names}.")
+            numbers += [*by_set.values(), *self.growth[name].values()]
+        if not all(0 <= number < math.inf for number in numbers):
+            raise ValueError(f"calibration has {numbers}: they are finite and not negative.")
 
     def std_ms(
         self, net: RelaxationNet, images: Float[Tensor, "slice image *space"], maps: Maps, inputs: Any = None

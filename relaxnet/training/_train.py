@@ -1,7 +1,6 @@
 """From a cohort to a trained network."""
 
 import copy
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,20 +9,21 @@ from typing import Any
 import torch
 
 from relaxnet._choices import pick
-from relaxnet._files import write_text
 from relaxnet.errors import require
 from relaxnet.losses import WEIGHTINGS, Weighting
 from relaxnet.nets import RelaxationNet
+from relaxnet.phantom._settings import whole
 from relaxnet.protocol import Protocol
 from relaxnet.training._calibrate import calibrate
-from relaxnet.training._data import Case, Slices, gather
+from relaxnet.training._data import Case, Slices, gather, require_different
 from relaxnet.training._lightning import honest_signals, quiet
 from relaxnet.training._loss import LOSSES, Loss
 from relaxnet.training._presets import PRESETS, Preset
+from relaxnet.training._run_folder import CHECKPOINT, describe_run, open_run
 from relaxnet.training._trained import Trained
 
 EachEpoch = Callable[[int, RelaxationNet, dict[str, float]], None]
-CHECKPOINT, SETTINGS = "run.ckpt", "settings.json"
+_TRAINER = {"accelerator": "auto", "devices": 1, "precision": "32-true"}
 
 
 def train(
@@ -83,7 +83,8 @@ def train(
         Of the weights, the order of the slices, the choice of validation subjects and the augmentation. The same seed
         gives the same network on the same machine.
     out
-        A folder. The run is saved there after each epoch; started again with the same settings, it is resumed.
+        A folder. The run is saved there after each epoch. Started again with the same settings, subjects and version,
+        it is resumed and ends as if it had not been interrupted; a finished one returns its result.
     trainer
         Options of Lightning's trainer, such as ``{"accelerator": "gpu", "devices": 2, "precision": "16-mixed"}``; by
         default one device of the best kind, in single precision.
@@ -100,11 +101,11 @@ def train(
     Raises
     ------
     ValueError
-        If an argument makes no sense, or ``out`` holds a run of other settings.
+        If an argument makes no sense, or ``out`` holds a run of other settings, or a damaged one.
     TypeError
         If ``data`` holds neither subjects nor images.
     FloatingPointError
-        If the loss is not finite; the message names the slices.
+        If the loss or the validation residual is not finite; the message names the slices.
     MissingExtraError
         If Lightning is not installed.
 
@@ -118,8 +119,7 @@ def train(
     settings = preset if isinstance(preset, Preset) else pick("preset", preset, PRESETS, instead=_or("Preset"))
     chosen_loss = loss if isinstance(loss, Loss) else pick("loss", loss, LOSSES, instead=_or("Loss"))
     require("lightning", extra="train")
-    if seed < 0:
-        raise ValueError(f"seed={seed}: a seed is not negative.")
+    seed = whole(seed, "seed", 0)
     start = net.net if isinstance(net, Trained) else net
     acquired, cases = gather(data, start.protocol if protocol is None and start is not None else protocol)
     validating, training = _split(cases, validation, seed)
@@ -128,9 +128,7 @@ def train(
         balance = _weighting(weighting, len(acquired.names))
         own = _network(start, acquired, inputs, settings, chosen_loss, balance)
         run = _Run(own, chosen_loss, balance, settings, seed, None if out is None else Path(out))
-        named = weighting if isinstance(weighting, str) else type(weighting).__name__
-        checkpoint = run.resume(weighting=named, subjects=len(cases))
-        history = run.fit(acquired, training, validating, checkpoint, dict(trainer or {}), progress, each_epoch)
+        history = run.fit(acquired, training, validating, {**_TRAINER, **(trainer or {})}, progress, each_epoch)
     return Trained(own, history, calibrate(own, _to_calibrate_with(training, validating, chosen_loss)))
 
 
@@ -149,26 +147,11 @@ class _Run:
     seed: int
     out: Path | None
 
-    def resume(self, **more: Any) -> Path | None:
-        """Find the saved run in the folder, if it is of the same settings; record the settings if there is none."""
-        if self.out is None:
-            return None
-        settings, checkpoint = self.out / SETTINGS, self.out / CHECKPOINT
-        of_run = {"net": self.net.config, "loss": asdict(self.loss), "seed": self.seed, **more, **asdict(self.preset)}
-        text = json.dumps(of_run, indent=2)
-        if checkpoint.exists():
-            if not settings.exists() or settings.read_text(encoding="utf-8") != text:
-                raise ValueError(f"out={self.out} holds a run of other settings ({SETTINGS}): choose another folder.")
-            return checkpoint
-        write_text(settings, text)
-        return None
-
     def fit(
         self,
         protocol: Protocol,
         training: list[Case],
         validating: list[Case],
-        checkpoint: Path | None,
         trainer: dict[str, Any],
         progress: bool,
         each_epoch: EachEpoch | None,
@@ -176,28 +159,28 @@ class _Run:
         """Run Lightning, leave the best weights in the network, and return the history."""
         # These import Lightning, so only now is the time.
         import lightning  # noqa: PLC0415
-        from lightning.pytorch.callbacks import EarlyStopping  # noqa: PLC0415
 
         from relaxnet.training import _callbacks  # noqa: PLC0415
-        from relaxnet.training._module import VALIDATION, RelaxationModule, SliceModule  # noqa: PLC0415
+        from relaxnet.training._module import RelaxationModule, SliceModule  # noqa: PLC0415
 
         labels = self.loss.labels if self.loss.kind == "supervised" else None
         options: dict[str, Any] = {"labels": labels, "fresh_noise": self.preset.fresh_noise}
         slices = Slices(training, protocol, needs_sigma=self.loss.needs_sigma, **options)
         to_validate = Slices(validating, protocol, needs_sigma=True) if validating else None
         module = RelaxationModule(self.net, self.loss, self.weighting, self.preset, self.seed)
-        best = _callbacks.BestWeights(each_epoch)
+        best = _callbacks.BestWeights(self.preset.patience, each_epoch)
         callbacks: list[Any] = [best, _callbacks.StepWeighting()]
-        if validating:
-            callbacks.append(EarlyStopping(VALIDATION, patience=self.preset.patience))
+        checkpoint = None
         if self.out is not None:
-            callbacks.append(_callbacks.SaveRun(self.out / CHECKPOINT))
+            described = describe_run(self.net, self.loss, self.weighting, [validating, training], trainer)
+            settings = {"seed": self.seed, "preset": asdict(self.preset), **described}
+            checkpoint = open_run(self.out, settings)
+            callbacks.append(_callbacks.SaveRun(self.out / CHECKPOINT, settings))
         if progress:
             callbacks.append(_callbacks.ShowProgress())
-        defaults = {"accelerator": "auto", "devices": 1, "precision": "32-true"}
         with quiet():
             runner = lightning.Trainer(
-                **{**defaults, **trainer},
+                **trainer,
                 max_epochs=self.preset.epochs,
                 gradient_clip_val=self.preset.clip,
                 callbacks=callbacks,
@@ -207,6 +190,7 @@ class _Run:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 limit_val_batches=None if validating else 0,
+                use_distributed_sampler=False,  # it would shuffle once more, by another seed
             )
             loader = SliceModule(slices, to_validate, self.preset.batch_size, self.seed)
             with honest_signals(runner):
@@ -254,15 +238,17 @@ def _network(
     return copy.deepcopy(start).train()
 
 
-def _split(cases: list[Case], validation: float, seed: int) -> tuple[list[Case], list[Case]]:
+def _split(cases: list[Case], validation: Any, seed: int) -> tuple[list[Case], list[Case]]:
     """Choose validation and training subjects: whole ones, because slices of one resemble each other."""
-    if not 0 <= validation < 1:
-        raise ValueError(f"validation={validation}: give the fraction of subjects to set aside, from 0 to 1.")
+    if not (isinstance(validation, int | float) and 0 <= validation < 1):
+        raise ValueError(f"validation={validation!r}: give the fraction of subjects to set aside, from 0 to 1.")
     n = len(cases)
     if n < (2 if validation else 1):
         raise ValueError(
             f"data has {n} subject(s): one for training and one for validation are needed, or validation=0."
         )
+    if validation:
+        require_different(cases)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
     n_validating = min(max(1, round(validation * n)), n - 1) if validation else 0
     return [cases[k] for k in order[:n_validating]], [cases[k] for k in order[n_validating:]]

@@ -1,16 +1,18 @@
 """A trained network, which predicts maps, and is saved and loaded."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
+import torch
 from torch import Tensor
 
 from relaxnet.errors import require
 from relaxnet.nets import RelaxationNet
+from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.training import _storage
@@ -28,15 +30,14 @@ class Trained:
     calibration: Spread = field(default_factory=Spread, repr=False)
     """How standard deviations follow from the noise of the images."""
 
-    def predict(
-        self, images: Float[Tensor, "slice image *space"], *, protocol: Protocol | None = None, inputs: Any = None
-    ) -> dict[str, Tensor]:
+    def predict(self, images: ImagesT, *, protocol: Protocol | None = None, inputs: Any = None) -> dict[str, ImagesT]:
         """Map the relaxation times of a volume, slice by slice.
 
         Parameters
         ----------
         images
-            All images of the protocol, of which the network picks its own, or its own alone. On the network's device.
+            All images of the protocol, of which the network picks its own, or its own alone: (slice, image, height,
+            width), a tensor on the network's device, or a NumPy array.
         protocol
             What the images were acquired with, to make sure that it is what the network was trained for.
         inputs
@@ -47,8 +48,8 @@ class Trained:
         dict
             Maps in ms (slice, height, width) by the name of the contrast, and, where there were subjects to calibrate
             them with, their standard deviations in ms as ``"<name>_std"``, for errors that are about normally
-            distributed. A voxel of which an input is not finite is NaN; the network takes a zero in its place, so that
-            its neighbours are not lost.
+            distributed. They are arrays if the images are one. A voxel of which an input is not finite is NaN; the
+            network takes a zero in its place, so that its neighbours are not lost.
 
         Raises
         ------
@@ -63,12 +64,13 @@ class Trained:
         the factor grows as it did when noise was added. Of patients, these are voxels of validation subjects; of a
         phantom, voxels of the liver of all subjects whose truth was no label. They say little of other tissues.
         """
-        maps = self.net.predict(images, protocol=protocol, inputs=inputs, scales=True)
+        tensor = to_tensor(images)
+        maps = self.net.predict(tensor, protocol=protocol, inputs=inputs, scales=True)
         found = {name: maps[name] for name in maps if not name.endswith("_scale")}
         if self.calibration.factors:
-            stds = self.calibration.std_ms(self.net, images, maps, inputs)
+            stds = self.calibration.std_ms(self.net, tensor, maps, inputs)
             found |= {f"{name}_std": std for name, std in stds.items()}
-        return found
+        return as_given(found, images)
 
     def save(self, path: str | Path) -> None:
         """Write the network to a safetensors file, with all that is needed to load it again.
@@ -122,18 +124,29 @@ class Trained:
         Raises
         ------
         ValueError
-            If the weights are not those of the network, or a signal model of your own is missing.
+            If the description makes no sense, the weights are not those of the network, or a signal model of your own
+            is missing.
+
+        Warns
+        -----
+        UserWarning
+            If weights are not finite.
         """
-        try:
-            net = RelaxationNet.from_config(description["net"], models=models)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        try:
-            net.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}") from error
-        net.eval()
-        return Trained(net, description["history"], Spread(**description["calibration"]))
+        with _storage.explained(path):
+            if description["net"].get("depth", 0) > len(weights):  # each level has weights
+                raise ValueError(f"it does not hold the weights of {description['net']['depth']} levels.")
+            with torch.device("meta"):  # nothing takes memory before its size has been compared with the file
+                net = RelaxationNet.from_config(description["net"], models=models)
+            if net.config != description["net"]:
+                raise ValueError(f"it says {description['net']}, which makes {net.config}.")
+            _storage.load_into(net, weights)
+            history = [{str(name): float(value) for name, value in epoch.items()} for epoch in description["history"]]
+            calibration = Spread(**description["calibration"])
+            calibration.require_names(net.protocol.names)
+        lost = sum(not bool(torch.isfinite(values).all()) for values in weights.values())
+        if lost:
+            warnings.warn(f"{path}: {lost} of {len(weights)} weights are not finite: its maps are NaN.", stacklevel=3)
+        return Trained(net.eval(), history, calibration)
 
     def save_pretrained(self, folder: str | Path, **card: str) -> None:
         """Write the network to a folder as the Hugging Face Hub wants it, with a model card.

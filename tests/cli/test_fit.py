@@ -155,7 +155,7 @@ def test_options_reach_the_fit(fit, decay, tmp_path, capsys):
     std = nibabel.load(tmp_path / "scan_desc-std_T1rho.nii.gz").get_fdata()
     np.testing.assert_allclose(std, expected.std["t"] / 1000, rtol=1e-5)
     assert "AT_BOUND" in capsys.readouterr().out
-    assert "first and the last" in json.loads((tmp_path / "scan_T1rho.json").read_text())["EstimationAlgorithm"]
+    assert "two images" in json.loads((tmp_path / "scan_T1rho.json").read_text())["EstimationAlgorithm"]
 
 
 def test_quiet_still_tells_the_result(fit, capsys):

@@ -263,7 +263,7 @@ def test_no_subject_tests_what_was_trained_with_it():
 def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():
     setting = SETTINGS["smoke"]
     assert setting.folds(snr=setting.snr) == setting.folds()
-    assert setting.folds(snr=10.0)[1] == Fold("smoke", 1, {"snr": 10.0})
+    assert setting.folds(snr=10.0)[1] == Fold(setting, 1, {"snr": 10.0})
     plain, noisy = (folds[0].test()[0] for folds in (setting.folds(), setting.folds(snr=10.0)))
     assert torch.equal(plain.clean, noisy.clean)
     assert plain.sigma < noisy.sigma
@@ -278,6 +278,42 @@ def test_rows_share_the_steps_that_they_have_in_common():
     members = {step.key for (step,) in (folds[0] for folds in ROWS["homou"].plan("homou", setting.folds(), seeds=3))}
     assert len(members) == 3
     assert members < keys["table2"]
+
+
+CHANGES = {
+    "snr": {"snr": 19.0},
+    "seed": {"seed": 7},
+    "shape": {"preset": replace(SETTINGS["smoke"].preset, shape=(48, 48))},
+    "subjects": {"n_subjects": 8},
+    "slices": {"slices": 2},
+    "folds": {"n_folds": 3},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_where_a_setting_of_a_name_has_changed_nothing_computed_before_is_taken(change):
+    before, after = (
+        {step.key for name in ("table2", "fig2", "fig3") for step in EXPERIMENTS[name].load().steps(setting)}
+        for setting in (SETTINGS["smoke"], replace(SETTINGS["smoke"], **change))
+    )
+    assert before.isdisjoint(after)
+
+
+def test_the_timed_step_follows_its_setting_too():
+    plan, setting = EXPERIMENTS["table4"].load().steps, SETTINGS["smoke"]
+    wider = replace(setting, preset=replace(setting.preset, base=8))
+    assert len({plan(one)[0].key for one in (setting, wider, replace(setting, seed=1))}) == 3
+    assert plan(replace(setting, seeds=9))[0].key == plan(setting)[0].key
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b'{"experiment": "fig3"}', b'{"experiment": "ta', b"[]", b"\x1f\x8b\x08"]
+)
+def test_a_damaged_result_is_named(tmp_path, content):
+    for details, file in ((False, "table2.json"), (True, "table2.json.gz")):
+        (tmp_path / file).write_bytes(content)
+        with pytest.raises(ValueError, match=rf"{file} is damaged, or not a result of table2: repeat"):
+            read_result(tmp_path, "table2", details=details)
 
 
 def test_an_ensemble_needs_all_seeds_and_two_at_least():

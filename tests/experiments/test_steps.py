@@ -70,7 +70,7 @@ def test_a_failure_is_raised_and_what_was_done_is_kept(tmp_path):
     good, bad = squares(5)[0], Step("bad", fail, {"number": 1})
     with pytest.raises(RuntimeError, match="failed: 1"):
         run_steps([good, bad], tmp_path)
-    assert json.loads((tmp_path / f"{good.key}.json").read_text()) == {"square": 25}
+    assert json.loads((tmp_path / f"{good.key}.json").read_text()) == {"outcome": {"square": 25}}
     assert not (tmp_path / f"{bad.key}.json").exists()
 
 
@@ -159,3 +159,30 @@ def test_one_at_a_time_is_computed_here(tmp_path):
 def test_no_jobs():
     with pytest.raises(ValueError, match="jobs=0: at least one step"), workers(0):
         raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "content", ["", '{"outcome": [1', "[]", "null", "{}", "[" * 100_000], ids=lambda text: text[:9]
+)
+def test_a_damaged_outcome_is_named(tmp_path, content):
+    (step,) = squares(3)
+    run_steps([step], tmp_path)
+    path = step.file(tmp_path, ".json")
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{path.name} is damaged: delete it, and the step is computed again"):
+        run_steps([step], tmp_path)
+    path.unlink()
+    assert run_steps([step], tmp_path)[step.key] == {"square": 9}
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    content: str
+
+
+def test_an_argument_with_a_name_is_what_it_stands_for():
+    one, same, other = (
+        Step("named", total, {"several": named}) for named in (Named("a", "x"), Named("b", "x"), Named("a", "y"))
+    )
+    assert one.key == same.key != other.key

@@ -159,3 +159,73 @@ def test_summary_counts_every_voxel():
         "NO_DECAY                 1   25.0 %",
     ):
         assert line in text
+
+
+ESTIMATORS = [("nlls", {}), ("two-point", {}), ("log-linear", {}), ("rician", {"sigma": 5.0})]
+
+
+@pytest.mark.parametrize(("method", "options"), ESTIMATORS)
+@pytest.mark.parametrize("curve", [[100, 60, 70, 30.0], [100, 60, 50, 30.0], [1, 2, 3, 4.0], [0.0] * 4, [nan] * 4])
+def test_row_13_one_axis_is_one_voxel(method, options, curve):
+    for single in (np.array(curve), torch.tensor(curve)):
+        alone = rx.fit(single, TIMES, method=method, **options)
+        among = rx.fit(np.array([GOOD, curve]), TIMES, method=method, **options)
+        assert alone.status.shape == alone.maps["t"].shape == ()
+        assert int(alone.status) == among.status[1]
+        np.testing.assert_allclose(np.asarray(alone.maps["t"]), among.maps["t"][1], rtol=1e-5)
+
+
+def test_row_13_one_axis_is_one_voxel_of_a_joint_fit():
+    alone = rx.fit_joint(np.array([100, 60, 70, 30, 80, 20, 50.0]), rx.protocols.LIVER_T1RHO_T2)
+    assert alone.maps["t2"].shape == ()
+    assert np.isfinite(alone.maps["t2"])
+
+
+OFFSET_TIMES = (0, 10, 20, 40, 80, 160)
+
+
+def best_above_a_constant(signal, grid):
+    """Share of the variance that the best decay with a positive amplitude explains, above a constant."""
+    centred, best = signal - signal.mean(1, keepdims=True), np.zeros(len(signal))
+    for t in grid:
+        basis = np.exp(-np.array(OFFSET_TIMES) / t)
+        basis -= basis.mean()
+        best = np.maximum(best, (centred @ basis).clip(min=0) ** 2 / (basis @ basis))
+    return best / (centred**2).sum(1)
+
+
+@pytest.mark.parametrize("bounds", [(1, 5000), (200, 400)])
+def test_a_decay_above_a_constant_is_found_where_there_is_one(bounds):
+    rng = np.random.default_rng(0)
+    signal = np.concatenate([rng.uniform(0, 1, (1500, 6)), rng.normal(0, 1, (500, 6))])
+    signal[0] = (0.5942, 0.8836, 1.0, 0.8534, 0.6187, 0.8176)
+    result = rx.fit(signal, OFFSET_TIMES, model=rx.signals.MonoExponentialWithOffset(), bounds=bounds)
+    share = best_above_a_constant(signal, np.geomspace(*bounds, 400))
+    found = result.status <= FitStatus.AT_BOUND
+    assert (found == (share > 0)).all()
+    assert (result.r2[found] >= share[found] - 1e-9).all()
+    assert result.status[0] == FitStatus.CONVERGED
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("level", [1.0, 70.0, 3e-5, 1e6])
+def test_row_6_a_signal_that_varies_by_rounding_alone_has_no_t(dtype, level):
+    rng = np.random.default_rng(1)
+    flat = np.full((500, 6), level, dtype=dtype)
+    for _ in range(2):
+        flat = np.nextafter(flat, np.where(rng.random(flat.shape) < 0.5, flat, 2 * flat).astype(dtype))
+    above = rx.fit(flat, OFFSET_TIMES, model=rx.signals.MonoExponentialWithOffset())
+    assert (above.status == FitStatus.NO_DECAY).all()
+    alone = rx.fit(flat, OFFSET_TIMES)
+    assert np.isin(alone.status, (FitStatus.AT_BOUND, FitStatus.NO_DECAY)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1e-20, 1e-21, 1e-22, 1e-23, 1e-30, 1e-36, 1e15, 1e30])
+@pytest.mark.parametrize("maps_only", [False, True])
+def test_row_9_scale_changes_neither_t_nor_its_error(scale, maps_only):
+    signal = (GOOD * (1, 1.02, 0.97, 1.01) / 100).astype(np.float32)[None]
+    usual, scaled = (rx.fit((signal * s).astype(np.float32), TIMES, maps_only=maps_only) for s in (1.0, scale))
+    np.testing.assert_allclose(scaled.maps["t"], usual.maps["t"], rtol=1e-5)
+    np.testing.assert_allclose(scaled.std["t"], usual.std["t"], rtol=1e-3)
+    np.testing.assert_allclose(scaled.r2, usual.r2, rtol=1e-5)
+    np.testing.assert_allclose(scaled.rmse / scale, usual.rmse, rtol=1e-3)

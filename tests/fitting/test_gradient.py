@@ -116,3 +116,17 @@ def test_a_fit_can_be_a_layer():
         optimizer.step()
         errors.append(error.item())
     assert errors[-1] < 0.1 * errors[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_a_t_at_its_bound_has_no_gradient_in_any_precision(dtype):
+    """5000 has no bfloat16; 4992 is the nearest, and also that of a T below the bound."""
+    flat = torch.full((2, 4), 100.0, dtype=dtype, requires_grad=True)
+    result = rx.fit(flat, TIMES)
+    assert (result.status == rx.FitStatus.AT_BOUND).all()
+    (gradient,) = torch.autograd.grad(result.maps["t"].sum(), flat)
+    assert (gradient == 0).all()
+    images = torch.full((2, 7), 100.0, dtype=dtype, requires_grad=True)
+    joint = rx.fit_joint(images, rx.protocols.LIVER_T1RHO_T2)
+    (gradient,) = torch.autograd.grad(joint.maps["t1rho"].sum() + joint.maps["t2"].sum(), images)
+    assert (gradient == 0).all()

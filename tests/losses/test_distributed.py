@@ -36,6 +36,16 @@ class Model(torch.nn.Module):
         return self.weighting(residual if signed else residual.abs(), mask=mask)
 
 
+def running(x, mask, *masks):
+    """Return losses and scales of batches, of which some have no voxel to use, on one device or on all."""
+    found = []
+    for weighting in (rx.losses.ProfiledLaplace(momentum=0.5), rx.losses.DynamicWeightAverage(2)):
+        for k, used in enumerate((mask, *masks, torch.zeros_like(mask), mask)):
+            found += [weighting((1 + k) * x.abs(), mask=used), weighting.scales.clone()]
+            weighting.step()
+    return found
+
+
 def work(rank, folder):
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     results = {}
@@ -46,6 +56,8 @@ def work(rank, folder):
         loss = parallel(x, mask)
         loss.backward()
         results[name] = (loss.detach(), [parameter.grad for parameter in model.parameters()])
+    x, mask = batch()
+    results["running"] = running(x[rank : rank + 1], mask[rank : rank + 1], mask[rank : rank + 1] & (rank == 0))
     torch.save(results, os.path.join(folder, f"{rank}.pt"))  # noqa: PTH118
     distributed.destroy_process_group()
 
@@ -62,3 +74,7 @@ def test_two_processes_are_as_good_as_one(tmp_path):
             its_loss, gradients = results[name]
             torch.testing.assert_close(its_loss, loss.detach())
             torch.testing.assert_close(gradients, [parameter.grad for parameter in model.parameters()])
+    x, mask = batch()
+    first = torch.stack([mask[0], torch.zeros_like(mask[1])])
+    for results in shared:
+        torch.testing.assert_close(results["running"], running(x, mask, first))

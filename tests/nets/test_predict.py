@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -142,3 +143,29 @@ def test_bad_images(make_net, options, images, message):
 def test_bad_batch_size(make_net):
     with pytest.raises(ValueError, match="batch_size=0"):
         make_net().predict(volume(), batch_size=0)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4", "i2", "u2"])
+def test_arrays_give_arrays(make_net, dtype):
+    net, images = make_net(), (1000 * volume()).round()
+    expected = net.predict(images)["t2"]
+    array = images.numpy().astype(dtype)
+    for same in (array, array[::-1][::-1], np.asfortranarray(array)):
+        found = net.predict(same)["t2"]
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_masked_entries_of_an_array_are_missing(make_net):
+    images = np.ma.array(volume().numpy(), mask=False)
+    images[0, 0, 2, 3] = np.ma.masked
+    missing = np.isnan(make_net().predict(images)["t2"])
+    assert missing[0, 2, 3]
+    assert missing.sum() == 1
+
+
+@pytest.mark.usefixtures("as_user")
+@pytest.mark.parametrize("images", [np.ones((1, 7, 8, 8)) * 1j, np.full((1, 7, 8, 8), "a"), [1, 2], None])
+def test_what_is_no_image_is_refused(make_net, images):
+    with pytest.raises(TypeError, match=r"images is .*: pass a tensor or an array of real numbers"):
+        make_net().predict(images)

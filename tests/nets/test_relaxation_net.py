@@ -260,3 +260,28 @@ def test_heads_keep_their_precision_under_autocast(make_net):
 def test_bad_arguments(make_net, call, message):
     with pytest.raises(ValueError, match=message):
         call(make_net)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("estimates", [(0.0, 1.5, 3.0, 6.0), (1.5,), (0.0,)], ids=str)
+@pytest.mark.parametrize("inputs", ["short", "any"])
+def test_autocast_does_not_touch_initial_estimates(make_net, dtype, estimates, inputs):
+    """An untrained network predicts their mean; where the background is zero, half precision would divide 0 by 0."""
+    net = make_net(inputs=inputs, initial_estimates=estimates)
+    subject = rx.phantom.liver_cohort(n_subjects=1, slices=1, shape=(64, 64), snr=20, seed=0)[0]
+    images = subject.images * (subject.labels > 0).unsqueeze(1)
+    own = images[:, net.input_channels]
+    expected = net(own).maps_ms
+    with torch.autocast("cpu", dtype):
+        found = net(own).maps_ms
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_a_network_of_half_precision_takes_images_of_any_size(make_net, dtype):
+    net = make_net(initial_estimates=(0.0, 1.5))
+    images = 7e4 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))  # beyond float16
+    expected = net.predict(images)["t2"]
+    found = net.to(dtype).predict(images)["t2"]
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0)

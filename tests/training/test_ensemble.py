@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,3 +81,13 @@ def test_what_is_not_an_ensemble_is_refused(members, cohort, tmp_path):
     Ensemble(members).save(tmp_path / "three.safetensors")
     with pytest.raises(ValueError, match=r"holds an ensemble: load it by relaxnet\.training\.Ensemble\.load"):
         rx.load(tmp_path / "three.safetensors")
+
+
+def test_arrays_give_arrays(members, cohort):
+    """So do single networks, with their standard deviations."""
+    images = cohort[0].images
+    for predictor in (members[0], Ensemble(members)):
+        expected, found = predictor.predict(images), predictor.predict(images.numpy())
+        assert set(found) == set(expected) > {"t2", "t2_std"}
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, expected[name].numpy())

@@ -160,6 +160,38 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_batch(cohort
         train(cohort, weighting=Broken(2))
 
 
+def test_row_58_a_validation_that_is_not_finite_stops_the_training_and_says_so(cohort):
+    wild = dataclasses.replace(SMOKE, learning_rate=1e38, batch_size=8)
+    with pytest.raises(
+        FloatingPointError, match=r"validation residual is not finite in epoch 0, validation slices \[0"
+    ):
+        train(cohort, preset=wild)
+
+
+@pytest.mark.usefixtures("as_user")
+def test_row_62_one_subject_cannot_train_and_validate(cohort):
+    subject = cohort[0]
+    same = dataclasses.replace(subject, images=subject.images.clone())
+    for data in ([subject] * 4, [*cohort[1:], subject, same]):
+        with pytest.raises(ValueError, match=r"data: subjects \d and \d have the same images"):
+            train(data)
+    assert len(train([subject, same], validation=0).history) == 2
+
+
+@pytest.mark.parametrize("bounds", [(1,), (1, 2, 3), 5.0, "ab", {"t2": (1,)}, (math.nan, 400), (1, math.inf)], ids=str)
+@pytest.mark.usefixtures("as_user")
+def test_row_34_bounds_of_a_network(bounds):
+    with pytest.raises(ValueError, match="bounds_ms="):
+        rx.nets.RelaxationNet(rx.protocols.LIVER_T1RHO_T2, "short", bounds_ms=bounds)
+
+
+@pytest.mark.parametrize("change", [{"base": 4.5}, {"base": "4"}, {"depth": 0}, {"depth": None}], ids=str)
+@pytest.mark.usefixtures("as_user")
+def test_sizes_of_a_network(change):
+    with pytest.raises(ValueError, match=f"{next(iter(change))}=.*: a whole number of at least 1 is needed"):
+        rx.nets.RelaxationNet(rx.protocols.LIVER_T1RHO_T2, "short", **change)
+
+
 def test_progress_goes_to_standard_error(cohort, capsys):
     train(cohort, progress=True)
     out, err = capsys.readouterr()
@@ -187,6 +219,13 @@ class Spoiled(list):
         ),
         ({"validation": 1.0}, "validation=1.0"),
         ({"seed": -1}, "seed=-1"),
+        ({"seed": 1.5}, r"seed=1\.5: give a whole number, 0 or more"),
+        ({"seed": "a"}, "seed='a': give a whole number"),
+        ({"seed": None}, "seed=None: give a whole number"),
+        ({"validation": "a"}, "validation='a'"),
+        ({"validation": math.nan}, "validation=nan"),
+        ({"inputs": (0,)}, r"inputs=\(0,\): two images of a contrast are needed"),
+        ({"inputs": (1, 4)}, r"inputs=\(1, 4\): two images of a contrast are needed"),
     ],
 )
 @pytest.mark.usefixtures("as_user")
@@ -216,9 +255,19 @@ def test_bad_cohorts(cohort):
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"weighting_rate": math.nan}, "weighting_rate=nan"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"weight_decay": math.inf}, "weight_decay=inf"),
+        ({"learning_rate": math.inf}, "learning_rate=inf"),
+        ({"weighting_rate": math.inf}, "weighting_rate=inf"),
+        ({"learning_rate": "fast"}, "learning_rate='fast': a rate is a positive number"),
+        ({"epochs": "10"}, "epochs='10': a whole number"),
+        ({"epochs": 1.5}, r"epochs=1\.5: a whole number"),
+        ({"base": None}, "base=None: a whole number"),
+        ({"clip": "a"}, "clip='a'"),
+        ({"schedule": "cosin"}, "schedule='cosin' is unknown"),
     ],
 )
-def test_presets_refuse_what_cannot_train(change, message):
+@pytest.mark.usefixtures("as_user")
+def test_rows_59_and_60_presets_refuse_what_cannot_train(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMOKE, **change)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import relaxnet as rx
+from relaxnet.fitting._core.neighbours import image_noise
 from relaxnet.training import PRESETS, Spread, Trained
 from relaxnet.training._calibrate import calibrate
 from relaxnet.training._data import gather
-from relaxnet.training._noise import image_noise
 from relaxnet.training._spread import errors_in_ms
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2

@@ -46,6 +46,12 @@ class Setting:
     seeds: int = 3
     """How many times the most important networks are trained; others are trained once."""
 
+    @property
+    def subjects(self) -> dict[str, Any]:
+        """Arguments of the cohort."""
+        own = {name: getattr(self, name) for name in ("n_subjects", "slices", "snr", "seed")}
+        return own | {"shape": self.preset.shape}
+
     def cohort(self, *, anatomy: str = "phantom", **changes: Any) -> Subjects:
         """Make the subjects.
 
@@ -62,9 +68,8 @@ class Setting:
         Subjects
             The cohort.
         """
-        own = {name: getattr(self, name) for name in ("n_subjects", "slices", "snr", "seed")}
         make = abdomen_cohort if anatomy == "abdomen" else liver_cohort
-        return make(**own | {"shape": self.preset.shape} | changes)
+        return make(**self.subjects | changes)
 
     def folds(self, **changes: Any) -> list["Fold"]:
         """List the folds.
@@ -80,19 +85,25 @@ class Setting:
             The folds. Those whose subjects do not differ after all are those of no changes.
         """
         real = {name: value for name, value in changes.items() if value != getattr(self, name, None)}
-        return [Fold(self.name, index, real) for index in range(self.n_folds)]
+        return [Fold(self, index, real) for index in range(self.n_folds)]
 
 
 @dataclass(frozen=True)
 class Fold:
     """A part of the cohort, which is tested by networks that were trained with the other parts."""
 
-    setting: str
-    """Name of the setting."""
+    setting: Setting
+    """Whose cohort it is."""
     index: int
     """Number of the fold, from 0."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Arguments of :meth:`Setting.cohort` that differ."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that decides which subjects these are."""
+        subjects = self.setting.subjects | self.changes
+        return {"subjects": subjects, "n_folds": self.setting.n_folds, "index": self.index}
 
     def __str__(self) -> str:
         changes = "".join(f", {name} {value}" for name, value in self.changes.items())
@@ -106,8 +117,7 @@ class Fold:
         list of Subject
             Every ``n_folds``-th subject of the cohort.
         """
-        setting = SETTINGS[self.setting]
-        return list(setting.cohort(**self.changes)[self.index :: setting.n_folds])
+        return list(self.setting.cohort(**self.changes)[self.index :: self.setting.n_folds])
 
     def training(self, **changes: Any) -> list[Subject]:
         """Simulate the subjects to train with.
@@ -122,9 +132,8 @@ class Fold:
         list of Subject
             The subjects of all other folds.
         """
-        setting = SETTINGS[self.setting]
-        cohort = setting.cohort(**self.changes | changes)
-        return [cohort[k] for k in range(len(cohort)) if k % setting.n_folds != self.index]
+        cohort = self.setting.cohort(**self.changes | changes)
+        return [cohort[k] for k in range(len(cohort)) if k % self.setting.n_folds != self.index]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from relaxnet._choices import Choice
-from relaxnet.experiments._harness.experiment import SETTINGS, Fold
+from relaxnet.experiments._harness.experiment import Fold
 from relaxnet.experiments._harness.fits import with_images
 from relaxnet.experiments._harness.score import Method, mean_error, score
 from relaxnet.experiments._harness.steps import Step
@@ -242,6 +242,6 @@ def single_contrast(subject: Subject, contrast: str | None) -> Subject:
 
 def _arguments(recipe: Recipe, fold: Fold, seed: int) -> dict[str, Any]:
     # Preset and loss have names, but are spelled out: where one of them has changed, the step is another one.
-    preset = replace(SETTINGS[fold.setting].preset, **recipe.training)
+    preset = replace(fold.setting.preset, **recipe.training)
     loss = LOSSES[recipe.loss] if isinstance(recipe.loss, str) else recipe.loss
     return {"recipe": replace(recipe, loss=loss), "preset": preset, "fold": fold, "seed": seed}

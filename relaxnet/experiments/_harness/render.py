@@ -7,6 +7,7 @@ the same result gives the same bytes.
 
 import gzip
 import json
+import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,21 @@ def read_result(folder: Path, name: str, *, details: bool = False) -> dict[str, 
     -------
     dict
         The result.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds another result.
     """
     path = folder / f"{name}.json{'.gz' if details else ''}"
-    result: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()) if details else path.read_bytes())
+    content = path.read_bytes()
+    try:
+        read = json.loads(gzip.decompress(content) if details else content)
+        result: dict[str, Any] = {read["experiment"]: read}[name]  # that of another experiment has another key
+    except (ValueError, LookupError, TypeError, EOFError, RecursionError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is damaged, or not a result of {name}: repeat the experiment, relaxnet experiment {name}."
+        ) from error
     return result
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relaxnet._choices import Choice
-from relaxnet.experiments._harness.experiment import CONTRASTS, SETTINGS, Fold
+from relaxnet.experiments._harness.experiment import CONTRASTS, Fold
 from relaxnet.experiments._harness.fits import plan_fit
 from relaxnet.experiments._harness.networks import Recipe, plan_scoring, plan_training, plan_zero_shot
 from relaxnet.experiments._harness.steps import Step
@@ -54,7 +54,7 @@ class Row:
         if not self.recipes:
             return [[[plan_fit(name, fold)] for fold in folds]]
         if self.zero_shot:
-            epochs = SETTINGS[folds[0].setting].zero_shot_epochs
+            epochs = folds[0].setting.zero_shot_epochs
             recipe = replace(self.recipes[0], training={"epochs": epochs})
             return [[[plan_zero_shot(name, recipe, fold)] for fold in folds]]
         trained = [

@@ -19,7 +19,7 @@ import torch
 from relaxnet._files import write_text
 
 _OUTCOME = ".json"
-_FORMAT = 3  # of what steps compute; a new one computes all of them again
+_FORMAT = 4  # of what steps compute; a new one computes all of them again
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Step:
     """Returns an outcome that JSON can hold. Called with a path for a file of its own if the step ``keeps`` one, the
     paths of the files of the steps that it needs, and the arguments."""
     arguments: dict[str, Any]
-    """Keyword arguments: plain values, and dataclasses of such."""
+    """Keyword arguments: plain values, and dataclasses of such. A dataclass says what it stands for by a property
+    ``content``, if that is not what its fields hold."""
     needs: tuple["Step", ...] = ()
     """Steps whose files it reads."""
     keeps: str = ""
@@ -42,9 +43,9 @@ class Step:
 
     @cached_property
     def key(self) -> str:
-        """Name of its outcome; other arguments give another one."""
+        """Name of its outcome; other arguments, or another meaning of them, give another one."""
         content = [_FORMAT, self.function.__name__, self.arguments, [step.key for step in self.needs]]
-        text = json.dumps(content, sort_keys=True, default=asdict)
+        text = json.dumps(content, sort_keys=True, default=_content)
         return f"{self.function.__name__}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def file(self, cache: Path, suffix: str = "") -> Path:
@@ -120,11 +121,16 @@ def run_steps(
     -------
     dict
         Outcomes by :attr:`Step.key`.
+
+    Raises
+    ------
+    ValueError
+        If the file of an outcome is damaged.
     """
     wanted = _ordered(steps)
     cache.mkdir(parents=True, exist_ok=True)
     kept = {key: path for key, step in wanted.items() if (path := step.file(cache, _OUTCOME)).exists()}
-    outcomes = {key: json.loads(path.read_text(encoding="utf-8")) for key, path in kept.items()}
+    outcomes = {key: _read(path) for key, path in kept.items()}
     missing = {key: step for key, step in wanted.items() if key not in outcomes}
     if len(wanted) > len(missing) > 0:
         say(f"{len(wanted) - len(missing)} of {len(wanted)} steps have been computed before")
@@ -173,9 +179,21 @@ def _compute(step: Step, cache: Path) -> tuple[Any, float]:
     own = [step.file(cache)] if step.keeps else []
     outcome = step.function(*own, *(need.file(cache) for need in step.needs), **step.arguments)
     # Through JSON, so that it is now what it will be when read again.
-    text = json.dumps(outcome)
-    write_text(step.file(cache, _OUTCOME), text)
-    return json.loads(text), time.perf_counter() - begin
+    path = step.file(cache, _OUTCOME)
+    write_text(path, json.dumps({"outcome": outcome}))
+    return _read(path), time.perf_counter() - begin
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())["outcome"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: delete it, and the step is computed again.") from error
+
+
+def _content(thing: Any) -> Any:
+    """Say what decides an argument that is no plain value."""
+    return thing.content if hasattr(thing, "content") else asdict(thing)
 
 
 def _prepare(threads: int) -> None:

@@ -1,8 +1,10 @@
 """Checks of the arguments that all estimators share."""
 
+import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -31,21 +33,21 @@ def as_voxels(
     dim: int,
 ) -> Voxels:
     """Check the arguments that all estimators share, and return them as voxels to fit."""
-    array = _check_signal(signal)
+    array = _real_numbers("signal", signal)
     device = array.device if isinstance(array, Tensor) else torch.device("cpu")
     for name, given in (("times_ms", times_ms), ("mask", mask), ("sigma", sigma)):
         if isinstance(given, Tensor) and given.ndim and given.device != device:
             raise ValueError(f"signal is on {device}, {name} on {given.device}: bring them to one device.")
     chosen = _check_model(times_ms, model)
     times = parse_times(times_ms, unit=unit, axis=chosen.axis)
-    axis = _check_dim(array.shape, len(times), dim)
+    axis = check_dim(array.shape, len(times), dim)
     moved = _time_first(array, axis)
     shape = tuple(moved.shape[1:])
     working, output = _precisions(array)
     time = torch.tensor(times, dtype=working, device=device)
     common, each = _check_sigma(sigma, tuple(array.shape), axis, time)
-    if saturation is not None and not saturation > 0:
-        raise ValueError(f"saturation={saturation}: give the value at which samples are clipped, such as 4095.")
+    if saturation is not None and not _is_positive(saturation):
+        raise ValueError(f"saturation={saturation!r}: give the value at which samples are clipped, such as 4095.")
     return Voxels(
         signal=moved if shape else moved[:, None],  # one axis is one voxel
         design=Design((chosen,), time[:, None], (times_ms.name if isinstance(times_ms, Contrast) else "t",)),
@@ -56,6 +58,15 @@ def as_voxels(
         output_dtype=output,
         shape=shape,
     )
+
+
+def is_whole(number: object) -> TypeGuard[int]:
+    """Say whether something is a whole number, of Python or NumPy."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def _is_positive(number: object) -> bool:
+    return isinstance(number, Real) and float(number) > 0
 
 
 def _check_model(times_ms: Times, model: SignalModel | None) -> SignalModel:
@@ -72,19 +83,22 @@ def _check_model(times_ms: Times, model: SignalModel | None) -> SignalModel:
     return times_ms.model
 
 
-def _check_signal(signal: object) -> Array:
-    if isinstance(signal, Tensor):
-        if signal.is_complex():
-            raise DtypeError(f"signal is complex ({signal.dtype}): pass its magnitude, signal.abs().")
-        return signal
+def _real_numbers(name: str, given: object) -> Array:
+    """Return an argument as an array or a tensor, without a copy, if it is made of real numbers."""
+    if isinstance(given, Tensor):
+        if given.is_complex():
+            raise DtypeError(f"{name} is complex ({given.dtype}): pass its magnitude, {name}.abs().")
+        return given
     try:
-        array = np.asanyarray(signal)
+        array = np.asanyarray(given)
     except ValueError as error:
-        raise DtypeError("signal is a ragged list: every voxel needs as many samples as there are times.") from error
+        raise DtypeError(f"{name} is a ragged list: its rows must be of one length.") from error
     if array.dtype.kind == "c":
-        raise DtypeError(f"signal is complex ({array.dtype}): pass its magnitude, numpy.abs(signal).")
+        raise DtypeError(f"{name} is complex ({array.dtype}): pass its magnitude, numpy.abs({name}).")
     if array.dtype.kind not in "buif":
-        raise DtypeError(f"signal holds {array.dtype} values: pass real numbers.")
+        raise DtypeError(f"{name} holds {array.dtype} values: pass real numbers.")
+    if name != "signal" and np.ma.is_masked(array):
+        raise DtypeError(f"{name} has masked entries: fill them, as numpy.ma.filled({name}, 1).")
     return _as_tensor(array)
 
 
@@ -115,14 +129,15 @@ def _time_first(array: Array, axis: int) -> Array:
     return array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
 
 
-def _check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
+def check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
+    """Check the time axis of a signal, and return its number."""
     shape = tuple(shape)
     if not shape:
         raise ValueError("signal is a single number: pass an array with one axis for the times, (time,) or more.")
     if len(shape) == 1:
         dim = 0  # the samples of a single voxel
-    if not -len(shape) <= dim < len(shape):
-        raise ValueError(f"dim={dim}, but signal has {len(shape)} axes, shape {shape}.")
+    if not (is_whole(dim) and -len(shape) <= dim < len(shape)):
+        raise ValueError(f"dim={dim!r}, but signal has {len(shape)} axes, shape {shape}.")
     if shape[dim] != n_times:
         fitting = [str(axis if axis < len(shape) - 1 else -1) for axis, length in enumerate(shape) if length == n_times]
         hint = f"; did you mean dim={' or dim='.join(fitting)}?" if fitting else f"; the shape is {shape}."
@@ -133,13 +148,13 @@ def _check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
 def _check_mask(mask: object, space: tuple[int, ...], device: torch.device) -> tuple[Tensor, ...] | None:
     if mask is None:
         return None
-    array = torch.as_tensor(mask if isinstance(mask, Tensor) else np.array(mask), device=device)
+    array = _real_numbers("mask", mask)
     if tuple(array.shape) != space:
         raise ValueError(f"mask has shape {tuple(array.shape)}, the signal without its time axis {space}.")
     if not ((array == 0) | (array == 1)).all():
         raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
-    selected = (array == 1).reshape(space or (1,)).nonzero(as_tuple=True)
-    if array.numel() and not len(selected[0]):
+    selected = torch.as_tensor(array == 1, device=device).reshape(space or (1,)).nonzero(as_tuple=True)
+    if math.prod(space) and not len(selected[0]):
         warnings.warn("mask is empty: no voxel will be fitted.", stacklevel=5)
     return selected
 
@@ -148,15 +163,15 @@ def _check_sigma(sigma: object, shape: tuple[int, ...], axis: int, time: Tensor)
     """Check a noise level, and return it as one that all voxels share, or as one for each sample."""
     if sigma is None:
         return None, None
-    noise = sigma if isinstance(sigma, Tensor) else _as_tensor(np.asarray(sigma, dtype=np.float64))
+    noise = _real_numbers("sigma", sigma)
     if noise.ndim and tuple(noise.shape) not in ((len(time),), shape):
         raise ValueError(
             f"sigma has shape {tuple(noise.shape)}: pass one number, one for each of the {len(time)} times, or one "
             f"for each sample, {shape}."
         )
-    finite = torch.isfinite(noise) if isinstance(noise, Tensor) else np.isfinite(noise)
-    if not (finite & (noise > 0)).all():
-        raise ValueError(f"sigma={sigma!r}: a noise level is positive and finite.")
+    if not ((noise > 0) & (noise < float("inf"))).all():
+        raise ValueError(f"sigma={noise}: a noise level is positive and finite.")
     if noise.ndim > 1:
         return None, _time_first(noise, axis)
-    return torch.as_tensor(noise, dtype=time.dtype, device=time.device).reshape(-1, 1), None
+    common = noise if isinstance(noise, Tensor) else torch.from_numpy(noise.astype(np.float64))
+    return common.to(time).reshape(-1, 1), None

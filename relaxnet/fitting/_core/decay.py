@@ -74,6 +74,8 @@ class DecayShortcut:
         # Weighted sum, sum and weighted mean over the times.
         self.sums = torch.stack((weights, torch.ones_like(weights), weights / weights.sum())).to(time)
         self.small_step, self.n_steps = (7e-7, 3) if time.dtype == torch.float64 else (7e-4, 2)
+        limits = torch.finfo(time.dtype)
+        self.least_square = limits.tiny / limits.eps**2
         self._of_thread = threading.local()
 
     def __call__(
@@ -121,9 +123,9 @@ class DecayShortcut:
         torch.div(s0, d0, out=m0)
         m0.add_(torch.mul(s0, self.centre, out=scratch).sub_(s1).addcmul_(m0, d1, value=2).mul_(step).div_(d0))
         rate.add_(step)
-        # The certificate: s0 |s0| >= least_explained * |essence|^2 * d0.
+        # The certificate: s0 |s0| >= least_explained * |essence|^2 * d0, where no square underflows.
         torch.sum(torch.mul(w.essence, w.essence, out=w.product[: len(w.essence)]), 0, out=scratch)
-        scratch.mul_(d0).mul_(-self.least_explained).addcmul_(s0, torch.abs(s0, out=step))
+        scratch.mul_(d0).mul_(-self.least_explained).sub_(self.least_square).addcmul_(s0, torch.abs(s0, out=step))
         torch.minimum(margin, scratch, out=margin)
         # Inside the bounds: (R - slowest)(fastest - R) > 0.
         torch.sub(rate, self.slowest, out=scratch).mul_(torch.sub(rate, self.fastest, out=step)).neg_()

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import Bounds, check_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.estimator import Estimate, Estimator, Shortcut
@@ -80,6 +80,8 @@ def fit_voxels(
 ) -> FitResult[ArrayT]:
     """Fit every voxel, and return the result as arrays if ``like`` is one, as tensors otherwise."""
     estimator = make(voxels.design, check_bounds(bounds, voxels.design))
+    if chunk_size is not None and not (is_whole(chunk_size) and chunk_size > 0):
+        raise ValueError(f"chunk_size={chunk_size!r}: a chunk holds one voxel or more.")
     names = voxels.design.names
     device, space = voxels.times.device, voxels.space
     with torch.inference_mode(mode=False), torch.no_grad():

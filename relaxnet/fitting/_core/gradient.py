@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -54,8 +54,14 @@ class _Fit(torch.autograd.Function):
                 for stack in (maps, gradients)
             )
             samples, (weight, _) = voxels.read(block), voxels.weigh(block)
-            used = voxels.used(samples) & (status[block].reshape(-1) <= FitStatus.AT_BOUND)
-            by_samples = _by_samples(ctx.estimator, torch.where(used, samples, 0), used * weight, values, by_values)
+            of_block = status[block].reshape(-1)
+            used = voxels.used(samples) & (of_block <= FitStatus.AT_BOUND)
+            # Maps of half precision hold the bounds rounded, as they may hold a T near a bound.
+            low, high = torch.tensor(ctx.estimator.bounds, dtype=maps[0].dtype, device=values.device).T[:, :, None]
+            t = values[ctx.estimator.design.t_rows]
+            fixed = (of_block == FitStatus.AT_BOUND) & ((t <= low) | (t >= high))
+            samples = torch.where(used, samples, 0)
+            by_samples = _by_samples(ctx.estimator, samples, used * weight, values, by_values, fixed)
             target = by_signal[(slice(None), *block)]
             by_signal[(slice(None), *block)] = torch.where(used, by_samples, 0).reshape(target.shape).to(target.dtype)
 
@@ -69,8 +75,9 @@ def _by_samples(
     weight: Float[Tensor, "time voxel"],
     values: Float[Tensor, "parameter voxel"],
     by_values: Float[Tensor, "parameter voxel"],
+    fixed: Bool[Tensor, "t voxel"],
 ) -> Float[Tensor, "time voxel"]:
-    """Turn the gradient with respect to the parameters into the one with respect to the samples.
+    """Turn the gradient with respect to the parameters into the one with respect to the samples. A fixed T has none.
 
     The parameters are taken as m0 and the offset in units of m0, and log T: so all columns of J are of similar size.
     """
@@ -87,16 +94,15 @@ def _by_samples(
     # J^T W J, from which the products of the residual with the second derivatives of the model are subtracted.
     hessian = torch.stack([torch.stack([(weight * a * b).sum(0) for b in columns], -1) for a in columns], -2)
     identity = torch.eye(len(columns), dtype=samples.dtype, device=samples.device)
-    for k, (lowest, highest) in enumerate(estimator.bounds):
+    for k, at_bound in enumerate(fixed):
         row = 1 + k
         mixed = (residual * columns[row]).sum(0)
         hessian[:, 0, row] -= mixed
         hessian[:, row, 0] -= mixed
         hessian[:, row, row] -= (residual * design.only(k, second)).sum(0)
         # At a bound T does not follow the signal: its row of the equations becomes x = 0.
-        fixed = ((t[k] <= lowest) | (t[k] >= highest))[:, None]
-        hessian[:, row] = torch.where(fixed, identity[row], hessian[:, row])
-        hessian[:, :, row] = torch.where(fixed, identity[row], hessian[:, :, row])
-        right_side[:, row] = torch.where(fixed[:, 0], 0, right_side[:, row])
+        hessian[:, row] = torch.where(at_bound[:, None], identity[row], hessian[:, row])
+        hessian[:, :, row] = torch.where(at_bound[:, None], identity[row], hessian[:, :, row])
+        right_side[:, row] = torch.where(at_bound, 0, right_side[:, row])
     solution = torch.linalg.solve_ex(hessian, right_side)[0]
     return weight * cast("Tensor", sum(column * solution[:, k] for k, column in enumerate(columns))) / m0

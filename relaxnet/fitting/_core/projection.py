@@ -38,9 +38,10 @@ def project(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
         converged[voxels] = torch.where(better, other_converged, converged[voxels])
     t, status = end_of_search(x[None], converged, (bounds,), design, samples)
     parameters = problem.parameters(t[0])
-    # With an offset, a signal without a decay is still explained, by a constant.
-    otherwise = FitStatus.NO_DECAY if design.has_offset else FitStatus.NO_SIGNAL
-    return Estimate(parameters, torch.where((most > 0) & (parameters[0] > 0), status, otherwise))
+    found, otherwise = (most > 0) & (parameters[0] > 0), FitStatus.NO_SIGNAL
+    if design.has_offset:  # a signal without a decay is still explained, by a constant
+        found, otherwise = found & ~samples.variation()[1], FitStatus.NO_DECAY
+    return Estimate(parameters, torch.where(found, status, otherwise))
 
 
 class Grid:
@@ -60,6 +61,8 @@ class Grid:
         self.x = torch.cat(pieces).to(time)
         self.max_other_peaks = 1 if len(pieces) == 1 else 3
         piece = torch.repeat_interleave(torch.tensor([len(points) for points in pieces])).to(time.device)
+        limits = torch.stack([points[[0, -1]] for points in pieces]).to(time)
+        self.first, self.last = limits[piece].T  # of the piece of each point
         adjacent = piece[1:] == piece[:-1]
         self.has_lower, self.has_upper = pad(adjacent, (1, 0)), pad(adjacent, (0, 1))
         place = torch.arange(len(self.x), device=time.device)
@@ -121,9 +124,9 @@ class _Reduced:
         return torch.where(square > floor, projection.clamp(min=0) ** 2 / square, 0)
 
     def explained(self, x: Float[Tensor, " voxel"]) -> Float[Tensor, " voxel"]:
-        """Compute the explained sum of squares at the log T of each voxel."""
+        """Compute the explained sum of squares at the log T of each voxel; 0 where the amplitude is negative."""
         projection, square = self._project(self._centre(self.design.model.basis(torch.exp(x), self.design.time)))
-        return projection**2 / square
+        return projection.clamp(min=0) ** 2 / square
 
     def parameters(self, t: Float[Tensor, " voxel"]) -> Float[Tensor, "parameter voxel"]:
         """Compute all parameters from the T of each voxel."""
@@ -137,10 +140,11 @@ class _Reduced:
 
     def derivatives(
         self, x: Float[Tensor, " voxel"]
-    ) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
+    ) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"], Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
         """Differentiate half the reduced cost twice with respect to log T.
 
-        Also return the sum of the magnitudes of the terms of the gradient, of which its rounding error is a multiple.
+        Also return the sum of the magnitudes of the terms of the gradient, of which its rounding error is a multiple,
+        and the amplitude.
         """
         weight, values = self.weight, self.values
         with_derivatives = self.design.model.basis_with_derivatives(torch.exp(x), self.design.time)
@@ -155,7 +159,7 @@ class _Reduced:
         by_residual = m0 * (weight * first**2).sum(0) + m0_slope * basis_first - (residual * second).sum(0)
         curvature = m0 * by_residual - m0_slope * residual_first
         scale = m0.abs() * (weight * (values.abs() + m0.abs() * basis.abs()) * first.abs()).sum(0)
-        return -m0 * residual_first, curvature, scale
+        return -m0 * residual_first, curvature, scale, m0
 
 
 def _refine(
@@ -165,21 +169,23 @@ def _refine(
 
     A step that leaves the bracket, or is taken where the cost is not convex, is replaced by a bisection. A voxel has
     converged when its step is below the tolerance, or when its gradient cannot be told from zero in this precision.
+    From where the amplitude is negative, the search turns back to its start, whose amplitude is positive.
     Converged voxels are taken out now and then, so that slow ones do not cost time for all.
     """
     eps, small = torch.finfo(grid.x.dtype).eps, tolerance(grid.x.dtype)
-    x = grid.x[start]
+    x = origin = grid.x[start]
     converged = torch.zeros_like(x, dtype=torch.bool)
     current, lower, upper = x, grid.lower[start], grid.upper[start]
     active = torch.arange(len(x), device=x.device)
     for _ in range(MAX_STEPS):
-        gradient, curvature, scale = problem.derivatives(current)
+        gradient, curvature, scale, m0 = problem.derivatives(current)
+        gradient = torch.where(m0 < 0, current - origin, gradient)
         lower = torch.where(gradient < 0, current, lower)
         upper = torch.where(gradient > 0, current, upper)
         newton = current - gradient / curvature
-        inside = (curvature > 0) & (newton >= lower) & (newton <= upper)
+        inside = (curvature > 0) & (m0 >= 0) & (newton >= lower) & (newton <= upper)
         following = torch.where(inside, newton, (lower + upper) / 2)
-        following = torch.where(gradient.abs() <= 4 * eps * scale, current, following)
+        following = torch.where((m0 >= 0) & (gradient.abs() <= 4 * eps * scale), current, following)
         # A gradient that is not finite does not mean that the search has converged.
         done = ((following - current).abs() <= small) & torch.isfinite(gradient)
         current = following
@@ -191,6 +197,7 @@ def _refine(
             x[active], converged[active] = current, done
             keep = (~done).nonzero()[:, 0]
             active, current, lower, upper = active[keep], current[keep], lower[keep], upper[keep]
+            origin = origin[keep]
             problem = problem.pick(keep)
     else:
         x[active] = current

@@ -3,7 +3,7 @@
 from itertools import combinations, combinations_with_replacement
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet.fitting._core.design import Design
@@ -69,9 +69,6 @@ def goodness(
     samples: Samples, residual: Float[Tensor, "time voxel"]
 ) -> tuple[Float[Tensor, " voxel"], Float[Tensor, " voxel"]]:
     """Compute the root mean squared residual, and the coefficient of determination."""
-    deviation = torch.where(samples.used, samples.values - samples.mean(), 0)
-    total = samples.dot(deviation, deviation)
-    rounding = (4 * torch.finfo(total.dtype).eps) ** 2
-    flat: Bool[Tensor, " voxel"] = total <= rounding * samples.dot(samples.values, samples.values)
+    total, flat = samples.variation()
     r2 = torch.where(flat, torch.nan, 1 - samples.dot(residual, residual) / total)
     return torch.sqrt((residual * residual).sum(0) / samples.n_used), r2

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -28,6 +29,13 @@ class Samples:
     def mean(self) -> Float[Tensor, " voxel"]:
         """Compute the weighted mean of the samples of each voxel."""
         return (self.weight * self.values).sum(0) / self.weight.sum(0)
+
+    def variation(self) -> tuple[Float[Tensor, " voxel"], Bool[Tensor, " voxel"]]:
+        """Sum the weighted squares about the mean, and say where they cannot be told from rounding errors."""
+        deviation = torch.where(self.used, self.values - self.mean(), 0)
+        total = self.dot(deviation, deviation)
+        rounding = (4 * torch.finfo(total.dtype).eps) ** 2
+        return total, total <= rounding * self.dot(self.values, self.values)
 
     def at(self, images: Tensor) -> "Samples":
         """Keep the samples of some images."""

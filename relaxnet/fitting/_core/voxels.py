@@ -74,8 +74,6 @@ class Voxels:
         By default, blocks have the size that is quickest, and each processor core gets about as many as the others.
         """
         n = prod(self.space) if self.selected is None else len(self.selected[0])
-        if chunk_size is not None and chunk_size < 1:
-            raise ValueError(f"chunk_size={chunk_size}: a chunk holds one voxel or more.")
         size = chunk_size
         if size is None:
             on_cpu = self.times.device.type == "cpu"

@@ -1,11 +1,8 @@
 """Noise level of images, from differences of neighbouring voxels."""
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-
-from relaxnet.nets._space import over_space
 
 _MEDIAN = 0.6745  # of the absolute value of a standard normal number
 
@@ -33,10 +30,10 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     """
     above, below = images[..., :-1, :], images[..., 1:, :]
     rough = (above[..., :-1] - above[..., 1:] - below[..., :-1] + below[..., 1:]).abs() / 2
-    level = over_space(root_mean_square(images), images.ndim - 1)
-    tissue = above[..., :-1].abs() > level
-    medians = rearrange(torch.where(tissue, rough, torch.nan), "slice image ... -> slice image (...)").nanmedian(dim=-1)
-    return medians.values.nan_to_num(torch.inf).amin(1) / _MEDIAN
+    level = rearrange(root_mean_square(images), f"slice -> slice{' 1' * (images.ndim - 1)}")
+    rough = rough.where(above[..., :-1].abs() > level, float("nan"))
+    medians = rearrange(rough, "slice image ... -> slice image (...)").nanmedian(dim=-1)
+    return medians.values.nan_to_num(float("inf")).amin(1) / _MEDIAN
 
 
 def root_mean_square(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " slice"]:
