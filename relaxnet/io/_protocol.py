@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from relaxnet._files import naming
 from relaxnet._messages import brief
-from relaxnet.io._sidecar import describe_times, naming, read_object, times_of
+from relaxnet.io._sidecar import describe_times, read_object, times_of
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.signals import MonoExponential, SignalModel, describe_model, restore_model
 

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from relaxnet._contrasts import AXIS_KEYS
+from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._bids import names_of, sidecar_path
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
@@ -74,16 +74,6 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
         raise ValueError(f"{key}={brief(values)} looks like milliseconds; in files times are seconds, as in BIDS.")
     parse_times(values, unit="s", name=key)  # refuses what is no time
     return CheckedTimes(_shifted(value, 3) for value in values)
-
-
-@contextmanager
-def naming(path: Path, what: str = "") -> Iterator[None]:
-    """Name a file in errors that its content causes; they become ValueErrors, as no content is a mistake of ours."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        told = str(error) if isinstance(error, ValueError) else repr(error)
-        raise ValueError(f"{path}: {what}{brief(told, longest=500)}") from error
 
 
 def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[str, list[float]]:

@@ -14,11 +14,19 @@ import numpy as np
 from einops import rearrange
 from torch import Tensor
 
-from relaxnet._files import check_links, check_targets, clear_temporaries, prepare_folder, replacing_all, write_text
+from relaxnet._files import (
+    check_links,
+    check_targets,
+    clear_temporaries,
+    naming,
+    prepare_folder,
+    replacing_all,
+    write_text,
+)
 from relaxnet.io._bids import on_disk, title_of
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles, subject_name
 from relaxnet.io._protocol import describe_protocol
-from relaxnet.io._sidecar import naming, read_object
+from relaxnet.io._sidecar import read_object
 from relaxnet.io._volumes import COMMON, Volume, write_volumes
 from relaxnet.phantom import Subject, Subjects, Tissue
 from relaxnet.protocol import Protocol
