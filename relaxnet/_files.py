@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from relaxnet._messages import brief
+from relaxnet._messages import brief, printable
 
 _LONGEST_NAME = 255  # bytes, on all usual file systems
 
@@ -276,4 +276,4 @@ def naming(path: Path, what: str = "") -> Iterator[None]:
         yield
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         told = str(error) if isinstance(error, ValueError) else repr(error)
-        raise ValueError(f"{path}: {what}{brief(told, longest=500)}") from error
+        raise ValueError(f"{path}: {what}{brief(printable(told), longest=500)}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from relaxnet._contrasts import AXIS_KEYS
 from relaxnet._files import naming
-from relaxnet._messages import brief
+from relaxnet._messages import brief, printable
 from relaxnet.io._bids import names_of, sidecar_path
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
@@ -102,7 +102,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this is not JSON: {error}.") from error
     if twice:
-        raise ValueError(f"{path}: the key {brief(twice[0])} is there twice: which value is meant?")
+        raise ValueError(f"{path}: the key {brief(printable(twice[0]))} is there twice: which value is meant?")
     if not isinstance(content, dict):
         raise ValueError(f"{path}: this is JSON, but not an object with keys and values.")  # noqa: TRY004
     return content

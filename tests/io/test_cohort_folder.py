@@ -372,6 +372,8 @@ def test_a_bad_file_is_named(folder, path, how):
         ({"Simulation": []}, "Simulation"),
         ({"Contrasts": ["x" * 10_000, "t2"]}, "no name in files"),
         ({"SignalModels": "x" * 10_000}, "SignalModels"),
+        ({"SignalModels": "\x1b[2J\n" * 1000}, "SignalModels"),
+        ({"SignalModels": {"t2": "\ud800"}}, "SignalModels"),
         ({"SignalModels": {"t2": ["x" * 10_000]}}, "SignalModels"),
         ({"SpinLockTime": [k / 10_000 for k in range(10_000)]}, "protocol"),
     ],
@@ -382,6 +384,7 @@ def test_a_bad_sidecar_is_named(folder, keys, problem):
     with pytest.raises(ValueError, match=f"(?s){path}.*{problem}") as caught:
         rx.io.read_cohort(folder)[1]
     assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
 
 
 def test_a_missing_image_of_the_protocol(folder):
