@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from relaxnet._messages import brief, printable
+
 _LONGEST_NAME = 255  # bytes, on all usual file systems
 
 
@@ -247,3 +249,31 @@ def prepare_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise type(error)(f"{folder}: cannot write results there: {error.strerror}.") from error
+
+
+@contextmanager
+def naming(path: Path, what: str = "") -> Iterator[None]:
+    """Name a file in errors that its content causes; they become ValueErrors, as no content is a mistake of ours.
+
+    Parameters
+    ----------
+    path
+        The file that the block reads or makes sense of.
+    what
+        What is said between its name and the error.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    ValueError
+        If the block raises what a content can cause.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        told = str(error) if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path}: {what}{brief(printable(told), longest=500)}") from error

@@ -103,7 +103,7 @@ def _result(setting: Setting, outcomes: Outcomes) -> Result:
             about = {"device": step.arguments["device"], "mean": float(np.mean(timed["times"])), "seeds": 1}
             entry = about | {"median": middle, "quartiles": [low, high]}
             rows.setdefault(name, {"label": timed["label"], "entries": []})["entries"].append(entry)
-    return {"rows": rows, "shape": steps[0].arguments["shape"]}
+    return {"rows": rows, "shape": steps[0].arguments["subject"]["shape"]}
 
 
 def _tables(result: Result) -> list[Table]:

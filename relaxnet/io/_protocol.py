@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from relaxnet._files import naming
 from relaxnet._messages import brief
-from relaxnet.io._sidecar import describe_times, naming, read_object, times_of
+from relaxnet.io._sidecar import describe_times, read_object, times_of
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.signals import MonoExponential, SignalModel, describe_model, restore_model
 
@@ -94,12 +95,12 @@ def _contrast(content: dict[str, Any], name: str, given: SignalModel | None) -> 
     described = content.get("SignalModels", {})
     if not isinstance(described, dict):
         problem = "is not an object with a model for each contrast"
-        raise ValueError(f"SignalModels={brief(described)} {problem}.")  # noqa: TRY004 (the file is wrong)
+        raise ValueError(f"SignalModels={brief(repr(described))} {problem}.")  # noqa: TRY004 (the file is wrong)
     model = given or MonoExponential()
     if name in described:
         try:
             model = restore_model(name, described[name], given)
         except (KeyError, TypeError) as error:
-            what = f"SignalModels: {name}={brief(described[name])} is no signal model: {brief(error)}"
+            what = f"SignalModels: {name}={brief(repr(described[name]))} is no signal model: {brief(error)}"
             raise ValueError(f"{what}.") from error
     return Contrast(name, times_of(content, name, model.axis), model)

@@ -187,8 +187,9 @@ def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[
             raise ValueError(f"{path}: the file is truncated: {there} of {header.n_bytes} bytes of voxels are there.")
         block[:] = np.frombuffer(content, header.dtype)
     stream.read(1)  # at the end of a gzip file, its checksum is compared
-    if header.slope != 1:
-        values *= header.slope
-    if header.inter != 0:
-        values += header.inter
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large has no value, and its voxel no result
+        if header.slope != 1:
+            values *= header.slope
+        if header.inter != 0:
+            values += header.inter
     return values.reshape(header.shape, order="F")

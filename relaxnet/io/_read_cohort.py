@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._bids import on_disk
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, SubjectFiles
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
 from relaxnet.io._read import read_mask, read_nifti, read_volume
-from relaxnet.io._sidecar import naming, read_object, read_table
+from relaxnet.io._sidecar import read_object, read_table
 from relaxnet.phantom import Disease, Subject
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel

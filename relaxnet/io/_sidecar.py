@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from relaxnet._contrasts import AXIS_KEYS
-from relaxnet._messages import brief
+from relaxnet._files import naming
+from relaxnet._messages import brief, printable
 from relaxnet.io._bids import names_of, sidecar_path
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
@@ -76,16 +76,6 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
     return CheckedTimes(_shifted(value, 3) for value in values)
 
 
-@contextmanager
-def naming(path: Path, what: str = "") -> Iterator[None]:
-    """Name a file in errors that its content causes; they become ValueErrors, as no content is a mistake of ours."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        told = str(error) if isinstance(error, ValueError) else repr(error)
-        raise ValueError(f"{path}: {what}{brief(told, longest=500)}") from error
-
-
 def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[str, list[float]]:
     """Return the key and the values of a sidecar for the times of a contrast in ms, or its values of another axis."""
     values = [float(value) for value in times]
@@ -112,7 +102,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this is not JSON: {error}.") from error
     if twice:
-        raise ValueError(f"{path}: the key {brief(twice[0])} is there twice: which value is meant?")
+        raise ValueError(f"{path}: the key {brief(printable(twice[0]))} is there twice: which value is meant?")
     if not isinstance(content, dict):
         raise ValueError(f"{path}: this is JSON, but not an object with keys and values.")  # noqa: TRY004
     return content

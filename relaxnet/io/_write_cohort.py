@@ -14,11 +14,19 @@ import numpy as np
 from einops import rearrange
 from torch import Tensor
 
-from relaxnet._files import check_links, check_targets, clear_temporaries, prepare_folder, replacing_all, write_text
+from relaxnet._files import (
+    check_links,
+    check_targets,
+    clear_temporaries,
+    naming,
+    prepare_folder,
+    replacing_all,
+    write_text,
+)
 from relaxnet.io._bids import on_disk, title_of
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles, subject_name
 from relaxnet.io._protocol import describe_protocol
-from relaxnet.io._sidecar import naming, read_object
+from relaxnet.io._sidecar import read_object
 from relaxnet.io._volumes import COMMON, Volume, write_volumes
 from relaxnet.phantom import Subject, Subjects, Tissue
 from relaxnet.protocol import Protocol
@@ -103,7 +111,8 @@ def write_cohort(
     resumed, old = _look_at(folder, description, may_resume=isinstance(cohort, Subjects), overwrite=overwrite)
     check_links(folder, [*frame, *(file for files in (*old, *subjects) for file in (files.images, files.roi))])
     if not resumed:
-        check_targets(frame, inputs=[], overwrite=bool(old) or overwrite)
+        to_come = [path for path, text in frame.items() if not _holds(path, text)]  # a kill may have left the others
+        check_targets(to_come, inputs=[], overwrite=bool(old) or overwrite)
         _remove(folder, old)
         with replacing_all([*frame]) as temporaries:
             for text, temporary in zip(frame.values(), temporaries, strict=True):
@@ -199,6 +208,10 @@ def _frame(folder: Path, description: dict[str, Any]) -> dict[Path, str]:
         folder / TRUTH / "dseg.tsv": "\n".join(rows) + "\n",
         **{place / ".bidsignore": "*_images.*\n" for place in (folder, folder / TRUTH)},
     }
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _json(content: dict[str, Any]) -> str:

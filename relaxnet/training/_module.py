@@ -18,6 +18,7 @@ from relaxnet.training._comparison import to_maps, usable
 from relaxnet.training._data import Batch, Slices, mix
 from relaxnet.training._loss import Loss
 from relaxnet.training._presets import Preset
+from relaxnet.training._run_folder import seal
 
 VALIDATION = "val_residual"
 WATCHED = Loss("pairwise", held_out=True, remove_bias=True)
@@ -182,6 +183,16 @@ class RelaxationModule(lightning.LightningModule):
         del outputs, batch, batch_idx
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Seal the checkpoint, when it is complete.
+
+        Parameters
+        ----------
+        checkpoint
+            The checkpoint.
+        """
+        seal(checkpoint)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Record the validation residual of a batch; for a network that takes any input set, over all of them.

@@ -4,6 +4,7 @@ import json
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -19,6 +20,7 @@ from relaxnet.training._data import Case, digest
 from relaxnet.training._loss import Loss
 
 CHECKPOINT, SETTINGS = "run.ckpt", "settings.json"
+_SEAL = "seal"  # key of a checkpoint
 _PLAIN = (bool, int, float, str, type(None))
 _ANYWHERE = ("accelerator",)  # options of the trainer with which a run may be resumed elsewhere
 
@@ -114,7 +116,40 @@ def _read(stream: Any) -> dict[str, Any]:
             raise ValueError("a checksum differs.")
     stream.seek(0)
     saved: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=True)
+    if saved.pop(_SEAL) != _seal(saved):
+        raise ValueError("it holds something else than was saved.")
     return saved
+
+
+def seal(checkpoint: dict[str, Any]) -> None:
+    """Add to a checkpoint what tells whether its content is that which was saved.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint, which holds tensors and plain values.
+    """
+    checkpoint[_SEAL] = _seal(checkpoint)
+
+
+def _seal(checkpoint: dict[str, Any]) -> str:
+    leaves = [*_leaves(checkpoint)]
+    plain = repr([leaf for leaf in leaves if not isinstance(leaf, Tensor)])
+    return digest(leaf for leaf in leaves if isinstance(leaf, Tensor)) + sha256(plain.encode()).hexdigest()[:16]
+
+
+def _leaves(thing: Any) -> Iterator[Any]:
+    """List the values of nested containers, and the keys and lengths by which they are nested."""
+    if isinstance(thing, Mapping):
+        for key, value in thing.items():
+            yield key
+            yield from _leaves(value)
+    elif isinstance(thing, list | tuple):
+        yield len(thing)
+        for value in thing:
+            yield from _leaves(value)
+    else:
+        yield thing
 
 
 def _name_of(thing: object) -> str:

@@ -63,7 +63,7 @@ class Spread:
             if name not in names or ANY not in by_set or self.growth[name].keys() != by_set.keys():
                 raise ValueError(f"calibration of {name!r}: a factor and a growth of {ANY!r} are needed for {names}.")
             numbers += [*by_set.values(), *self.growth[name].values()]
-        if not all(0 <= number < math.inf for number in numbers):
+        if not all(number >= 0 and math.isfinite(number) for number in numbers):
             raise ValueError(f"calibration has {numbers}: they are finite and not negative.")
 
     def std_ms(

@@ -70,7 +70,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is damaged, or not a safetensors file: {error}") from error
+        raise ValueError(f"{path} is damaged, or not a safetensors file: {shorten(str(error), _LONGEST)}") from error
     if "relaxnet" not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not one that relaxnet wrote.")
     with explained(path):

@@ -162,6 +162,15 @@ def test_interrupted_writing_is_resumed(cohort, written, tmp_path, monkeypatch):
     assert contents(tmp_path) == contents(written)
 
 
+def test_writing_that_was_killed_before_the_description_came_is_resumed(cohort, pair, tmp_path):
+    shutil.copytree(pair, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("sub-*", "participants.tsv"))
+    (tmp_path / "dataset_description.json").unlink()
+    with pytest.raises(FileExistsError, match=r"description\.json: the file exists without dataset_description\.json"):
+        rx.io.write_cohort(cohort, tmp_path)  # another cohort, as the description of its truth says
+    rx.io.write_cohort(cohort[:2], tmp_path)
+    assert contents(tmp_path) == contents(pair)
+
+
 def test_corrupted_cohorts_are_read_unchanged_and_differ_in_settings(folder, cohort, tmp_path):
     wrong = rx.phantom.liver_cohort(
         2, seed=5, field_tesla=1.5, corruptions=[rx.phantom.Breathing(), rx.phantom.ResidualFat(0.1)], **SMALL
@@ -363,6 +372,8 @@ def test_a_bad_file_is_named(folder, path, how):
         ({"Simulation": []}, "Simulation"),
         ({"Contrasts": ["x" * 10_000, "t2"]}, "no name in files"),
         ({"SignalModels": "x" * 10_000}, "SignalModels"),
+        ({"SignalModels": "\x1b[2J\n" * 1000}, "SignalModels"),
+        ({"SignalModels": {"t2": "\ud800"}}, "SignalModels"),
         ({"SignalModels": {"t2": ["x" * 10_000]}}, "SignalModels"),
         ({"SpinLockTime": [k / 10_000 for k in range(10_000)]}, "protocol"),
     ],
@@ -373,6 +384,7 @@ def test_a_bad_sidecar_is_named(folder, keys, problem):
     with pytest.raises(ValueError, match=f"(?s){path}.*{problem}") as caught:
         rx.io.read_cohort(folder)[1]
     assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
 
 
 def test_a_missing_image_of_the_protocol(folder):

@@ -351,6 +351,18 @@ def test_an_invalid_scale(save, decay, slope):
     np.testing.assert_array_equal(scan.data, decay.astype(np.int16))
 
 
+def test_a_voxel_size_without_end_beside_a_good_sform(save, decay):
+    path = save(decay, pixdim=(1, 2, np.inf, 5, 1, 1, 1, 1))
+    with pytest.warns(UserWarning, match="disagree"):
+        scan = rx.io.read_nifti(path)
+    assert np.isfinite(scan.affine).all()
+
+
+def test_a_scale_beyond_single_precision_gives_no_values(save, decay):
+    data = rx.io.read_nifti(save((1000 + decay).astype(np.int16), scl_slope=1e38)).data
+    assert np.isposinf(data).all()
+
+
 def test_qfac_zero_means_one(save, decay):
     path = save(decay, affine=np.diag((2.0, 2, 5, 1)), sform_code=0, pixdim=(0, 2, 2, 5, 1, 1, 1, 1))
     np.testing.assert_allclose(rx.io.read_nifti(path).affine, np.diag((2.0, 2, 5, 1)))

@@ -62,6 +62,7 @@ def test_a_byte_order_mark_is_no_obstacle(sidecar):
         ("t2", "[0.01, 0.02]", "not an object"),
         ("t2", '{"EchoTime": [0.01, 0.02], "EchoTime": [0.02, 0.04]}', "EchoTime is there twice"),
         ("t2", '{"EchoTime": [0.01, 0.02], "More": [{"a": 1, "a": 1}]}', "a is there twice"),
+        ("t2", '{"EchoTime": [0.01, 0.02], "\\u001b": 1, "\\u001b": 1}', r"\\x1b is there twice"),
         ("t2", {"EchoTime": [5.0] * 100_000}, "milliseconds"),
         ("t2", {"EchoTime": [0.05] * 100_000}, "equal"),
         ("t2", {"EchoTime": "x" * 100_000}, "one time for each volume"),

@@ -89,6 +89,7 @@ DAMAGE = {
     "calibration key": at("calibration", "more", value=1),
     "factor text": at("calibration", "factors", "t1rho", value="x"),
     "factor NaN": at("calibration", "factors", "t1rho", "any", value=math.nan),
+    "factor vast": at("calibration", "factors", "t1rho", "any", value=10**400),
     "factor negative": at("calibration", "factors", "t1rho", "any", value=-1.0),
     "factor of another": at("calibration", "factors", "t9", value={"any": 1.0}),
     "no growth": at("calibration", "growth", value={}),
@@ -103,6 +104,15 @@ def test_row_81_a_description_that_makes_no_sense_is_refused_in_one_line(path, c
     with pytest.raises(ValueError, match=r"liver\.safetensors") as error:
         rx.load(path)
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.usefixtures("as_user")
+def test_row_81_a_long_name_in_the_table_of_tensors_makes_no_long_message(path):
+    head = json.dumps({"x" * 100_000: "x" * 100_000}).encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head)
+    with pytest.raises(ValueError, match=r"liver\.safetensors is damaged") as error:
+        rx.load(path)
     assert len(str(error.value)) < 1000
 
 

@@ -153,9 +153,23 @@ def without_callbacks(path):
     torch.save({**saved, "callbacks": {}}, path)
 
 
+def with_another(*keys, value):
+    def damage(path):
+        saved = torch.load(path, weights_only=True)
+        inner = saved
+        for key in keys[:-1]:
+            inner = inner[key]
+        assert keys[-1] in inner
+        inner[keys[-1]] = value
+        torch.save(saved, path)
+
+    return damage
+
+
 def with_a_flipped_bit(path):
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
+    largest = max(torch.load(path, weights_only=True)["state_dict"].values(), key=torch.numel)
+    content[content.index(bytes(largest.untyped_storage()))] ^= 4  # elsewhere there may be padding
     path.write_bytes(content)
 
 
@@ -173,9 +187,16 @@ def with_a_flipped_bit(path):
         lambda path: zipfile.ZipFile(path, "w").close(),
         without_callbacks,
         with_a_flipped_bit,
+        with_another("callbacks", "BestWeights", "history", value=0),
+        with_another("callbacks", "BestWeights", "weights", value={}),
+        with_another("optimizer_states", value=[{}]),
+        with_another("global_step", value=7),
     ],
-    ids=["half", "empty", "text", "bytes", "pickle", "pickle in zip", "{}", "list", "empty zip", "foreign", "flipped"],
-)
+    ids=(
+        "half", "empty", "text", "bytes", "pickle", "pickle in zip", "{}", "list", "empty zip", "foreign", "flipped",
+        "history", "weights", "optimizer", "step",
+    ),
+)  # fmt: skip
 def test_a_checkpoint_that_is_damaged_or_foreign_is_named(cohort, folder, monkeypatch, damage):
     monkeypatch.chdir(folder)
     damage(folder / "run.ckpt")

@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from relaxnet._files import replacing, write_text
+from relaxnet._files import naming, replacing, write_text
 from relaxnet.experiments import EXPERIMENTS
 
 _DETAILS = ("by_subject", "liver_mean", "missing", "maps", "roi")
 """Keys that the compressed file alone has."""
+_NO_RESULT = "this is no result that run wrote: "
 _LINE = 480  # characters, which hold an entry
 
 
@@ -90,7 +91,7 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
     Raises
     ------
     ValueError
-        If the folder holds no result.
+        If the folder holds no result, or one that is damaged.
     MissingExtraError
         If matplotlib is not installed.
     """
@@ -100,16 +101,20 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
         raise ValueError(f"folder={folder} holds no result, such as {next(iter(EXPERIMENTS))}.json.")
     files = []
     for name in found:
+        small, whole = folder / f"{name}.json", folder / f"{name}.json.gz"
         result = read_result(folder, name)
-        for suffix, write in ((".md", markdown), (".tex", latex)):
-            files.append(folder / f"{name}{suffix}")
-            write_text(files[-1], write(name, result))
-        whole = (folder / f"{name}.json.gz").exists()
-        figures = EXPERIMENTS[name].load().figures(read_result(folder, name, details=True)) if whole else {}
-        for title, figure in figures.items():
-            files.append(folder / f"{title}.png")
-            with replacing(files[-1]) as temporary:
-                figure.savefig(temporary, dpi=110, format="png")
+        with naming(small, _NO_RESULT):
+            for suffix, write in ((".md", markdown), (".tex", latex)):
+                write_text(folder / f"{name}{suffix}", write(name, result))
+                files.append(folder / f"{name}{suffix}")
+        if not whole.exists():
+            continue
+        result = read_result(folder, name, details=True)
+        with naming(whole, _NO_RESULT):
+            for title, figure in EXPERIMENTS[name].load().figures(result).items():
+                files.append(folder / f"{title}.png")
+                with replacing(files[-1]) as temporary:
+                    figure.savefig(temporary, dpi=110, format="png")
     return files
 
 

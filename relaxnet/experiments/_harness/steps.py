@@ -180,15 +180,23 @@ def _compute(step: Step, cache: Path) -> tuple[Any, float]:
     outcome = step.function(*own, *(need.file(cache) for need in step.needs), **step.arguments)
     # Through JSON, so that it is now what it will be when read again.
     path = step.file(cache, _OUTCOME)
-    write_text(path, json.dumps({"outcome": outcome}))
+    write_text(path, json.dumps({"outcome": outcome, "sha256": _digest(outcome)}))
     return _read(path), time.perf_counter() - begin
 
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())["outcome"]
+        content = json.loads(path.read_bytes())
+        outcome, written = content["outcome"], content["sha256"]
+        if _digest(outcome) != written:
+            raise ValueError("it is not what was written")  # noqa: TRY301 (as what is no JSON)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: delete it, and the step is computed again.") from error
+    return outcome
+
+
+def _digest(outcome: Any) -> str:
+    return hashlib.sha256(json.dumps(outcome).encode()).hexdigest()
 
 
 def _content(thing: Any) -> Any:
