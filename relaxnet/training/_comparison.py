@@ -1,5 +1,7 @@
 """Residuals of a training loss, from normalised images."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -8,7 +10,6 @@ from relaxnet.losses import HeldOutFrom, PairwiseConstraint, Reconstruction, Wei
 from relaxnet.nets import RelaxationNet, RelaxationOutput
 from relaxnet.nets._space import over_space
 from relaxnet.signals import remove_rician_bias
-from relaxnet.training._loss import Loss
 
 
 class Comparison(torch.nn.Module):
@@ -19,7 +20,7 @@ class Comparison(torch.nn.Module):
     Parameters
     ----------
     loss
-        The training loss.
+        The training loss, a :class:`~relaxnet.training.Loss` (whose module names this class, so this one does not).
     net
         The network, for its protocol and inputs.
     weighting
@@ -31,7 +32,7 @@ class Comparison(torch.nn.Module):
         If too few images are held out, or the weighting does not go with the loss.
     """
 
-    def __init__(self, loss: Loss, net: RelaxationNet, weighting: Weighting | None = None) -> None:
+    def __init__(self, loss: Any, net: RelaxationNet, weighting: Weighting | None = None) -> None:
         super().__init__()
         self.loss = loss
         self.signed = weighting is not None and weighting.needs == "signed"
