@@ -1,7 +1,8 @@
 """Work on blocks of voxels: on all processor cores, or on an accelerator as far as its memory reaches.
 
-A process that is forked while a thread is in the matrix library, or ends in it, inherits a lock that nobody will
-release. So the threads are kept from one fit to the next, and a fork waits for the fits of other threads.
+A process that is forked while another thread is in the matrix library, or ends after it was there, inherits a lock that
+nobody will release. So the threads of fits are kept from one fit to the next, and a fork waits for running fits.
+The threads of users are beyond reach: after a fit in one of them, a forked process refuses to fit.
 """
 
 import math
@@ -32,9 +33,7 @@ def for_each(
         threads = torch.get_num_threads()
         try:
             torch.set_num_threads(1)
-            # A thread of the user's may end just before a fork; the main one does not.
-            few = len(blocks) < 2 and threading.current_thread() is threading.main_thread()
-            if few or threads < 2:
+            if len(blocks) < 2 or threads < 2:
                 for block in blocks:
                     work(block)
             else:  # each thread has its own switch for gradients
@@ -47,10 +46,10 @@ class _Fits:
     """The threads of this process that fit, and how many fits are running."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.in_threads_of_users = self.refused = False
+        self._begin()
 
-    def begin(self) -> None:
-        """Begin without threads; again in a forked process, in which those of its parent do not exist."""
+    def _begin(self) -> None:
         self.idle = threading.Condition(threading.RLock())
         self.n_running = 0
         self.of_thread = threading.local()
@@ -72,6 +71,13 @@ class _Fits:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count a fit, during which no other thread can fork."""
+        if self.refused:
+            raise RuntimeError(
+                "this process was forked from one that had fitted in several threads, so a fit could wait for ever: "
+                "start processes with multiprocessing.get_context('spawn'), or fit in threads or in processes alone."
+            )
+        if threading.current_thread() is not threading.main_thread():
+            self.in_threads_of_users = True
         depth = getattr(self.of_thread, "depth", 0)
         with self.idle:
             self.n_running += 1
@@ -93,10 +99,17 @@ class _Fits:
         """Let fits start again."""
         self.idle.release()
 
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without the threads of the parent, which do not exist here."""
+        self.refused |= self.in_threads_of_users
+        self._begin()
+
 
 _fits = _Fits()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_fits.before_fork, after_in_parent=_fits.after_fork, after_in_child=_fits.begin)
+    os.register_at_fork(
+        before=_fits.before_fork, after_in_parent=_fits.after_fork, after_in_child=_fits.after_fork_in_child
+    )
 
 
 def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[int, ...]) -> None:
