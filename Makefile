@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest lint types format docs bench bench-peers kill fuzz soak experiments paper-tables readme clean
+.PHONY: help setup demo test test-oldest lint types format docs bench bench-memory bench-peers kill fuzz soak experiments
+.PHONY: paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +49,9 @@ docs: $(STAMP)  ## Build the documentation and execute its examples; a warning i
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py
+
+bench-memory: $(STAMP)  ## Measure the memory that the fit of a memory-mapped scan of 3 GB takes
+	$(BIN)/python benchmarks/memory.py
 
 bench-peers: $(STAMP)  ## The same next to qmrpy, which gets its own environment
 	$(PYTHON) -m venv benchmarks/.venv

@@ -24,6 +24,8 @@ from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
 
+_BLOCKS_TOGETHER = 32  # some million voxels, because the indices of those that are left take memory
+
 
 def run(
     estimator: Callable[[Design, tuple[Bounds, ...]], Estimator],
@@ -86,14 +88,16 @@ def fit_voxels(
     device, space = voxels.times.device, voxels.space
     with torch.inference_mode(mode=False), torch.no_grad():
         fits = _Fits(estimator, voxels, maps_only=maps_only)
-        blocks = voxels.blocks(chunk_size)
-        if fits.shortcut is not None:
-            # What is left of all blocks is fitted together: a few voxels cost as many operations as many.
-            for refine in (False, True):
-                for_each(partial(fits.by_shortcut, refine=refine), blocks, device, space)
-                blocks = voxels.only(fits.left).blocks(chunk_size) if fits.left else []
-                fits.left = []
-        for_each(fits.by_estimator, blocks, device, space)
+        every = voxels.blocks(chunk_size)
+        for first in range(0, len(every), _BLOCKS_TOGETHER):
+            blocks = every[first : first + _BLOCKS_TOGETHER]
+            if fits.shortcut is not None:
+                # What is left of these blocks is fitted together: a few voxels cost as many operations as many.
+                for refine in (False, True):
+                    for_each(partial(fits.by_shortcut, refine=refine), blocks, device, space)
+                    blocks = voxels.only(fits.left).blocks(chunk_size) if fits.left else []
+                    fits.left = []
+            for_each(fits.by_estimator, blocks, device, space)
         # Rows that were not asked for take no memory.
         unknown = torch.full((), torch.nan, dtype=voxels.output_dtype, device=device).expand(space)
 
