@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest lint types format docs bench bench-memory bench-peers experiments paper-tables readme clean
+.PHONY: help setup demo test test-oldest lint types format docs bench bench-memory bench-peers kill fuzz soak experiments
+.PHONY: paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,6 +57,15 @@ bench-peers: $(STAMP)  ## The same next to qmrpy, which gets its own environment
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check qmrpy==2.0.0
 	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
+
+kill: $(STAMP)  ## Interrupt commands at random moments, and see that nothing is lost; an hour
+	$(BIN)/python campaigns/kill.py
+
+fuzz: $(STAMP)  ## Feed the readers with damaged files; ten minutes
+	$(BIN)/python campaigns/fuzz.py
+
+soak: $(STAMP)  ## Work in one process, and see that nothing grows; ten minutes
+	$(BIN)/python campaigns/soak.py
 
 experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on two cores, can be interrupted
 	$(BIN)/relaxnet experiment all --preset laptop

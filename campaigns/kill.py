@@ -33,6 +33,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 MOMENTS = ("temporary", "first", "second")
 RELAXNET = (sys.executable, "-c", "import sys; from relaxnet.cli import main; sys.exit(main())")
 SIMULATE = ("simulate", "--slices", "1", "--shape", "32", "--subjects")
+_OF_TIME = ("time", "seconds", "sha256")  # the last is the digest of a cached step, whose duration it covers
 PATIENCE = 600  # seconds until a command counts as hanging
 FRESH, OVER = "fresh", "over"
 
@@ -50,6 +51,8 @@ class Command:
     """By the path of the mark, a regular expression for the files that belong together where it exists."""
     over: tuple[str, ...] | None = None
     """Further arguments to write over an older result; ``None`` if that is not done."""
+    share: int = 2
+    """How often it is interrupted, against others."""
 
 
 COMMANDS = {
@@ -61,7 +64,7 @@ COMMANDS = {
         ("--overwrite",),
     ),
     "train": Command(("train", "in/cohort", "--preset", "smoke"), {"network.safetensors": "network.*"}),
-    "experiment": Command(("experiment", "fig2", "--preset", "smoke", "--seeds", "1"), {}),
+    "experiment": Command(("experiment", "fig2", "--preset", "smoke", "--seeds", "1"), {}, share=1),
 }
 SEEDS = {"old": "1", "new": "0"}
 
@@ -107,7 +110,7 @@ def digest(path: Path) -> str:
 
 def _without_time(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_time(item) for key, item in value.items() if key not in ("time", "seconds")}
+        return {key: _without_time(item) for key, item in value.items() if key not in _OF_TIME}
     return [_without_time(item) for item in value] if isinstance(value, list) else value
 
 
@@ -249,7 +252,9 @@ def interrupt(
 def main() -> None:
     """Interrupt, check, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=50, help="number of interrupted runs (default: 50)")
+    parser.add_argument(
+        "--runs", type=int, default=50, help="number of interrupted runs (default: 50; Ctrl-C ends it earlier)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of commands, signals and moments (default: 0)")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by children, too
@@ -266,21 +271,22 @@ def main() -> None:
             wholes[name] = {age: one.whole for age, one in made.items()}
             seconds[name] = made["new"].seconds
             say(f"{name}: {seconds[name]:.1f} s without interruption")
-        for k in range(options.runs):
-            name = [*COMMANDS][k % len(COMMANDS)]
-            number = SIGNALS[k // len(COMMANDS) % len(SIGNALS)]
-            kind = FRESH if COMMANDS[name].over is None else chance.choice((FRESH, OVER))
-            moment = chance.choice(MOMENTS) if k % 3 == 0 else chance.uniform(0.05, 1) * seconds[name]
-            cut_off, lost = interrupt(work, COMMANDS[name], kind, number, moment, wholes[name])
-            case = name, number
-            runs[case] += 1
-            cut[name] += cut_off
-            aimed[name] += isinstance(moment, str)
-            losses[case] += bool(lost)
-            when = moment if isinstance(moment, str) else f"{moment:.1f} s"
-            line = f"{name}, {kind}, {number.name} at {when}: {'; '.join(lost) or 'nothing lost'}"
-            say(f"{k + 1} of {options.runs}: {line}")
-            told += [f"- {line}\n"] if lost else []
+        with suppress(KeyboardInterrupt):  # what has been tried is written
+            for k in range(options.runs):
+                (name,) = chance.choices([*COMMANDS], [command.share for command in COMMANDS.values()])
+                number = SIGNALS[k % len(SIGNALS)]
+                kind = FRESH if COMMANDS[name].over is None else chance.choice((FRESH, OVER))
+                moment = chance.choice(MOMENTS) if chance.random() < 1 / 3 else chance.uniform(0.05, 1) * seconds[name]
+                cut_off, lost = interrupt(work, COMMANDS[name], kind, number, moment, wholes[name])
+                case = name, number
+                runs[case] += 1
+                cut[name] += cut_off
+                aimed[name] += isinstance(moment, str)
+                losses[case] += bool(lost)
+                when = moment if isinstance(moment, str) else f"{moment:.1f} s"
+                line = f"{name}, {kind}, {number.name} at {when}: {'; '.join(lost) or 'nothing lost'}"
+                say(f"{k + 1} of {options.runs}: {line}")
+                told += [f"- {line}\n"] if lost else []
     header = ["command", *(f"{number.name}: runs, losses" for number in SIGNALS), "cut off", "aimed"]
     rows = [
         [f"`{name}`", *(f"{runs[name, number]}, {losses[name, number]}" for number in SIGNALS), cut[name], aimed[name]]
