@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 import relaxnet as rx
 from relaxnet.experiments._harness.disturbance import DisturbedLoss
@@ -170,6 +171,7 @@ def test_a_network_that_is_right_is_right_at_other_rates(rate_shift):
     net = rx.nets.RelaxationNet(PROTOCOL, range(7), initial_estimates=(0.0,), backbone=backbone)
     preset = dataclasses.replace(ONE_EPOCH, rate_shift=rate_shift)
     module = RelaxationModule(net, LOSSES["paper"], rx.losses.FixedWeights((1.0, 1.0)), preset, 0)
+    module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     module.log = lambda *_, **__: None
     received = []
     net.register_forward_pre_hook(lambda _, arguments: received.append(arguments[0]))
