@@ -96,11 +96,14 @@ def fisher(
     time = torch.tensor(parse_times(times_ms, to_fit=False, axis=model.axis), dtype=torch.float64)
     amplitude, relaxation = _broadcast(m0, t)
     time = rearrange(time.to(amplitude.device), f"time -> time{' 1' * amplitude.ndim}")
-    basis, slope, _ = model.basis_with_derivatives(relaxation.expand(len(time), *relaxation.shape), time)
+    # The sign of a signal whose magnitude the images hold has no influence on the information.
+    form = model.unfolded
+    basis, slope, _ = form.basis_with_derivatives(relaxation.expand(len(time), *relaxation.shape), time)
     columns = [basis, amplitude * slope / relaxation]
     if model.has_offset:
         columns.append(torch.ones_like(basis))
-    information = _information(columns, amplitude * basis, _noise_of_each(sigma, time), noise)
+    prediction = amplitude * basis if form is model else (amplitude * basis).abs()
+    information = _information(columns, prediction, _noise_of_each(sigma, time), noise)
     return _like(information, m0, t)
 
 
@@ -294,7 +297,7 @@ def optimal_times(
     def costs(some: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute the logarithm of the mean for each row of times."""
         time = torch.from_numpy(some.T.copy())[:, :, None]
-        basis, slope, _ = model.basis_with_derivatives(relaxation.expand(*time.shape[:2], -1), time)
+        basis, slope, _ = model.unfolded.basis_with_derivatives(relaxation.expand(*time.shape[:2], -1), time)
         columns = [basis, slope, *([torch.ones_like(basis)] if model.has_offset else [])]
         relative = _invert(_information(columns, basis, torch.ones_like(time), "gaussian"))[1, 1]
         return torch.log(relative.mean(dim=-1)).nan_to_num(nan=_USELESS, posinf=_USELESS).numpy()

@@ -48,7 +48,7 @@ class Contrast:
     >>> rx.Contrast("t1rho", times_ms=(0, 10, 30, 50))
     Contrast(name='t1rho', times_ms=(0.0, 10.0, 30.0, 50.0), model=MonoExponential())
     >>> rx.Contrast("t1", times_ms=(50, 200, 600, 1500, 4000), model=rx.signals.InversionRecovery()).model
-    InversionRecovery(efficiency=1.0, magnitude=True)
+    InversionRecovery(efficiency=None, tr_ms=None, magnitude=True)
     """
 
     name: str
@@ -283,7 +283,8 @@ class Protocol:
             if contrast.model.has_offset:
                 raise ValueError(
                     f"protocol: contrast {contrast.name!r} has the model {contrast.model!r}, which adds a constant to "
-                    f"an amplitude that the contrasts would share. Fit each contrast with relaxnet.fit."
+                    f"an amplitude that the contrasts would share. Fit each contrast with relaxnet.fit, or use "
+                    f"{contrast.model.without_offset}."
                 )
         constants = {c.model.constant_at(c.times_ms[0]) for c in self.contrasts}
         if not self.shared_first or len(constants) > 1 or not constants - {None, 0.0}:

@@ -138,9 +138,10 @@ def _check_bound(contrast: Contrast, t: Tensor) -> None:
 
 def _check_losses(contrast: Contrast, t: Tensor) -> None:
     """Check that residuals vanish at the truth, and have a gradient elsewhere."""
-    if contrast.model.has_offset:
+    if contrast.model.requires_offset:
         return  # no residual is made for a constant
-    protocol, images, truth = Protocol((contrast,)), _images(contrast, t), t[:, None]
+    images = contrast.model(torch.full_like(t, _AMPLITUDE), t, contrast)
+    protocol, truth = Protocol((contrast,)), t[:, None]
     pairwise = [PairwiseConstraint(protocol, pairs=pairs) for pairs in ("all", "forward", "orthogonal")]
     for residual in (*pairwise, Reconstruction(protocol)):
         name = type(residual).__name__

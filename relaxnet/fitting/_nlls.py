@@ -6,9 +6,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import DecayShortcut
+from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.polarity import project_folded
 from relaxnet.fitting._core.projection import project
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._result import ArrayT, FitResult
@@ -120,6 +123,9 @@ class LeastSquares(Estimator):
     obeys_weights = True
     differentiable = True
 
+    def __init__(self, design: Design, bounds: tuple[Bounds, ...]) -> None:
+        super().__init__(design.unfold(), bounds)
+
     def shortcut(self, weight: Float[Tensor, " time"]) -> DecayShortcut | None:
         """Take the shortcut of exponential decays."""
         model = self.design.model
@@ -129,4 +135,5 @@ class LeastSquares(Estimator):
 
     def estimate(self, samples: Samples) -> Estimate:
         """Search the whole range of T."""
-        return project(self.design, samples, self.bounds[0])
+        search = project_folded if self.design.folded else project
+        return search(self.design, samples, self.bounds[0])

@@ -125,8 +125,8 @@ class Rician(Estimator):
     def __init__(self, design: Design, bounds: tuple[Bounds, ...]) -> None:
         if design.has_offset:
             raise ValueError(
-                f"model={design.model!r} has an offset: under Rician noise the floor is part of the likelihood. Use a "
-                f"model without one."
+                f"model={design.model!r} has an offset: under Rician noise the floor is part of the likelihood. Use "
+                f"{design.model.without_offset}."
             )
         if design.model.signed:
             raise ValueError(

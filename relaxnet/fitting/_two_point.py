@@ -105,7 +105,8 @@ def two_point(
     voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
     if voxels.design.has_offset:
         raise ValueError(
-            f"model={voxels.design.model!r} has three parameters, which two images do not determine: use method='nlls'."
+            f"model={voxels.design.model!r} has three parameters, which two images do not determine: use "
+            f"method='nlls', or {voxels.design.model.without_offset}."
         )
     n_times = len(voxels.times)
     if not _is_pair(pair, n_times):

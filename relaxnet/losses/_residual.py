@@ -36,7 +36,7 @@ class Residual(nn.Module):
     def __init__(self, protocol: Protocol, held_out_from: HeldOutFrom = None) -> None:
         super().__init__()
         for contrast in protocol.contrasts:
-            if contrast.model.has_offset:
+            if contrast.model.requires_offset:
                 raise ValueError(
                     f"protocol: contrast {contrast.name!r} has the model {contrast.model!r}, whose constant no map "
                     f"predicts and no pair of images cancels: use a model without one."

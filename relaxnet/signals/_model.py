@@ -46,7 +46,7 @@ class SignalModel(ABC):
     """What the images differ in."""
     parameter: ClassVar[Parameter] = Parameter()
     """Name, unit and range of T."""
-    has_offset: ClassVar[bool] = False
+    has_offset: bool = False
     """Whether a constant is added to the signal; it is fitted with the other parameters."""
     signed: bool = False
     """Whether images hold the sign of the signal, so that their noise is Gaussian; else they are magnitudes."""
@@ -208,6 +208,24 @@ class SignalModel(ABC):
         del first, second, times
         return None
 
+    @property
+    def requires_offset(self) -> bool:
+        """Whether the signal has no meaning without its constant, so that losses and networks cannot use the model."""
+        return self.has_offset
+
+    @property
+    def without_offset(self) -> str:
+        """What to use where no constant can be found, for messages."""
+        return "a model without one"
+
+    @property
+    def unfolded(self) -> "SignalModel":
+        """The model whose magnitude this one is, where a constant is added before the magnitude is taken; else itself.
+
+        It rises with time, so that the sign of the images changes once.
+        """
+        return self
+
     def constant_at(self, time: float) -> float | None:
         """Return the basis at a time at which it does not depend on T.
 
@@ -282,8 +300,11 @@ class SignalModel(ABC):
             raise ValueError(f"offset is given, but {type(self).__name__} has none.")
         times = parse_times(times_ms, to_fit=False, axis=self.axis)
         time = rearrange(torch.tensor(times, dtype=t.dtype, device=t.device), f"time -> time{' 1' * (t.ndim - 1)}")
-        images = rearrange(m0, "batch ... -> batch 1 ...") * self.basis(rearrange(t, "batch ... -> batch 1 ..."), time)
-        return images if offset is None else images + rearrange(offset, "batch ... -> batch 1 ...")
+        basis = self.unfolded.basis(rearrange(t, "batch ... -> batch 1 ..."), time)
+        images = rearrange(m0, "batch ... -> batch 1 ...") * basis
+        if offset is not None:
+            images = images + rearrange(offset, "batch ... -> batch 1 ...")
+        return images if self.unfolded is self else images.abs()
 
 
 def require_model(model: object, name: str) -> None:

@@ -31,17 +31,24 @@ CASES = {
     "plain": (MonoExponential(), ECHO_MS),
     "automatic": (Automatic(), ECHO_MS),
     "offset": (MonoExponentialWithOffset(), ECHO_MS),
-    "inversion": (InversionRecovery(), INVERSION_MS),
+    "ideal inversion": (InversionRecovery.ideal(), INVERSION_MS),
+    "signed ideal inversion": (InversionRecovery.ideal(magnitude=False), INVERSION_MS),
+    "ideal saturation": (SaturationRecovery.ideal(), INVERSION_MS),
     "signed inversion": (InversionRecovery(magnitude=False), INVERSION_MS),
     "saturation": (SaturationRecovery(), INVERSION_MS),
 }
 cases = pytest.mark.parametrize(("model", "times"), CASES.values(), ids=CASES.keys())
+FOLDED = {
+    "inversion": (InversionRecovery(), INVERSION_MS),
+    "inversion within TR": (InversionRecovery(tr_ms=3500), INVERSION_MS),
+}
+and_folded = pytest.mark.parametrize(("model", "times"), (CASES | FOLDED).values(), ids=(CASES | FOLDED).keys())
 
 
 def evaluate(model, times, parameters):
     t, time = torch.tensor(parameters[1]), torch.from_numpy(times)
-    signal = parameters[0] * model.basis(t, time).numpy()
-    return signal + parameters[2] if model.has_offset else signal
+    signal = parameters[0] * model.unfolded.basis(t, time).numpy() + (parameters[2] if model.has_offset else 0)
+    return signal if model.unfolded is model else np.abs(signal)
 
 
 def simulate(model, times, n, snr, seed=0):
@@ -56,7 +63,7 @@ def simulate(model, times, n, snr, seed=0):
     return truth, clean + g.normal(0, 100 / snr, clean.shape) if np.isfinite(snr) else clean
 
 
-@cases
+@and_folded
 def test_truth_is_recovered_without_noise(model, times):
     truth, signal = simulate(model, times, 50, np.inf)
     result = rx.fitting.nlls(signal, times, model=model)
@@ -89,7 +96,7 @@ def test_no_start_of_scipy_finds_a_better_optimum(model, times, snr):
             assert ours <= 2 * theirs.cost * (1 + 1e-6)
 
 
-@cases
+@and_folded
 def test_covariance_is_that_of_curve_fit(model, times):
     _, signal = simulate(model, times, 12, 100, seed=3)
     for sigma in (None, 1.5):
@@ -129,13 +136,14 @@ def test_offsets_are_for_models_that_have_one():
 
 def test_magnitude_is_the_size_of_the_signed_signal():
     t, time = torch.tensor([300.0, 800.0, 1500.0]), torch.from_numpy(INVERSION_MS)[:, None]
-    signed, magnitude = InversionRecovery(magnitude=False), InversionRecovery()
+    signed, magnitude = InversionRecovery.ideal(magnitude=False), InversionRecovery.ideal()
     torch.testing.assert_close(magnitude.basis(t, time), signed.basis(t, time).abs())
     for closed, automatic in zip(
         magnitude.basis_with_derivatives(t, time), SignalModel.basis_with_derivatives(magnitude, t, time), strict=True
     ):
         torch.testing.assert_close(closed, automatic, rtol=1e-4, atol=1e-5)
-    for model in (signed, SaturationRecovery()):
+    within_tr = InversionRecovery(efficiency=0.9, tr_ms=2000, magnitude=False)
+    for model in (signed, within_tr, SaturationRecovery(), SaturationRecovery(efficiency=0.8, tr_ms=900)):
         for closed, automatic in zip(
             model.basis_with_derivatives(t, time), SignalModel.basis_with_derivatives(model, t, time), strict=True
         ):

@@ -131,7 +131,7 @@ THIRD = [
 
 @pytest.mark.parametrize("signal", THIRD)
 def test_a_distant_optimum_is_found_from_the_third_best_start(signal):
-    recovery = rx.signals.InversionRecovery(magnitude=True)
+    recovery = rx.signals.InversionRecovery.ideal()
     time, t = torch.tensor(MANY_TI, dtype=torch.float64), torch.logspace(0, math.log10(5000), 200_000).double()
     signal = torch.tensor(signal, dtype=torch.float64)
 
@@ -167,7 +167,7 @@ def rician_cost(samples, sigma, m0, basis):
 def test_rician_likelihood_of_a_folded_recovery_is_the_greatest(snr):
     """The magnitude of an inversion recovery makes a valley on either side of each null."""
     times = np.array((50.0, 400.0, 1100.0, 2500.0))
-    model = rx.signals.InversionRecovery()
+    model = rx.signals.InversionRecovery.ideal()
     generator = torch.Generator().manual_seed(0)
     t = 60 + 2440 * torch.rand(400, generator=generator, dtype=torch.float64)
     samples = rx.signals.add_noise(model(torch.full_like(t, snr), t, tuple(times)), 1.0, generator=generator)

@@ -28,6 +28,10 @@ class Design:
     """Names of the relaxation times."""
     owner: Int[Tensor, " time"] | None = None
     """Which relaxation time each image depends on, by number; None where there is only one."""
+    folded: bool = False
+    """Whether the images hold the magnitude of the signal, whose sign is to be found with the other parameters."""
+    without_offset: bool = False
+    """Whether the constant of the model is taken to be zero."""
 
     @property
     def model(self) -> SignalModel:
@@ -38,7 +42,7 @@ class Design:
     @property
     def has_offset(self) -> bool:
         """Whether a constant is added to the signal."""
-        return self.models[0].has_offset
+        return self.models[0].has_offset and not self.without_offset
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -106,6 +110,15 @@ class Design:
             found.append(model.is_incompatible(samples.values[own], samples.weight[own], self.time[own]))
         return torch.stack(found)
 
+    def unfold(self) -> "Design":
+        """Describe a magnitude by the signal before the magnitude was taken, where its model knows that signal."""
+        models = tuple(model.unfolded for model in self.models)
+        return self if models == self.models else replace(self, models=models, folded=True)
+
+    def sign(self, prediction: Float[Tensor, "time voxel"]) -> Float[Tensor, "time voxel"]:
+        """Return the factor, 1 or -1, between the images and the signal."""
+        return torch.where(prediction < 0, -1, 1).to(prediction) if self.folded else torch.ones_like(prediction)
+
     def linearise(
         self, values: Float[Tensor, "parameter voxel"]
     ) -> tuple[Float[Tensor, "time voxel"], list[Float[Tensor, "time voxel"]]]:
@@ -115,4 +128,8 @@ class Design:
         columns = [basis, *(self.only(k, m0 * slope) / t[k] for k in range(len(t)))]
         if not self.has_offset:
             return m0 * basis, columns
-        return m0 * basis + values[-1], [*columns, torch.ones_like(basis)]
+        prediction, columns = m0 * basis + values[-1], [*columns, torch.ones_like(basis)]
+        if not self.folded:
+            return prediction, columns
+        sign = self.sign(prediction)
+        return sign * prediction, [sign * column for column in columns]

@@ -89,6 +89,8 @@ def _by_samples(
     if design.has_offset:
         columns.append(torch.ones_like(basis))
         prediction, scale[-1] = basis + values[-1] / m0, m0
+    sign = design.sign(prediction)
+    samples = sign * samples
     residual = weight * (samples / m0 - prediction)
     right_side = (by_values * scale).T.contiguous()
     # J^T W J, from which the products of the residual with the second derivatives of the model are subtracted.
@@ -105,4 +107,4 @@ def _by_samples(
         hessian[:, :, row] = torch.where(at_bound[:, None], identity[row], hessian[:, :, row])
         right_side[:, row] = torch.where(at_bound, 0, right_side[:, row])
     solution = torch.linalg.solve_ex(hessian, right_side)[0]
-    return weight * cast("Tensor", sum(column * solution[:, k] for k, column in enumerate(columns))) / m0
+    return sign * weight * cast("Tensor", sum(column * solution[:, k] for k, column in enumerate(columns))) / m0

@@ -25,7 +25,7 @@ def project(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
     The global minimum lies next to the best point of a grid in log T, unless there are minima about equally deep. Then
     each of them is refined, and the deepest is kept.
     """
-    problem = _Reduced(design, samples)
+    problem = Reduced(design, samples)
     grid = Grid(design, bounds)
     explained = problem.explained_on(grid.x)
     most, best = explained.max(0)
@@ -85,7 +85,7 @@ class Grid:
             yield best[voxels], voxels
 
 
-class _Reduced:
+class Reduced:
     r"""The reduced problem of some voxels, in which only T is left.
 
     With the amplitude eliminated, the cost is :math:`\langle S, S \rangle - \langle S, b \rangle^2/\langle b, b
@@ -100,9 +100,9 @@ class _Reduced:
         self.values = self._centre(samples.values)
         self.total = (self.weight * self.values**2).sum(0)
 
-    def pick(self, chosen: Tensor) -> "_Reduced":
+    def pick(self, chosen: Tensor) -> "Reduced":
         """Keep some of the voxels."""
-        return _Reduced(self.design, self.samples.pick(chosen))
+        return Reduced(self.design, self.samples.pick(chosen))
 
     def _centre(self, values: Float[Tensor, "time voxel"]) -> Float[Tensor, "time voxel"]:
         if not self.design.has_offset:
@@ -116,11 +116,13 @@ class _Reduced:
     def explained_on(self, grid: Float[Tensor, " grid"]) -> Float[Tensor, "grid voxel"]:
         """Compute the explained sum of squares at all points of a grid in log T; 0 where the amplitude is negative."""
         basis = self.design.model.basis(torch.exp(grid)[:, None], self.design.time.T)
+        floor = 1e-9 * (basis**2).sum(1, keepdim=True)  # below it, the basis hardly varies
+        if self.design.has_offset:  # any constant may be added to the basis: near its mean, little cancels below
+            basis = basis - basis.mean(1, keepdim=True)
         projection = basis @ (self.weight * self.values)
         square = basis**2 @ self.weight
-        if self.design.has_offset:  # the values are centred already; the basis is not
+        if self.design.has_offset:  # the values are centred already; with weights, the basis is not quite
             square = square - (basis @ self.weight) ** 2 / self.weight.sum(0)
-        floor = 1e-9 * (basis**2).sum(1, keepdim=True)  # below it, the basis hardly varies
         return torch.where(square > floor, projection.clamp(min=0) ** 2 / square, 0)
 
     def explained(self, x: Float[Tensor, " voxel"]) -> Float[Tensor, " voxel"]:
@@ -163,7 +165,7 @@ class _Reduced:
 
 
 def _refine(
-    problem: _Reduced, grid: Grid, start: Int[Tensor, " voxel"]
+    problem: Reduced, grid: Grid, start: Int[Tensor, " voxel"]
 ) -> tuple[Float[Tensor, " voxel"], Bool[Tensor, " voxel"]]:
     """Run Newton's method on the reduced cost, inside a bracket that shrinks with the sign of each gradient.
 
