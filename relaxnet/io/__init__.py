@@ -36,14 +36,17 @@ from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_mask, read_nifti
 from relaxnet.io._read_cohort import FolderCohort, read_cohort
 from relaxnet.io._read_label_map import read_label_map, read_tissue_table
-from relaxnet.io._sidecar import read_times
+from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
+from relaxnet.io._times import read_times, read_times_file
 from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
 from relaxnet.io._write_predicted import predicted_paths, write_predicted
 
 __all__ = [
     "FolderCohort",
+    "Paths",
     "Scan",
+    "as_paths",
     "as_pictures",
     "as_slices",
     "describes_protocol",
@@ -55,8 +58,11 @@ __all__ = [
     "read_mask",
     "read_nifti",
     "read_protocol",
+    "read_scan",
     "read_times",
+    "read_times_file",
     "read_tissue_table",
+    "scan_path",
     "sidecar_path",
     "write_cohort",
     "write_joint_maps",

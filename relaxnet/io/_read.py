@@ -18,8 +18,8 @@ from relaxnet.io._header import AFFINE_TOLERANCE, Header, read_header
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032  # largest possible ratio of gzip
-_BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with an empty background up to about 20 times
-_BOMB_BYTES = 2**30  # smaller images may have any ratio: an empty mask shrinks 1000 times
+BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with an empty background up to about 20 times
+BOMB_BYTES = 2**30  # smaller images may have any ratio: an empty mask shrinks 1000 times
 _BLOCK = 2**20  # voxels that are decoded at a time
 
 
@@ -35,6 +35,12 @@ class Scan:
     """From voxel numbers to mm, (4, 4)."""
     space_code: int
     """NIfTI's number of the space that the affine leads to: 1 for the scanner, 0 if the file does not name it."""
+    files: tuple[Path, ...] = ()
+    """All files that were read, if :func:`read_scan` did."""
+    times_ms: tuple[float, ...] | None = None
+    """Time of each image in ms, if :func:`read_scan` was asked for them."""
+    times_from: str = ""
+    """Where the times are from."""
 
     def __repr__(self) -> str:
         return f"<Scan {self.path}, {' x '.join(map(str, self.data.shape))} {self.data.dtype}>"
@@ -85,6 +91,12 @@ def read_nifti(path: Path | str) -> Scan:
             raise ValueError(f"{path}: shape {header.shape} has {problem}: a fit needs (x, y, z, time).")
         data = _read_voxels(stream, header, path)
     return Scan(path, data.reshape((*header.shape[:3], *later), order="F"), header.affine, header.space_code)
+
+
+def read_nifti_image(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+    """Read the voxels of a NIfTI file with all their axes, their affine and the number of its space."""
+    with _opened(path) as (stream, header):
+        return _read_voxels(stream, header, path), header.affine, header.space_code
 
 
 def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
@@ -174,8 +186,8 @@ def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[
     if needed > size * (_DEFLATE_LIMIT if packed else 1):
         claim += f" {needed} bytes, more than {size} can hold"
         raise ValueError(f"{path}: the file is truncated or its header is broken: {claim}.")
-    if packed and max(header.offset, memory) > max(_BOMB_BYTES, size * _BOMB_RATIO):
-        claim += f" {memory} bytes of memory, more than {_BOMB_RATIO} times {size}"
+    if packed and max(header.offset, memory) > max(BOMB_BYTES, size * BOMB_RATIO):
+        claim += f" {memory} bytes of memory, more than {BOMB_RATIO} times {size}"
         raise ValueError(f"{path}: {claim}: decompress it first, if intended.")
     stream.seek(header.offset)
     values = np.empty(n, dtype)

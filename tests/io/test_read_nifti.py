@@ -281,7 +281,7 @@ def test_a_bomb_is_refused_before_it_expands(save, decay, tmp_path):
 def test_a_compressed_file_never_takes_more_memory_than_the_limit(save, monkeypatch, dtype):
     """The limit is on the voxels in memory, which may have more bytes than those in the file."""
     limit, slices = 2**24, 16 // (8 if dtype == np.float64 else 4)
-    monkeypatch.setattr(_read, "_BOMB_BYTES", limit)
+    monkeypatch.setattr(_read, "BOMB_BYTES", limit)
     monkeypatch.setattr(_read, "_BLOCK", 2**14)
     path = save(np.zeros((1024, 256, slices, 4), dtype))
     tracemalloc.start()
