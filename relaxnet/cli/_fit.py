@@ -8,7 +8,18 @@ import typer
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
-from relaxnet.cli._values import bounds, check_positive, chosen, read_times, speaking_of, times
+from relaxnet.cli._values import (
+    Series,
+    SkipFirst,
+    TimeAxis,
+    Volumes,
+    bounds,
+    check_positive,
+    chosen,
+    read_times,
+    speaking_of,
+    times,
+)
 from relaxnet.fitting import METHODS
 
 if TYPE_CHECKING:
@@ -24,13 +35,13 @@ Scan = Annotated[
         help="NIfTI file of shape (x, y, z, time), files of one volume each, or another format that can be read.",
     ),
 ]
-Volumes = Annotated[str | None, typer.Option(metavar="K,K-K", help="Volumes to use, counted from 0, such as 0,4-6.")]
-SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N of these.")]
-TimeAxis = Annotated[
-    int | None, typer.Option(metavar="AXIS", help="Axis of time, counted from 0; 2 for (x, y, time). [default: 3]")
+Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="File of voxels to fit, or labels, on SCAN's grid.")]
+Label = Annotated[
+    str | None, typer.Option(metavar="N", help="Label to fit, where MASK holds several; or its name in MASK.tsv.")
 ]
-Series = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
-Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="NIfTI file of zeros and ones on the grid of SCAN.")]
+LabelTable = Annotated[
+    Path | None, typer.Option(metavar="TABLE", help="Names of labels, columns index and name. [default: MASK.tsv]")
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
 How = Annotated[Method, typer.Option(help=f"{explain(METHODS)}, with --sigma.")]  # type: ignore[valid-type]
 Bounds = Annotated[
@@ -72,6 +83,8 @@ def _add_command(contrast: str, option: str) -> None:
         time_axis: TimeAxis = None,
         series: Series = None,
         mask: Mask = None,
+        label: Label = None,
+        label_table: LabelTable = None,
         out: Out = None,
         method: How = "nlls",
         bounds_ms: Bounds = None,
@@ -97,6 +110,8 @@ def _add_command(contrast: str, option: str) -> None:
                 time_axis=time_axis,
                 series=series,
                 mask=mask,
+                label=label,
+                label_table=label_table,
                 out=out,
                 method=method,
                 bounds_ms=limits,
@@ -133,6 +148,8 @@ def joint(
     time_axis: TimeAxis = None,
     series: Series = None,
     mask: Mask = None,
+    label: Label = None,
+    label_table: LabelTable = None,
     out: Out = None,
     bounds_ms: Bounds = None,
     saturation: Saturation = None,
@@ -162,6 +179,8 @@ def joint(
             time_axis=time_axis,
             series=series,
             mask=mask,
+            label=label,
+            label_table=label_table,
             out=out,
             bounds_ms=limits,
             saturation=saturation,

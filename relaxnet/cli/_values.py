@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os.path import isfile
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from relaxnet._messages import brief
 from relaxnet.times import TIME, parse_times
+
+Volumes = Annotated[str | None, typer.Option(metavar="K,K-K", help="Volumes to use, counted from 0, such as 0,4-6.")]
+SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N of these.")]
+TimeAxis = Annotated[
+    int | None, typer.Option(metavar="AXIS", help="Axis of time, counted from 0; 2 for (x, y, time). [default: 3]")
+]
+Series = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
 
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label")}
 """Options of commands that read a scan, by the argument of the library that messages name."""

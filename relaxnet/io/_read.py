@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet.io._bids import stem
-from relaxnet.io._header import AFFINE_TOLERANCE, Header, read_header
+from relaxnet.io._header import Header, read_header
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032  # largest possible ratio of gzip
@@ -97,46 +97,6 @@ def read_nifti_image(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], int
     """Read the voxels of a NIfTI file with all their axes, their affine and the number of its space."""
     with _opened(path) as (stream, header):
         return _read_voxels(stream, header, path), header.affine, header.space_code
-
-
-def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
-    """Read a mask on the grid of a scan.
-
-    Parameters
-    ----------
-    path
-        A ``.nii`` or ``.nii.gz`` file of zeros and ones, of shape (x, y, z).
-    like
-        The scan. The mask must have the same shape, and the same affine within 0.001 mm.
-
-    Returns
-    -------
-    numpy.ndarray
-        The mask, (x, y, z).
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it cannot be read (see :func:`read_nifti`), has another grid, or holds other values.
-    """
-    path = Path(path)
-    values = read_volume(path, like=like, name="mask")
-    if not ((values == 0) | (values == 1)).all():
-        raise ValueError(f"{path}: the mask holds values other than 0 and 1: pick one label, as labels == 5.")
-    return cast("NDArray[np.bool_]", values == 1)
-
-
-def read_volume(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
-    """Read a three-dimensional volume on the grid of a scan; ``name`` is its name in messages."""
-    space = like.data.shape[:3]
-    with _opened(path) as (stream, header):
-        if header.shape[:3] != space or any(n != 1 for n in header.shape[3:]):
-            raise ValueError(f"{path}: the {name} has shape {header.shape}, {like.path} has {space}.")
-        if not np.allclose(header.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-            raise ValueError(f"{path}: the {name} has another affine than {like.path}: resample it to the scan's grid.")
-        return _read_voxels(stream, header, path).reshape(space, order="F")
 
 
 def read_single(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:

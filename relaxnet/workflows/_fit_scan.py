@@ -51,6 +51,8 @@ def fit_scan(
     model: SignalModel | None = None,
     method: str = "nlls",
     mask: str | Path | None = None,
+    label: int | str | None = None,
+    label_table: str | Path | None = None,
     bounds_ms: Bounds | None = None,
     saturation: float | None = None,
     sigma: float | None = None,
@@ -78,7 +80,11 @@ def fit_scan(
     method
         The estimator, one of :data:`relaxnet.fitting.METHODS`.
     mask
-        NIfTI file of zeros and ones on the grid of the scan.
+        File of zeros and one other number on the grid of the scan, or of labels.
+    label
+        Number or name of the label to fit, where ``mask`` holds several.
+    label_table
+        File with the names of the labels, as for :func:`relaxnet.io.read_mask`.
     bounds_ms
         Smallest and largest T to look for.
     saturation
@@ -122,7 +128,7 @@ def fit_scan(
     )
     times = image.times_ms or ()
     source = image.times_from if times_ms is None else "the command line"
-    where = None if mask is None else read_mask(Path(mask), like=image)
+    where = _mask(mask, image, label, label_table)
     prepare_folder(folder)
     log(f"{path}: {_size(image)} voxels at {_list(times)} ms (from {source})")
     result = fit(
@@ -166,6 +172,8 @@ def fit_joint_scan(
     time_axis: int | None = None,
     series: int | None = None,
     mask: str | Path | None = None,
+    label: int | str | None = None,
+    label_table: str | Path | None = None,
     bounds_ms: Bounds | None = None,
     saturation: float | None = None,
     sigma: float | None = None,
@@ -182,7 +190,9 @@ def fit_joint_scan(
         several files, one for each image, in this order.
     protocol
         The acquisition protocol; by default that in the JSON file beside the scan.
-    out, volumes, skip_first, time_axis, series, mask, bounds_ms, saturation, sigma, overwrite, command, log
+    out, volumes, skip_first, time_axis, series, mask, label, label_table
+        As for :func:`fit_scan`.
+    bounds_ms, saturation, sigma, overwrite, command, log
         As for :func:`fit_scan`.
 
     Returns
@@ -214,7 +224,7 @@ def fit_joint_scan(
             f"{path}: it has {n} volumes, but {source} describes {protocol.n_images}, "
             f"{'a shared first one included' if protocol.shared_first else 'none of them shared'}."
         )
-    where = None if mask is None else read_mask(Path(mask), like=image)
+    where = _mask(mask, image, label, label_table)
     prepare_folder(folder)
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {_list(of_one)} ms" for name, of_one in times.items())
@@ -238,6 +248,14 @@ def fit_joint_scan(
 
 def _inputs(scan: Paths, mask: str | Path | None) -> list[Path]:
     return [*as_paths(scan), sidecar_path(scan_path(scan)), *([] if mask is None else [Path(mask)])]
+
+
+def _mask(
+    mask: str | Path | None, image: Scan, label: int | str | None, table: str | Path | None
+) -> NDArray[np.bool_] | None:
+    if mask is None and label is not None:
+        raise ValueError(f"label={label} needs a mask that holds it: mask=None.")
+    return None if mask is None else read_mask(mask, like=image, label=label, table=table)
 
 
 def _outcome(result: FitResult[NDArray[Any]], files: dict[str, Path], about: dict[str, Any]) -> Outcome:

@@ -237,7 +237,7 @@ def test_time_on_another_axis(save, decay, capsys):
     first = save("txyz.nii.gz", np.moveaxis(decay, -1, 0)[:, :3])
     refused(first, "3 volumes, but times_ms gives 5 times; axis 0 has as many", times_ms=TE)
     np.testing.assert_array_equal(rx.io.read_scan(first, times_ms=TE, time_axis=0).data, decay[:3])
-    stacked = save("z.nii.gz", np.concatenate(list(np.moveaxis(decay, -1, 0)), 2))
+    stacked = save("z.nii.gz", np.concatenate(list(np.moveaxis(decay[:4], -1, 0)), 2))
     refused(stacked, "axis 2 has 15 = 5 x 3 entries", times_ms=TE)
     refused(slices, "time_axis=3 is not one of the 3 axes", times_ms=TE, time_axis=3)
     refused(save("volume.nii.gz", decay[..., 0]), "if it is one of several files, pass all of them", contrast=None)
