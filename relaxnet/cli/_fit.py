@@ -1,7 +1,6 @@
 """``relaxnet fit t1rho``, ``t2`` and ``joint``: their options, and what they print."""
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +8,19 @@ import typer
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
+from relaxnet.cli._values import (
+    Series,
+    SkipFirst,
+    TimeAxis,
+    Volumes,
+    bounds,
+    check_positive,
+    chosen,
+    read_times,
+    speaking_of,
+    times,
+)
 from relaxnet.fitting import METHODS
-from relaxnet.times import parse_times
 
 if TYPE_CHECKING:
     from relaxnet.protocol import Protocol
@@ -18,8 +28,20 @@ if TYPE_CHECKING:
 
 Method = one_of("Method", METHODS)
 
-Scan = Annotated[Path, typer.Argument(help="NIfTI file of shape (x, y, z, time).")]
-Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="NIfTI file of zeros and ones on the grid of SCAN.")]
+Scan = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SCAN...",
+        help="NIfTI file of shape (x, y, z, time), files of one volume each, or another format that can be read.",
+    ),
+]
+Mask = Annotated[Path | None, typer.Option(metavar="MASK", help="File of voxels to fit, or labels, on SCAN's grid.")]
+Label = Annotated[
+    str | None, typer.Option(metavar="N", help="Label to fit, where MASK holds several; or its name in MASK.tsv.")
+]
+LabelTable = Annotated[
+    Path | None, typer.Option(metavar="TABLE", help="Names of labels, columns index and name. [default: MASK.tsv]")
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
 How = Annotated[Method, typer.Option(help=f"{explain(METHODS)}, with --sigma.")]  # type: ignore[valid-type]
 Bounds = Annotated[
@@ -48,11 +70,21 @@ def _add_command(contrast: str, option: str) -> None:
 
     def command(
         scan: Scan,
-        times: Annotated[
+        times_ms: Annotated[
             str | None,
-            typer.Option(option, metavar="MS,MS,...", help=f"Time of each volume. [default: {keys} in SCAN.json]"),
+            typer.Option(
+                option,
+                metavar="MS,MS,...",
+                help=f"Time of each volume, in the order of the files, or a text file. [default: {keys} in SCAN.json]",
+            ),
         ] = None,
+        volumes: Volumes = None,
+        skip_first: SkipFirst = 0,
+        time_axis: TimeAxis = None,
+        series: Series = None,
         mask: Mask = None,
+        label: Label = None,
+        label_table: LabelTable = None,
         out: Out = None,
         method: How = "nlls",
         bounds_ms: Bounds = None,
@@ -62,27 +94,33 @@ def _add_command(contrast: str, option: str) -> None:
         as_json: AsJson = False,
         quiet: Quiet = False,
     ) -> None:
-        times_ms = _times(times, option)
-        bounds = _bounds(bounds_ms)
-        _check_positive(saturation, sigma)
+        given, limits, numbers = times(times_ms, option), bounds(bounds_ms), chosen(volumes)
+        check_positive(saturation=saturation, sigma=sigma)
         if method == "rician" and sigma is None:
             raise typer.BadParameter("it needs --sigma, the standard deviation of the noise.", param_hint="--method")
         from relaxnet.workflows import fit_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-        outcome = fit_scan(
-            scan,
-            contrast,
-            times_ms=times_ms,
-            mask=mask,
-            out=out,
-            method=method,
-            bounds_ms=bounds,
-            saturation=saturation,
-            sigma=sigma,
-            overwrite=overwrite,
-            command=COMMAND_LINE.get(),
-            log=silence if quiet else say,
-        )
+        with speaking_of(times_ms=option):
+            outcome = fit_scan(
+                scan,
+                contrast,
+                times_ms=given,
+                volumes=numbers,
+                skip_first=skip_first,
+                time_axis=time_axis,
+                series=series,
+                mask=mask,
+                label=label,
+                label_table=label_table,
+                out=out,
+                method=method,
+                bounds_ms=limits,
+                saturation=saturation,
+                sigma=sigma,
+                overwrite=overwrite,
+                command=COMMAND_LINE.get(),
+                log=silence if quiet else say,
+            )
         _print(outcome, as_json=as_json)
 
     app.command(contrast, help=HELP.format(name=known.label, suffix=known.suffix))(command)
@@ -105,7 +143,13 @@ def joint(
             "--te-ms", metavar="MS,MS,...", help="T2 preparation times, from 0. [default: those of SCAN.json]"
         ),
     ] = None,
+    volumes: Volumes = None,
+    skip_first: SkipFirst = 0,
+    time_axis: TimeAxis = None,
+    series: Series = None,
     mask: Mask = None,
+    label: Label = None,
+    label_table: LabelTable = None,
     out: Out = None,
     bounds_ms: Bounds = None,
     saturation: Saturation = None,
@@ -122,22 +166,29 @@ def joint(
     their order, and say SharedFirst, where the times are not given here.
     """
     protocol = _protocol(tsl, te)
-    bounds = _bounds(bounds_ms)
-    _check_positive(saturation, sigma)
+    limits, numbers = bounds(bounds_ms), chosen(volumes)
+    check_positive(saturation=saturation, sigma=sigma)
     from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-    outcome = fit_joint_scan(
-        scan,
-        protocol=protocol,
-        mask=mask,
-        out=out,
-        bounds_ms=bounds,
-        saturation=saturation,
-        sigma=sigma,
-        overwrite=overwrite,
-        command=COMMAND_LINE.get(),
-        log=silence if quiet else say,
-    )
+    with speaking_of(times_ms="--tsl-ms ... --te-ms"):
+        outcome = fit_joint_scan(
+            scan,
+            protocol=protocol,
+            volumes=numbers,
+            skip_first=skip_first,
+            time_axis=time_axis,
+            series=series,
+            mask=mask,
+            label=label,
+            label_table=label_table,
+            out=out,
+            bounds_ms=limits,
+            saturation=saturation,
+            sigma=sigma,
+            overwrite=overwrite,
+            command=COMMAND_LINE.get(),
+            log=silence if quiet else say,
+        )
     _print(outcome, as_json=as_json)
 
 
@@ -145,8 +196,8 @@ def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     if tsl is None and te is None:
         return None
     options = {"--tsl-ms": tsl, "--te-ms": te}
-    times = {option: _times(text, option) for option, text in options.items()}
-    for option, found in times.items():
+    given = {option: read_times(text, option) for option, text in options.items()}
+    for option, found in given.items():
         if not found:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
         if found[0] != 0:
@@ -154,43 +205,12 @@ def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     from relaxnet.protocol import Contrast, Protocol  # noqa: PLC0415 (they need torch, which takes seconds)
 
     contrasts = []
-    for name, (option, found) in zip(("t1rho", "t2"), times.items(), strict=True):
+    for name, (option, found) in zip(("t1rho", "t2"), given.items(), strict=True):
         try:
             contrasts.append(Contrast(name, found or ()))
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint=option) from error
     return Protocol(tuple(contrasts), shared_first=True)
-
-
-def _check_positive(saturation: float | None, sigma: float | None) -> None:
-    for value, option in ((saturation, "--saturation"), (sigma, "--sigma")):
-        if value is not None and not 0 < value < math.inf:
-            raise typer.BadParameter(f"{value:g} is not a positive number.", param_hint=option)
-
-
-def _numbers(text: str, option: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not numbers with commas between them.", param_hint=option) from error
-
-
-def _times(text: str | None, option: str) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return parse_times(_numbers(text, option), name=option)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
-
-
-def _bounds(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    bounds = _numbers(text, "--bounds-ms")
-    if len(bounds) != 2 or not 0 < bounds[0] < bounds[1] < math.inf or bounds[1] < 1:
-        raise typer.BadParameter(f"{text!r} is not LOW,HIGH in ms, 0 < LOW < HIGH.", param_hint="--bounds-ms")
-    return bounds[0], bounds[1]
 
 
 def _print(outcome: "Outcome", *, as_json: bool) -> None:

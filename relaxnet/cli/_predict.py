@@ -6,14 +6,24 @@ from typing import Annotated
 import typer
 
 from relaxnet.cli._console import COMMAND_LINE, listed, say
+from relaxnet.cli._values import Series, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
 
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a training, or a safetensors file.")],
-    scan: Annotated[Path, typer.Argument(help="NIfTI file of all images of the protocol, or of the network's inputs.")],
+    scan: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SCAN...", help="NIfTI file, or files in order, of all images of the protocol, or of the inputs."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")
     ] = None,
+    volumes: Volumes = None,
+    skip_first: SkipFirst = 0,
+    time_axis: TimeAxis = None,
+    series: Series = None,
     inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
 ) -> None:
@@ -24,5 +34,19 @@ def predict(
     """
     from relaxnet.workflows import predict_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-    outcome = predict_scan(run, scan, out=out, inputs=inputs, overwrite=overwrite, command=COMMAND_LINE.get(), log=say)
+    numbers = chosen(volumes)
+    with speaking_of():
+        outcome = predict_scan(
+            run,
+            scan,
+            out=out,
+            volumes=numbers,
+            skip_first=skip_first,
+            time_axis=time_axis,
+            series=series,
+            inputs=inputs,
+            overwrite=overwrite,
+            command=COMMAND_LINE.get(),
+            log=say,
+        )
     print(f"maps in s, pictures in ms\n{listed(outcome.files.values())}")

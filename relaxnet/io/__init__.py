@@ -33,19 +33,24 @@ reported before anything is computed, in one line that names the file.
 from relaxnet.io._bids import joint_map_paths, map_paths, sidecar_path
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import describes_protocol, read_protocol
-from relaxnet.io._read import Scan, read_mask, read_nifti
+from relaxnet.io._read import Scan, read_nifti
 from relaxnet.io._read_cohort import FolderCohort, read_cohort
 from relaxnet.io._read_label_map import read_label_map, read_tissue_table
-from relaxnet.io._sidecar import read_times
+from relaxnet.io._read_mask import read_mask
+from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
+from relaxnet.io._times import check_protocol, read_times, read_times_file
 from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
 from relaxnet.io._write_predicted import predicted_paths, write_predicted
 
 __all__ = [
     "FolderCohort",
+    "Paths",
     "Scan",
+    "as_paths",
     "as_pictures",
     "as_slices",
+    "check_protocol",
     "describes_protocol",
     "joint_map_paths",
     "map_paths",
@@ -55,8 +60,11 @@ __all__ = [
     "read_mask",
     "read_nifti",
     "read_protocol",
+    "read_scan",
     "read_times",
+    "read_times_file",
     "read_tissue_table",
+    "scan_path",
     "sidecar_path",
     "write_cohort",
     "write_joint_maps",

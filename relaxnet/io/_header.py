@@ -2,8 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -92,35 +90,57 @@ def _scaling(raw: Any, path: Path) -> tuple[float, float]:
 
 
 def _affine(raw: Any, path: Path) -> tuple[NDArray[np.float64], int]:
+    """Return the first affine that can be used: that of sform, qform, or pixdim alone."""
+    _repair_pixdim(raw, path)
+    known = require("nibabel.nifti1", extra="io").xform_codes.value_set()
+    usable: dict[str, tuple[NDArray[np.float64], int]] = {}
+    broken = []
+    for name, read in (("sform", raw.get_sform), ("qform", raw.get_qform)):
+        code = int(raw[f"{name}_code"])
+        if code == 0:
+            continue
+        try:
+            if code < 0:
+                raise ValueError(f"{name}_code={code}: NIfTI knows no such space")  # noqa: TRY301
+            with np.errstate(all="ignore"):  # of huge values
+                usable[name] = _checked(read()), code if code in known else 2  # another space that is agreed on
+        except (ValueError, require("nibabel.spatialimages", extra="io").HeaderDataError) as error:
+            broken.append(f"{name} is broken: {error}")
+    if broken:
+        used = next(iter(usable), "pixdim alone")
+        warnings.warn(f"{path}: the header field {'; '.join(broken)}: {used} is used.", stacklevel=7)
+    if not usable:
+        what = "cannot be used" if broken else "are both 0"
+        warnings.warn(f"{path}: qform and sform {what}: the position of the image is unknown.", stacklevel=7)
+        try:
+            with np.errstate(all="ignore"):
+                return _checked(raw.get_base_affine()), 0
+        except ValueError as error:
+            raise _broken(path, "pixdim", error) from error
+    if len(usable) == 2 and not np.allclose(usable["sform"][0], usable["qform"][0], rtol=0, atol=AFFINE_TOLERANCE):
+        warnings.warn(f"{path}: qform and sform disagree: sform is used.", stacklevel=7)
+    return next(iter(usable.values()))
+
+
+def _repair_pixdim(raw: Any, path: Path) -> None:
+    """Let voxels have a size where the header gives them none."""
     if raw["pixdim"][0] not in (-1, 1):
         raw["pixdim"][0] = 1  # as NIfTI says
-    qform_code, sform_code = int(raw["qform_code"]), int(raw["sform_code"])
-    for field, code in (("qform_code", qform_code), ("sform_code", sform_code)):
-        if code not in require("nibabel.nifti1", extra="io").xform_codes.value_set():
-            raise _broken(path, f"{field}={code}", "NIfTI knows no such space")
-    source = "sform" if sform_code else "qform" if qform_code else "pixdim"
-    with _broken_field(path, source):
-        affine = np.asarray(raw.get_best_affine(), dtype=np.float64)
-        if not np.isfinite(affine).all():
-            raise ValueError("holds a value that is not finite")
-        if abs(np.linalg.det(affine)) <= 1e-6 * np.prod(np.linalg.norm(affine[:3, :3], axis=0)):
-            raise ValueError("gives voxels no volume")
-    if source == "pixdim":
-        warnings.warn(f"{path}: qform and sform are both 0: the position of the image is unknown.", stacklevel=6)
-    if qform_code and sform_code:
-        with _broken_field(path, "qform"):
-            other = raw.get_qform()
-        if not np.allclose(affine, other, rtol=0, atol=AFFINE_TOLERANCE):
-            warnings.warn(f"{path}: qform and sform disagree: sform is used.", stacklevel=6)
-    return affine, sform_code or qform_code
+    sizes = raw["pixdim"][1:4].copy()
+    wrong = ~(np.isfinite(sizes) & (sizes > 0))
+    wrong &= np.arange(3) < int(raw["dim"][0])
+    if wrong.any():
+        negative = np.isfinite(sizes) & (sizes < 0)
+        raw["pixdim"][1:4] = np.where(negative, -sizes, np.where(wrong, 1, sizes))
+        if not int(raw["sform_code"]) > 0:  # sizes of voxels are taken from it, where it is there
+            told = ", ".join(f"{size:g}" for size in sizes)
+            warnings.warn(f"{path}: the header field pixdim={told} is broken: 1 mm is used for 0.", stacklevel=8)
 
 
-@contextmanager
-def _broken_field(path: Path, field: str) -> Iterator[None]:
-    """Name the file and the field in errors."""
-    errors = require("nibabel.spatialimages", extra="io")
-    try:
-        with np.errstate(all="ignore"):  # what comes of huge values is looked at
-            yield
-    except (ValueError, errors.HeaderDataError) as error:
-        raise _broken(path, field, error) from error
+def _checked(given: Any) -> NDArray[np.float64]:
+    affine: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
+    if not np.isfinite(affine).all():
+        raise ValueError("holds a value that is not finite")
+    if not abs(np.linalg.det(affine)) > 1e-6 * np.prod(np.linalg.norm(affine[:3, :3], axis=0)):
+        raise ValueError("gives voxels no volume")
+    return affine

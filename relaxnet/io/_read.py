@@ -8,18 +8,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet.io._bids import stem
-from relaxnet.io._header import AFFINE_TOLERANCE, Header, read_header
+from relaxnet.io._header import Header, read_header
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032  # largest possible ratio of gzip
-_BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with an empty background up to about 20 times
-_BOMB_BYTES = 2**30  # smaller images may have any ratio: an empty mask shrinks 1000 times
+BOMB_RATIO = 100  # noisy images shrink 1.5 to 3 times, images with an empty background up to about 20 times
+BOMB_BYTES = 2**30  # smaller images may have any ratio: an empty mask shrinks 1000 times
 _BLOCK = 2**20  # voxels that are decoded at a time
 
 
@@ -35,6 +35,12 @@ class Scan:
     """From voxel numbers to mm, (4, 4)."""
     space_code: int
     """NIfTI's number of the space that the affine leads to: 1 for the scanner, 0 if the file does not name it."""
+    files: tuple[Path, ...] = ()
+    """All files that were read, if :func:`read_scan` did."""
+    times_ms: tuple[float, ...] | None = None
+    """Time of each image in ms, if :func:`read_scan` was asked for them."""
+    times_from: str = ""
+    """Where the times are from."""
 
     def __repr__(self) -> str:
         return f"<Scan {self.path}, {' x '.join(map(str, self.data.shape))} {self.data.dtype}>"
@@ -87,44 +93,10 @@ def read_nifti(path: Path | str) -> Scan:
     return Scan(path, data.reshape((*header.shape[:3], *later), order="F"), header.affine, header.space_code)
 
 
-def read_mask(path: Path | str, *, like: Scan) -> NDArray[np.bool_]:
-    """Read a mask on the grid of a scan.
-
-    Parameters
-    ----------
-    path
-        A ``.nii`` or ``.nii.gz`` file of zeros and ones, of shape (x, y, z).
-    like
-        The scan. The mask must have the same shape, and the same affine within 0.001 mm.
-
-    Returns
-    -------
-    numpy.ndarray
-        The mask, (x, y, z).
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it cannot be read (see :func:`read_nifti`), has another grid, or holds other values.
-    """
-    path = Path(path)
-    values = read_volume(path, like=like, name="mask")
-    if not ((values == 0) | (values == 1)).all():
-        raise ValueError(f"{path}: the mask holds values other than 0 and 1: pick one label, as labels == 5.")
-    return cast("NDArray[np.bool_]", values == 1)
-
-
-def read_volume(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
-    """Read a three-dimensional volume on the grid of a scan; ``name`` is its name in messages."""
-    space = like.data.shape[:3]
+def read_nifti_image(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+    """Read the voxels of a NIfTI file with all their axes, their affine and the number of its space."""
     with _opened(path) as (stream, header):
-        if header.shape[:3] != space or any(n != 1 for n in header.shape[3:]):
-            raise ValueError(f"{path}: the {name} has shape {header.shape}, {like.path} has {space}.")
-        if not np.allclose(header.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-            raise ValueError(f"{path}: the {name} has another affine than {like.path}: resample it to the scan's grid.")
-        return _read_voxels(stream, header, path).reshape(space, order="F")
+        return _read_voxels(stream, header, path), header.affine, header.space_code
 
 
 def read_single(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -174,8 +146,8 @@ def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[
     if needed > size * (_DEFLATE_LIMIT if packed else 1):
         claim += f" {needed} bytes, more than {size} can hold"
         raise ValueError(f"{path}: the file is truncated or its header is broken: {claim}.")
-    if packed and max(header.offset, memory) > max(_BOMB_BYTES, size * _BOMB_RATIO):
-        claim += f" {memory} bytes of memory, more than {_BOMB_RATIO} times {size}"
+    if packed and max(header.offset, memory) > max(BOMB_BYTES, size * BOMB_RATIO):
+        claim += f" {memory} bytes of memory, more than {BOMB_RATIO} times {size}"
         raise ValueError(f"{path}: {claim}: decompress it first, if intended.")
     stream.seek(header.offset)
     values = np.empty(n, dtype)

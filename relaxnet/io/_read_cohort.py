@@ -17,7 +17,8 @@ from relaxnet.io._bids import on_disk
 from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, SubjectFiles
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
-from relaxnet.io._read import read_mask, read_nifti, read_volume
+from relaxnet.io._read import read_nifti
+from relaxnet.io._read_mask import on_grid, read_mask
 from relaxnet.io._sidecar import read_object, read_table
 from relaxnet.phantom import Disease, Subject
 from relaxnet.protocol import Protocol
@@ -146,7 +147,7 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
         return torch.from_numpy(np.ascontiguousarray(as_pictures(volume, scan.affine)))
 
     def read(path: Path) -> Tensor:
-        return pictures(read_volume(path, like=scan, name="volume"))
+        return pictures(on_grid(path, like=scan, name="volume"))
 
     clean = as_slices(read_nifti(files.clean))
     if clean.shape != images.shape:

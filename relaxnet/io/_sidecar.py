@@ -7,52 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from relaxnet._contrasts import AXIS_KEYS
-from relaxnet._files import naming
+from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS
 from relaxnet._messages import brief, printable
-from relaxnet.io._bids import names_of, sidecar_path
+from relaxnet.io._bids import names_of
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
-
-
-def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
-    """Read the times of a scan from the JSON file beside it.
-
-    Parameters
-    ----------
-    scan
-        Path of the scan, ``scan.nii.gz``; the file read is ``scan.json``.
-    contrast
-        Name of the contrast, which sets the key: ``SpinLockTime`` for ``"t1rho"``, ``EchoTime`` or
-        ``T2PreparationTime`` for ``"t2"``, whichever is an array, and so on. The array holds one time in seconds for
-        each volume.
-
-    Returns
-    -------
-    tuple of float
-        The times in ms, one for each volume.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no sidecar.
-    ValueError
-        If it is not JSON, lacks the key, has two such arrays, or holds values that are no times in seconds.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "scan.json").write_text('{"SpinLockTime": [0, 0.01, 0.03, 0.05]}')
-    >>> rx.io.read_times(folder / "scan.nii.gz", "t1rho")
-    (0.0, 10.0, 30.0, 50.0)
-    """
-    path = sidecar_path(Path(scan))
-    if not path.is_file():
-        named = " or ".join(names_of(contrast).time_keys)
-        raise FileNotFoundError(f"{path}: there is no such file to read {named} from: give the times.")
-    content = read_object(path)
-    with naming(path):
-        return times_of(content, contrast)
 
 
 def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
@@ -61,12 +19,14 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
     named = " or ".join(keys)
     found = {key: content[key] for key in keys if key in content}
     arrays = {key: value for key, value in found.items() if isinstance(value, list)}
+    give = f"give the {axis.name}s (times_ms=...)"
     if not found:
-        raise ValueError(f"{contrast}: the key {named} is missing: give the {axis.name}s.")
+        raise ValueError(f"{contrast}: the key {named} is missing{_others(content)}: {give}.")
     if not arrays:
-        raise ValueError(f"{contrast}: {brief(found)} is not an array with one {axis.name} for each volume: give them.")
+        what = "is not an array with one"
+        raise ValueError(f"{contrast}: {brief(found)} {what} {axis.name} for each volume{_others(content)}: {give}.")
     if len(arrays) > 1:
-        raise ValueError(f"{contrast}: {named} are both arrays, so it is unclear which one decays: give the times.")
+        raise ValueError(f"{contrast}: {named} are both arrays, so it is unclear which one decays: {give}.")
     ((key, values),) = arrays.items()
     if axis != TIME:
         return parse_times(values, name=key, axis=axis)
@@ -74,6 +34,14 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
         raise ValueError(f"{key}={brief(values)} looks like milliseconds; in files times are seconds, as in BIDS.")
     parse_times(values, unit="s", name=key)  # refuses what is no time
     return CheckedTimes(_shifted(value, 3) for value in values)
+
+
+def _others(content: dict[str, Any]) -> str:
+    """Tell of arrays under other keys of times, which may be meant: spin-lock times often stand in EchoTime."""
+    keys = dict.fromkeys(key for known in KNOWN_CONTRASTS.values() for key in known.time_keys)
+    arrays = {key: len(content[key]) for key in keys if isinstance(content.get(key), list)}
+    told = (f"{key} is an array of {n} and may hold them" for key, n in arrays.items())
+    return "".join(f"; {text}" for text in told)
 
 
 def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[str, list[float]]:
@@ -110,12 +78,17 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_table(path: Path) -> list[tuple[int, list[str]]]:
     """Read a table with tabs between its columns: the number and the cells of each line that is not empty."""
-    try:
-        lines = _read_bytes(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: this is not text: {error}.") from error
+    lines = read_text(path).splitlines()
     rows = enumerate(([cell.strip() for cell in line.split("\t")] for line in lines), start=1)
     return [(number, cells) for number, cells in rows if any(cells)]
+
+
+def read_text(path: Path) -> str:
+    """Read a text file; errors name it."""
+    try:
+        return _read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: this is not text: {error}.") from error
 
 
 def _read_bytes(path: Path) -> bytes:

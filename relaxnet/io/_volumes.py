@@ -50,7 +50,7 @@ def write_maps_of_scan(
 ) -> dict[str, Path]:
     """Write maps on the grid of a scan, with common sidecar keys ``about``; return the paths."""
     targets = [*map(sidecar_path, paths.values()), *paths.values(), *(more or {})]
-    check_targets(targets, inputs=[scan.path], overwrite=overwrite)
+    check_targets(targets, inputs=[scan.path, *scan.files], overwrite=overwrite)
     for folder in {path.parent for path in targets}:
         prepare_folder(folder)
     described = {path: Volume(volumes[key].values, volumes[key].sidecar | about) for key, path in paths.items()}

@@ -12,14 +12,16 @@ from relaxnet._choices import pick
 from relaxnet._files import prepare_folder
 from relaxnet.fitting import METHODS, FitResult, FitStatus, fit, fit_joint
 from relaxnet.io import (
+    Paths,
     Scan,
+    as_paths,
     as_pictures,
     joint_map_paths,
     map_paths,
     read_mask,
-    read_nifti,
     read_protocol,
-    read_times,
+    read_scan,
+    scan_path,
     sidecar_path,
     write_joint_maps,
     write_maps,
@@ -37,14 +39,20 @@ Bounds = tuple[float, float]
 
 
 def fit_scan(
-    scan: str | Path,
+    scan: Paths,
     contrast: str,
     *,
     out: str | Path | None = None,
-    times_ms: tuple[float, ...] | None = None,
+    times_ms: tuple[float, ...] | str | Path | None = None,
+    volumes: Iterable[int] | None = None,
+    skip_first: int = 0,
+    time_axis: int | None = None,
+    series: int | None = None,
     model: SignalModel | None = None,
     method: str = "nlls",
     mask: str | Path | None = None,
+    label: int | str | None = None,
+    label_table: str | Path | None = None,
     bounds_ms: Bounds | None = None,
     saturation: float | None = None,
     sigma: float | None = None,
@@ -57,19 +65,26 @@ def fit_scan(
     Parameters
     ----------
     scan
-        NIfTI file of shape (x, y, z, time).
+        NIfTI file of shape (x, y, z, time), several files, one for each time, or anything else that
+        :func:`relaxnet.io.read_scan` takes.
     contrast
         Name of the contrast: ``"t1rho"``, ``"t2"``, ...
     out
         Folder of the maps; by default that of the scan.
     times_ms
-        Time of each volume in ms; by default those in the JSON file beside the scan.
+        Time of each volume in ms, or a text file with them; by default those in the JSON files beside the scan.
+    volumes, skip_first, time_axis, series
+        What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     model
         The signal model; a mono-exponential decay by default.
     method
         The estimator, one of :data:`relaxnet.fitting.METHODS`.
     mask
-        NIfTI file of zeros and ones on the grid of the scan.
+        File of zeros and one other number on the grid of the scan, or of labels.
+    label
+        Number or name of the label to fit, where ``mask`` holds several.
+    label_table
+        File with the names of the labels, as for :func:`relaxnet.io.read_mask`.
     bounds_ms
         Smallest and largest T to look for.
     saturation
@@ -97,16 +112,23 @@ def fit_scan(
         If a file is missing, or one is there and ``overwrite`` is false.
     """
     algorithm = pick("method", method, METHODS).summary
-    path, folder = Path(scan), Path(scan).parent if out is None else Path(out)
+    path = scan_path(scan)
+    folder = path.parent if out is None else Path(out)
     maps = map_paths(path, folder, contrast)
     pictures = picture_paths(maps, (contrast,))
-    check_files(_inputs(path, mask), maps, pictures, overwrite=overwrite)
-    image = read_nifti(path)
-    source = "the command line" if times_ms else sidecar_path(path)
-    times = times_ms or read_times(path, contrast)
-    if len(times) != image.data.shape[-1]:
-        raise ValueError(f"{path}: it has {image.data.shape[-1]} volumes, but {source} gives {len(times)} times.")
-    where = None if mask is None else read_mask(Path(mask), like=image)
+    check_files(_inputs(scan, mask), maps, pictures, overwrite=overwrite)
+    image = read_scan(
+        scan,
+        contrast,
+        times_ms=times_ms,
+        volumes=volumes,
+        skip_first=skip_first,
+        time_axis=time_axis,
+        series=series,
+    )
+    times = image.times_ms or ()
+    source = image.times_from if times_ms is None else "the command line"
+    where = _mask(mask, image, label, label_table)
     prepare_folder(folder)
     log(f"{path}: {_size(image)} voxels at {_list(times)} ms (from {source})")
     result = fit(
@@ -141,11 +163,17 @@ def fit_scan(
 
 
 def fit_joint_scan(
-    scan: str | Path,
+    scan: Paths,
     *,
     out: str | Path | None = None,
     protocol: Protocol | None = None,
+    volumes: Iterable[int] | None = None,
+    skip_first: int = 0,
+    time_axis: int | None = None,
+    series: int | None = None,
     mask: str | Path | None = None,
+    label: int | str | None = None,
+    label_table: str | Path | None = None,
     bounds_ms: Bounds | None = None,
     saturation: float | None = None,
     sigma: float | None = None,
@@ -158,10 +186,13 @@ def fit_joint_scan(
     Parameters
     ----------
     scan
-        NIfTI file of shape (x, y, z, image): the common first image, the other T1rho images, the other T2 images.
+        NIfTI file of shape (x, y, z, image): the common first image, the other T1rho images, the other T2 images; or
+        several files, one for each image, in this order.
     protocol
         The acquisition protocol; by default that in the JSON file beside the scan.
-    out, mask, bounds_ms, saturation, sigma, overwrite, command, log
+    out, volumes, skip_first, time_axis, series, mask, label, label_table
+        As for :func:`fit_scan`.
+    bounds_ms, saturation, sigma, overwrite, command, log
         As for :func:`fit_scan`.
 
     Returns
@@ -177,11 +208,12 @@ def fit_joint_scan(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    path, folder = Path(scan), Path(scan).parent if out is None else Path(out)
+    path = scan_path(scan)
+    folder = path.parent if out is None else Path(out)
     maps = joint_map_paths(path, folder, JOINT)
     pictures = picture_paths(maps, JOINT)
-    check_files(_inputs(path, mask), maps, pictures, overwrite=overwrite)
-    image = read_nifti(path)
+    check_files(_inputs(scan, mask), maps, pictures, overwrite=overwrite)
+    image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
     source = "the command line" if protocol else sidecar_path(path)
     protocol = protocol or read_protocol(sidecar_path(path))
     if set(protocol.names) != set(JOINT):
@@ -192,7 +224,7 @@ def fit_joint_scan(
             f"{path}: it has {n} volumes, but {source} describes {protocol.n_images}, "
             f"{'a shared first one included' if protocol.shared_first else 'none of them shared'}."
         )
-    where = None if mask is None else read_mask(Path(mask), like=image)
+    where = _mask(mask, image, label, label_table)
     prepare_folder(folder)
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {_list(of_one)} ms" for name, of_one in times.items())
@@ -214,8 +246,16 @@ def fit_joint_scan(
     return _outcome(result, files, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
 
 
-def _inputs(scan: Path, mask: str | Path | None) -> list[Path]:
-    return [scan, sidecar_path(scan), *([] if mask is None else [Path(mask)])]
+def _inputs(scan: Paths, mask: str | Path | None) -> list[Path]:
+    return [*as_paths(scan), sidecar_path(scan_path(scan)), *([] if mask is None else [Path(mask)])]
+
+
+def _mask(
+    mask: str | Path | None, image: Scan, label: int | str | None, table: str | Path | None
+) -> NDArray[np.bool_] | None:
+    if mask is None and label is not None:
+        raise ValueError(f"label={label} needs a mask that holds it: mask=None.")
+    return None if mask is None else read_mask(mask, like=image, label=label, table=table)
 
 
 def _outcome(result: FitResult[NDArray[Any]], files: dict[str, Path], about: dict[str, Any]) -> Outcome:

@@ -1,14 +1,19 @@
 """Predicting the maps of a scan by a network: from a file to maps and pictures."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from relaxnet._files import prepare_folder
 from relaxnet.io import (
+    Paths,
+    as_paths,
     as_slices,
+    check_protocol,
     describes_protocol,
     predicted_paths,
-    read_nifti,
     read_protocol,
+    read_scan,
+    scan_path,
     sidecar_path,
     write_predicted,
 )
@@ -23,9 +28,13 @@ NETWORK = "network.safetensors"
 
 def predict_scan(
     run: str | Path,
-    scan: str | Path,
+    scan: Paths,
     *,
     out: str | Path | None = None,
+    volumes: Iterable[int] | None = None,
+    skip_first: int = 0,
+    time_axis: int | None = None,
+    series: int | None = None,
     inputs: str | None = None,
     overwrite: bool = False,
     command: str | None = None,
@@ -38,9 +47,12 @@ def predict_scan(
     run
         Folder of a training, or a file of a network.
     scan
-        The scan: all images of the protocol, or the input images alone, in their order.
+        The scan, as for :func:`relaxnet.io.read_scan`: all images of the protocol, or the input images alone, in their
+        order.
     out
         Folder of the maps; by default that of the scan.
+    volumes, skip_first, time_axis, series
+        What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     inputs
         The input images, for a network of any input set.
     overwrite
@@ -63,7 +75,7 @@ def predict_scan(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    run, path = Path(run), Path(scan)
+    run, path = Path(run), scan_path(scan)
     folder = path.parent if out is None else Path(out)
     trained = load(run / NETWORK if run.is_dir() else run)
     protocol = trained.net.protocol
@@ -74,10 +86,12 @@ def predict_scan(
     )
     maps = predicted_paths(names, path, folder)
     pictures = picture_paths(maps, protocol.names)
-    check_files([path, sidecar_path(path), run], maps, pictures, overwrite=overwrite)
-    image = read_nifti(path)
+    check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures, overwrite=overwrite)
+    image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
     _check(path, image.data.shape[3], trained)
     acquired = _acquired(path, image.data.shape[3], protocol)
+    if acquired is None and volumes is None and not skip_first:
+        check_protocol(path, protocol, image.data.shape[3])
     prepare_folder(folder)
     source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")

@@ -2,8 +2,10 @@
 
 import gzip
 import os
+import re
 import sys
 import tracemalloc
+import warnings
 
 import nibabel
 import numpy as np
@@ -231,16 +233,6 @@ def test_a_gzip_file_of_which_a_bit_has_flipped(save, decay):
         ({"vox_offset": np.nan}, "vox_offset"),
         ({"vox_offset": -1e9}, "vox_offset"),
         ({"vox_offset": 1e30}, "truncated"),
-        ({"srow_x": (np.nan, 0, 0, 0)}, "sform"),
-        ({"srow_x": (0, 0, 0, 0)}, "sform"),
-        ({"srow_x": (1, 0, 0, 0), "srow_y": (-1, 0, 0, 0)}, "sform"),
-        ({"sform_code": 77}, "sform_code"),
-        ({"qform_code": -1}, "qform_code"),
-        ({"sform_code": 0, "quatern_b": np.nan}, "qform"),
-        ({"sform_code": 0, "quatern_b": 3}, "qform"),
-        ({"sform_code": 0, "pixdim": (1, 2, 0, 5, 1, 1, 1, 1)}, "qform"),
-        ({"sform_code": 0, "pixdim": (1, 2, -2, 5, 1, 1, 1, 1)}, "qform"),
-        ({"sform_code": 0, "qform_code": 0, "pixdim": (1, 0, 2, 5, 1, 1, 1, 1)}, "pixdim"),
         ({"scl_inter": np.inf}, "scl_inter"),
     ],
 )
@@ -281,7 +273,7 @@ def test_a_bomb_is_refused_before_it_expands(save, decay, tmp_path):
 def test_a_compressed_file_never_takes_more_memory_than_the_limit(save, monkeypatch, dtype):
     """The limit is on the voxels in memory, which may have more bytes than those in the file."""
     limit, slices = 2**24, 16 // (8 if dtype == np.float64 else 4)
-    monkeypatch.setattr(_read, "_BOMB_BYTES", limit)
+    monkeypatch.setattr(_read, "BOMB_BYTES", limit)
     monkeypatch.setattr(_read, "_BLOCK", 2**14)
     path = save(np.zeros((1024, 256, slices, 4), dtype))
     tracemalloc.start()
@@ -328,6 +320,38 @@ def test_any_header_is_read_or_refused(save, decay, kind):
 
 
 # --- headers that leave doubts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned", "space"),
+    [
+        ({"srow_x": (np.nan, 0, 0, 0)}, "sform is broken.*qform is used", 1),
+        ({"srow_x": (0, 0, 0, 0)}, "no volume: qform is used", 1),
+        ({"srow_z": (0, 0, 0, -10)}, "no volume: qform is used", 1),
+        ({"quatern_b": np.nan}, "qform is broken.*sform is used", 1),
+        ({"qform_code": -1}, "qform_code=-1.*sform is used", 1),
+        ({"sform_code": 0, "quatern_b": np.nan}, "position of the image is unknown", 0),
+        ({"sform_code": 0, "quatern_b": 3}, "position of the image is unknown", 0),
+        ({"sform_code": 0, "pixdim": (1, 2, 0, 5, 1, 1, 1, 1)}, "pixdim=2, 0, 5 is broken", 1),
+        ({"sform_code": 0, "qform_code": 0, "pixdim": (1, 0, 2, 5, 1, 1, 1, 1)}, "pixdim=0, 2, 5 is broken", 0),
+    ],
+)
+def test_one_unusable_field_does_not_refuse_a_file(save, decay, fields, warned, space):
+    path = save(decay, **fields)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scan = rx.io.read_nifti(path)
+    assert re.search(warned, "\n".join(str(warning.message) for warning in caught))
+    np.testing.assert_array_equal(scan.data, decay)
+    assert scan.space_code == space
+    assert np.isfinite(scan.affine).all()
+    assert abs(np.linalg.det(scan.affine)) > 0
+
+
+def test_a_space_that_nifti_does_not_know_is_one_that_is_agreed_on(save, decay):
+    scan = rx.io.read_nifti(save(decay, sform_code=77))
+    np.testing.assert_allclose(scan.affine, AFFINES["LPS"])
+    assert scan.space_code == 2
 
 
 def test_qform_and_sform_that_disagree(save, decay):
@@ -410,3 +434,41 @@ def test_an_invalid_mask(save, scan, values, affine, problem):
         rx.io.read_mask(path, like=scan)
     message = one_line(caught, path)
     assert "0 and 1" in message or str(scan.path) in message
+
+
+@pytest.mark.parametrize("value", [2, 255])
+def test_a_mask_of_zeros_and_one_other_number(save, scan, value):
+    values = np.zeros((4, 3, 2))
+    values[1] = value
+    noise = np.random.default_rng(0).uniform(-5e-4, 5e-4, values.shape) * (value if value < 100 else 1)
+    for stored in (values.astype(np.uint8), (values + noise).astype(np.float32)):
+        np.testing.assert_array_equal(rx.io.read_mask(save(stored, "mask.nii.gz"), like=scan), values > 0)
+
+
+def test_one_label_of_several(save, scan, tmp_path):
+    values = np.arange(24).reshape(4, 3, 2) % 3
+    path = save(values.astype(np.uint8), "organs.nii.gz")
+    with pytest.raises(ValueError, match="labels 1, 2: pick one label, as label=1"):
+        rx.io.read_mask(path, like=scan)
+    np.testing.assert_array_equal(rx.io.read_mask(path, like=scan, label=2), values == 2)
+    np.testing.assert_array_equal(rx.io.read_mask(path, like=scan, label="1"), values == 1)
+    with pytest.raises(ValueError, match="label=5 is not there: it holds 1, 2"):
+        rx.io.read_mask(path, like=scan, label=5)
+    with pytest.raises(FileNotFoundError, match=r"organs.tsv.*label=liver"):
+        rx.io.read_mask(path, like=scan, label="liver")
+    (tmp_path / "organs.tsv").write_text("index\tname\n1\tspleen\n2\tLiver\n")
+    np.testing.assert_array_equal(rx.io.read_mask(path, like=scan, label="liver"), values == 2)
+    with pytest.raises(ValueError, match="label=heart is none of its names: spleen, liver"):
+        rx.io.read_mask(path, like=scan, label="heart")
+    (tmp_path / "names.csv").write_text("name,index\nheart,1\n")
+    found = rx.io.read_mask(path, like=scan, label="heart", table=tmp_path / "names.csv")
+    np.testing.assert_array_equal(found, values == 1)
+
+
+def test_a_mask_in_another_orientation(save, decay, affine):
+    """The same grid, stored in the closest orientation to right, front, head, as some programs do."""
+    scan = rx.io.read_nifti(save(decay, affine=affine))
+    values = (np.arange(24) % 5 == 0).reshape(4, 3, 2).astype(np.uint8)
+    turned = nibabel.as_closest_canonical(nibabel.Nifti1Image(values, affine))
+    path = save(np.asarray(turned.dataobj), "mask.nii.gz", affine=turned.affine)
+    np.testing.assert_array_equal(rx.io.read_mask(path, like=scan), values.astype(bool))

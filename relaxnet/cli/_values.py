@@ -1,0 +1,107 @@
+"""Values of options as they are typed: numbers, times, choices of volumes, and messages that speak of the options."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os.path import isfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relaxnet._messages import brief
+from relaxnet.times import TIME, parse_times
+
+Volumes = Annotated[str | None, typer.Option(metavar="K,K-K", help="Volumes to use, counted from 0, such as 0,4-6.")]
+SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N of these.")]
+TimeAxis = Annotated[
+    int | None, typer.Option(metavar="AXIS", help="Axis of time, counted from 0; 2 for (x, y, time). [default: 3]")
+]
+Series = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
+
+OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label")}
+"""Options of commands that read a scan, by the argument of the library that messages name."""
+
+
+@contextmanager
+def speaking_of(**options: str) -> Iterator[None]:
+    """Let errors name the option in the place of the argument that it sets, ``time_axis=2``.
+
+    Parameters
+    ----------
+    options
+        Options by argument, further to :data:`OPTIONS`.
+    """
+    known = OPTIONS | options
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if error.args and isinstance(error.args[0], str):
+            text = re.sub(rf"\b({'|'.join(known)})=", lambda m: f"{known[m[1]]} ", error.args[0])
+            error.args = (re.sub(r"\btimes_ms\b", known.get("times_ms", "times_ms"), text), *error.args[1:])
+        raise
+
+
+def numbers(text: str, option: str) -> tuple[float, ...]:
+    """Read numbers with commas or spaces between them."""
+    try:
+        return tuple(float(part) for part in re.split(r"\s*,\s*|\s+", text.strip()))
+    except ValueError as error:
+        told = f"{brief(text)!r} is not numbers with commas or spaces between them"
+        raise typer.BadParameter(f"{told}.", param_hint=option) from error
+
+
+def times(text: str | None, option: str) -> tuple[float, ...] | Path | None:
+    """Read times in ms; the name of a file stays one."""
+    if text is None:
+        return None
+    if text.strip() and isfile(text):  # noqa: PTH113 (Path raises where a name is too long)
+        return Path(text)
+    try:
+        return parse_times(numbers(text, option), name=option)
+    except ValueError as error:
+        message = str(error).replace(TIME.remedy, "Multiply by 1000.")
+        raise typer.BadParameter(message, param_hint=option) from error
+
+
+def read_times(text: str | None, option: str) -> tuple[float, ...] | None:
+    """Read times in ms, from a file if one is named."""
+    found = times(text, option)
+    if not isinstance(found, Path):
+        return found
+    from relaxnet.io import read_times_file  # noqa: PLC0415 (it needs torch, which takes seconds)
+
+    return read_times_file(found)
+
+
+def chosen(text: str | None) -> list[int] | None:
+    """Read numbers of volumes, such as ``0,4-6``."""
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in re.split(r"[\s,]+", text.strip()):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        if not match:
+            message = f"{brief(text)!r} is not numbers of volumes from 0, such as 0,4-6."
+            raise typer.BadParameter(message, param_hint="--volumes")
+        first = int(match[1])
+        found += range(first, int(match[2] or first) + 1)
+    return found
+
+
+def bounds(text: str | None) -> tuple[float, float] | None:
+    """Read a smallest and a largest T in ms."""
+    if text is None:
+        return None
+    found = numbers(text, "--bounds-ms")
+    if len(found) != 2 or not 0 < found[0] < found[1] < math.inf or found[1] < 1:
+        raise typer.BadParameter(f"{text!r} is not LOW,HIGH in ms, 0 < LOW < HIGH.", param_hint="--bounds-ms")
+    return found[0], found[1]
+
+
+def check_positive(**options: float | None) -> None:
+    """Refuse values that are not positive numbers; options by name."""
+    for name, value in options.items():
+        if value is not None and not 0 < value < math.inf:
+            raise typer.BadParameter(f"{value:g} is not a positive number.", param_hint=f"--{name}")

@@ -1,0 +1,120 @@
+"""Masks: of zeros and one other value, or one label of several, on the grid of a scan in any storage order."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxnet._messages import brief
+from relaxnet.errors import require
+from relaxnet.io._bids import stem
+from relaxnet.io._formats import name_of, read_image
+from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._read import Scan
+from relaxnet.io._sidecar import read_text
+
+NOISE = 1e-3
+"""Values that differ by less, as a share of the largest, are taken as equal: interpolation leaves such noise."""
+
+
+def read_mask(
+    path: Path | str, *, like: Scan, label: int | str | None = None, table: Path | str | None = None
+) -> NDArray[np.bool_]:
+    """Read a mask on the grid of a scan.
+
+    Parameters
+    ----------
+    path
+        A file of shape (x, y, z): zeros and one other whole number, such as 1 or 255, or labels.
+    like
+        The scan. The mask must lie on the same grid, within 0.001 mm; it may be stored in another orientation.
+    label
+        The label to use, of several: its number, or its name.
+    table
+        Names of labels: a file with the columns ``index`` and ``name`` of BIDS; by default ``.tsv`` beside the mask.
+
+    Returns
+    -------
+    numpy.ndarray
+        The mask, (x, y, z), in the orientation of the scan.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read (see :func:`read_scan`), has another grid, holds several labels of which none is chosen, or
+        values between.
+    """
+    path = Path(path)
+    values = on_grid(path, like=like, name="mask")
+    whole = np.round(values)
+    largest = float(np.abs(values).max(initial=0)) if np.isfinite(values).all() else np.nan
+    noise = NOISE * max(largest, 1)
+    if not (np.abs(values - whole) <= min(noise, 0.1)).all():
+        raise ValueError(f"{path}: the mask holds values other than 0 and 1, and between whole numbers.")
+    there = [int(value) for value in np.unique(whole)]
+    if label is not None:
+        number = _number(label, path, table)
+        if number not in there:
+            told = brief(", ".join(str(value) for value in there if value))
+            raise ValueError(f"{path}: label={label} is not there: it holds {told or 'zeros alone'}.")
+        return cast("NDArray[np.bool_]", whole == number)
+    labels = [value for value in there if value]
+    if len(labels) > 1 or (labels not in ([], [1]) and 0 not in there):
+        held = brief(", ".join(map(str, labels)))
+        choice = f"pick one label, as label={labels[0]}"
+        raise ValueError(f"{path}: the mask holds values other than 0 and 1, the labels {held}: {choice}.")
+    return cast("NDArray[np.bool_]", whole != 0)
+
+
+def on_grid(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
+    """Read a volume on the grid of a scan, and bring it to the scan's orientation; ``name`` is its name in messages."""
+    space = like.data.shape[:3]
+    image = read_image(path)
+    shape = image.data.shape
+    differs = f"{path}: the {name} has shape {shape}, {like.path} has {space}."
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+        raise ValueError(differs)
+    values, affine = image.data.reshape(shape[:3], order="F"), image.affine
+    if not np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
+        values, affine = _reoriented(values, affine, like.affine)
+    if values.shape != space:
+        raise ValueError(differs)
+    if not np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
+        raise ValueError(f"{path}: the {name} has another affine than {like.path}: resample it to the scan's grid.")
+    return values
+
+
+def _reoriented(
+    values: NDArray[Any], affine: NDArray[np.float64], target: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Flip and exchange axes so that they point where those of another affine do."""
+    orientations = require("nibabel.orientations", extra="io")
+    way = orientations.ornt_transform(orientations.io_orientation(affine), orientations.io_orientation(target))
+    turned = np.ascontiguousarray(orientations.apply_orientation(values, way))
+    return turned, affine @ orientations.inv_ornt_aff(way, values.shape)
+
+
+def _number(label: int | str, path: Path, table: Path | str | None) -> int:
+    """Return the number of a label that may be given by its name."""
+    if isinstance(label, int) or re.fullmatch(r"-?\d+", label):
+        return int(label)
+    names = name_of(path)
+    table = Path(table) if table else names.with_name(f"{stem(names)}.tsv")
+    if not table.is_file():
+        raise FileNotFoundError(f"{table}: there is no such file to read the number of label={label} from.")
+    lines = [re.split(r"[\t,]", line) for line in read_text(table).splitlines() if line.strip()]
+    rows = [[cell.strip() for cell in line] for line in lines]
+    heads = [head.lower() for head in rows[0]] if rows else []
+    if not {"index", "name"} <= {*heads}:
+        raise ValueError(f"{table}: its first line must name the columns index and name.")
+    k, n = heads.index("index"), heads.index("name")
+    numbers = {row[n].lower(): row[k] for row in rows[1:] if len(row) > max(k, n)}
+    found = numbers.get(label.lower(), "")
+    if not re.fullmatch(r"-?\d+", found):
+        told = f"label={label} is none of its names"
+        raise ValueError(f"{table}: {told}: {brief(', '.join(numbers)) or 'there are none'}.")
+    return int(found)

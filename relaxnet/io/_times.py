@@ -1,0 +1,218 @@
+"""The times of a scan: from the JSON files that describe it, or from a text file."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relaxnet._contrasts import KNOWN_CONTRASTS
+from relaxnet._files import naming
+from relaxnet._messages import brief
+from relaxnet.io._bids import names_of
+from relaxnet.io._inherit import read_sidecars
+from relaxnet.io._sidecar import read_text, times_of
+from relaxnet.protocol import Protocol
+from relaxnet.times import TimeUnit, parse_times, show
+
+AGREE = 0.02
+"""Times that differ by less than this share are taken as equal: people round them."""
+
+
+def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
+    """Read the times of a scan from the JSON file beside it, or those that it inherits from in a BIDS data set.
+
+    Parameters
+    ----------
+    scan
+        Path of the scan, ``scan.nii.gz``; the file read is ``scan.json``. In a BIDS data set, files that are less
+        specific count, too, such as ``MESE.json`` at its root.
+    contrast
+        Name of the contrast, which sets the key: ``SpinLockTime`` for ``"t1rho"``, ``EchoTime`` or
+        ``T2PreparationTime`` for ``"t2"``, whichever is an array, and so on. The array holds one time in seconds for
+        each volume.
+
+    Returns
+    -------
+    tuple of float
+        The times in ms, one for each volume.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no sidecar.
+    ValueError
+        If it is not JSON, lacks the key, has two such arrays, or holds values that are no times in seconds.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "scan.json").write_text('{"SpinLockTime": [0, 0.01, 0.03, 0.05]}')
+    >>> rx.io.read_times(folder / "scan.nii.gz", "t1rho")
+    (0.0, 10.0, 30.0, 50.0)
+    """
+    named = " or ".join(names_of(contrast).time_keys)
+    try:
+        content, path = read_sidecars(Path(scan))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} It should hold {named}: give the times (times_ms=...).") from error
+    with naming(path):
+        return times_of(content, contrast)
+
+
+def times_of_files(files: Sequence[Path], contrast: str, described: Sequence[dict[str, Any]]) -> tuple[float, ...]:
+    """Return the time of each file in ms, from what it says itself, or else the JSON files that describe it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no file describes one of them.
+    ValueError
+        If a time is missing, two are the same, or it is unclear which key holds them.
+    """
+    keys = names_of(contrast).time_keys
+    give = "give the times (times_ms=...), in the order of the files"
+    values: dict[str, list[object]] = {key: [] for key in keys}
+    last = files[0]
+    for file, own in zip(files, described, strict=True):
+        try:
+            content, last = (own, file) if own else read_sidecars(file)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error} It should hold {' or '.join(keys)}: {give}.") from error
+        for key in keys:
+            value = content.get(key)
+            values[key] += value if isinstance(value, list) and len(value) == 1 else [value]
+        if not any(isinstance(values[key][-1], int | float) for key in keys):
+            found = {key: content[key] for key in keys if key in content}
+            what = f"{brief(found)} is not one number" if found else f"the key {' or '.join(keys)} is missing"
+            raise ValueError(f"{last}: {what}, the time of {file.name}: {give}.")
+    varying = {key: times for key, times in values.items() if None not in times and len({*map(str, times)}) > 1}
+    if len(varying) != 1:
+        what = "differ" if varying else "are all the same, or missing in some files"
+        raise ValueError(f"{last}: the values of {' and '.join(varying or keys)} {what}: {give}.")
+    with naming(last, "the times of all files are "):
+        times = times_of(varying, contrast)
+    for k, time in enumerate(times):
+        if time in times[:k]:
+            first, second = files[times.index(time)], files[k].name
+            raise ValueError(f"{first}: it and {second} are both of {time:g} ms: leave one out, or {give}.")
+    return times
+
+
+def check_agreement(given: Sequence[float], stored: Sequence[float], source: object) -> None:
+    """Refuse times that contradict those of a file, ``source``; a number of times that differs is no contradiction."""
+    if len(given) == len(stored) and not np.allclose(given, stored, rtol=AGREE, atol=1e-6):
+        told = f"it says {show(stored)} ms, but times_ms={show(given)} was given"
+        raise ValueError(f"{source}: {told}: correct the one that is wrong.")
+
+
+def check_protocol(scan: Path, protocol: Protocol, n: int) -> None:
+    """Refuse a scan whose JSON files name other times than those of a protocol.
+
+    Parameters
+    ----------
+    scan
+        Path of the scan. Without JSON files that describe it, there is nothing to compare.
+    protocol
+        What the scan is taken for.
+    n
+        Number of its images: all of the protocol, or fewer.
+
+    Raises
+    ------
+    ValueError
+        If the times of a contrast are there, and differ.
+    """
+    try:
+        content, path = read_sidecars(scan)
+    except FileNotFoundError:
+        return
+    for contrast in protocol.contrasts:
+        keys = KNOWN_CONTRASTS[contrast.name].time_keys if contrast.name in KNOWN_CONTRASTS else ()
+        found = {key: _series(content.get(key)) for key in keys}
+        told = {key: times for key, times in found.items() if times}
+        channels = protocol.images_of(contrast.name)
+        if told and not any(
+            _agree(times, contrast.times_ms, channels, protocol.n_images, n) for times in told.values()
+        ):
+            key, times = next(iter(told.items()))
+            expected = f"the network was trained for {contrast.name} at {show(contrast.times_ms)} ms"
+            raise ValueError(f"{path}: {key} is {show(times)} in ms, and {expected}: its maps would be wrong.")
+
+
+def _series(value: object) -> list[float]:
+    """Return the times in ms that a key of a sidecar holds, if it holds several that differ."""
+    if not isinstance(value, list) or not all(isinstance(v, int | float) and abs(v) < 1e9 for v in value):
+        return []
+    return [1000 * v for v in value] if len(set(value)) > 1 else []
+
+
+def _agree(times: list[float], expected: tuple[float, ...], channels: Sequence[int], n_all: int, n: int) -> bool:
+    """Return whether times are those of a contrast, one for each of its images or for each of the scan's."""
+    if len(times) == n_all == n:
+        times = [times[k] for k in channels]
+    if len(times) == len(expected):
+        return bool(np.allclose(times, expected, rtol=AGREE, atol=1e-6))
+    return n < n_all and all(np.isclose(time, expected, rtol=AGREE, atol=1e-6).any() for time in times)
+
+
+def read_times_file(path: Path | str, *, unit: TimeUnit = "ms") -> tuple[float, ...]:
+    r"""Read times from a text or CSV file.
+
+    Parameters
+    ----------
+    path
+        A file of numbers, in one line or one a line, with commas, semicolons, tabs or spaces between them. Its first
+        line may be a heading; what follows a ``#`` is a comment.
+    unit
+        Their unit.
+
+    Returns
+    -------
+    tuple of float
+        The times in ms, in the order of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds anything else, or numbers that are no times.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "te.csv")
+    >>> _ = path.write_text("echo time in ms\n10\n20.5\n")
+    >>> rx.io.read_times_file(path)
+    (10.0, 20.5)
+    """
+    path = Path(path)
+    lines = [line.partition("#")[0].strip(" \t,;") for line in read_text(path).splitlines()]
+    rows = [(number, re.split(r"[\s,;]+", line)) for number, line in enumerate(lines, start=1) if line]
+    if rows and not any(map(_is_number, rows[0][1])):
+        rows = rows[1:]  # a heading
+    for number, cells in rows:
+        if wrong := [cell for cell in cells if not _is_number(cell)]:
+            raise ValueError(f"{path}, line {number}: {brief(repr(wrong[0]))} is no number.")
+    if len(rows) > 1 and any(len(cells) > 1 for _, cells in rows):
+        raise ValueError(f"{path}: it has several columns: leave the times alone, one a line.")
+    with naming(path):
+        return parse_times([float(cell) for _, cells in rows for cell in cells], unit=unit)
+
+
+def given_times(times_ms: Iterable[float] | str | Path | None) -> tuple[float, ...] | None:
+    """Return times that are given as numbers or as a text file."""
+    if times_ms is None:
+        return None
+    return read_times_file(times_ms) if isinstance(times_ms, str | Path) else parse_times(times_ms)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
