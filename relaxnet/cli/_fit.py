@@ -27,6 +27,14 @@ Bounds = Annotated[
 ]
 Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
 Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors and rician.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LABELS", help="NIfTI file of whole numbers on the grid of SCAN: adds a table of its regions."
+    ),
+]
+Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
@@ -58,6 +66,9 @@ def _add_command(contrast: str, option: str) -> None:
         bounds_ms: Bounds = None,
         saturation: Saturation = None,
         sigma: Sigma = None,
+        labels: Labels = None,
+        fill: Fill = None,
+        strict: Strict = False,
         overwrite: Overwrite = False,
         as_json: AsJson = False,
         quiet: Quiet = False,
@@ -79,6 +90,9 @@ def _add_command(contrast: str, option: str) -> None:
             bounds_ms=bounds,
             saturation=saturation,
             sigma=sigma,
+            labels=labels,
+            fill=fill,
+            strict=strict,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
             log=silence if quiet else say,
@@ -110,6 +124,9 @@ def joint(
     bounds_ms: Bounds = None,
     saturation: Saturation = None,
     sigma: Sigma = None,
+    labels: Labels = None,
+    fill: Fill = None,
+    strict: Strict = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -134,6 +151,9 @@ def joint(
         bounds_ms=bounds,
         saturation=saturation,
         sigma=sigma,
+        labels=labels,
+        fill=fill,
+        strict=strict,
         overwrite=overwrite,
         command=COMMAND_LINE.get(),
         log=silence if quiet else say,
