@@ -49,6 +49,14 @@ Bounds = Annotated[
 ]
 Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
 Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors and rician.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LABELS", help="NIfTI file of whole numbers on the grid of SCAN: adds a table of its regions."
+    ),
+]
+Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
@@ -90,6 +98,9 @@ def _add_command(contrast: str, option: str) -> None:
         bounds_ms: Bounds = None,
         saturation: Saturation = None,
         sigma: Sigma = None,
+        labels: Labels = None,
+        fill: Fill = None,
+        strict: Strict = False,
         overwrite: Overwrite = False,
         as_json: AsJson = False,
         quiet: Quiet = False,
@@ -117,6 +128,9 @@ def _add_command(contrast: str, option: str) -> None:
                 bounds_ms=limits,
                 saturation=saturation,
                 sigma=sigma,
+                labels=labels,
+                fill=fill,
+                strict=strict,
                 overwrite=overwrite,
                 command=COMMAND_LINE.get(),
                 log=silence if quiet else say,
@@ -154,6 +168,9 @@ def joint(
     bounds_ms: Bounds = None,
     saturation: Saturation = None,
     sigma: Sigma = None,
+    labels: Labels = None,
+    fill: Fill = None,
+    strict: Strict = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -185,6 +202,9 @@ def joint(
             bounds_ms=limits,
             saturation=saturation,
             sigma=sigma,
+            labels=labels,
+            fill=fill,
+            strict=strict,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
             log=silence if quiet else say,

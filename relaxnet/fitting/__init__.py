@@ -13,7 +13,8 @@ them, and :func:`run` fits by one of your own.
 
 All voxels are fitted at once, in chunks that fit the processor's cache, by one implementation in torch: NumPy arrays
 give NumPy arrays, tensors give tensors on their own device. A voxel that cannot be fitted is NaN, its
-:class:`FitStatus` says why, and its neighbours are not affected. The answer is a :class:`FitResult`. The maps of
+:class:`FitStatus` says why, and its neighbours are not affected. The answer is a :class:`FitResult`, and
+:func:`doubts` tells whether its input looks like what was meant. The maps of
 :func:`nlls` and :func:`fit_joint` are differentiable, so a fit can be a layer of a network.
 """
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from relaxnet.fitting._core.estimator import Estimate as Estimate
     from relaxnet.fitting._core.estimator import Estimator as Estimator
     from relaxnet.fitting._core.samples import Samples as Samples
+    from relaxnet.fitting._doubts import doubts as doubts
     from relaxnet.fitting._fit import fit as fit
     from relaxnet.fitting._joint import fit_joint as fit_joint
     from relaxnet.fitting._log_linear import log_linear as log_linear

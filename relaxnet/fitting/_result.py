@@ -1,5 +1,6 @@
 """What a fit returns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet.errors import require
+from relaxnet.fitting._regions import region_rows
 from relaxnet.fitting._status import FitStatus
 
 if TYPE_CHECKING:
+    import pandas  # noqa: ICN001 (the annotation is read under this name)
     import xarray
 
 
@@ -103,6 +106,69 @@ class FitResult(Generic[ArrayT]):
             quartiles = np.percentile(good, (25, 50, 75)) if good.size else np.full(3, np.nan)
             lines.append(f"  {name:<18}" + "".join(f"{q:>10.4g}" for q in quartiles)[1:])
         return "\n".join(lines)
+
+    def regions(self, labels: Any = None, *, names: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
+        """Tabulate the maps by region.
+
+        Parameters
+        ----------
+        labels
+            A whole number for each voxel, 0 for the background, or a binary region; all voxels by default.
+        names
+            Names of labels, for a column of their own.
+
+        Returns
+        -------
+        list of dict
+            A row for each label and map. ``mean``, ``sd``, ``median``, ``q25``, ``q75`` and ``iqr`` are those of
+            the converged voxels, in the ``unit`` of the map. Beside them is how the fits of the ``n_voxels`` voxels
+            ended: ``n_converged``, ``n_at_bound``, ``n_failed`` (NaN), and ``n_masked`` (outside the mask).
+
+        Raises
+        ------
+        ValueError
+            If labels have another shape, hold other values, or nothing but background.
+
+        Examples
+        --------
+        >>> signal = 100 * np.exp(-np.array([0, 10, 30, 50]) / np.array([[40.0], [44.0], [50.0]]))
+        >>> signal[1] = np.nan
+        >>> row = rx.fit(signal, (0, 10, 30, 50)).regions([7, 7, 0])[1]
+        >>> row["label"], row["map"], round(row["mean"], 3), row["n_converged"], row["n_failed"]
+        (7, 't', 40.0, 1, 1)
+        """
+        maps = {name: to_numpy(values) for name, values in self.maps.items()}
+        return region_rows(maps, self.units, to_numpy(self.status), None if labels is None else to_numpy(labels), names)
+
+    def to_dataframe(self, labels: Any = None, *, names: Mapping[int, str] | None = None) -> "pandas.DataFrame":
+        """Tabulate the maps by region in a pandas data frame.
+
+        Parameters
+        ----------
+        labels, names
+            As for :meth:`regions`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The rows of :meth:`regions`.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        ValueError
+            If labels have another shape, hold other values, or nothing but background.
+
+        Examples
+        --------
+        >>> signal = 100 * np.exp(-np.array([0, 10, 30, 50]) / np.array([[40.0], [44.0], [50.0]]))
+        >>> table = rx.fit(signal, (0, 10, 30, 50)).to_dataframe([1, 1, 2])
+        >>> table[["label", "map", "n_converged"]].values.tolist()
+        [[1, 'm0', 2], [1, 't', 2], [2, 'm0', 1], [2, 't', 1]]
+        """
+        package = require("pandas", extra="pandas")
+        return cast("pandas.DataFrame", package.DataFrame(self.regions(labels, names=names)))
 
     def to_dataset(self) -> "xarray.Dataset":
         """Gather everything in an xarray dataset.

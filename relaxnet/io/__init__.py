@@ -23,14 +23,15 @@ you pass them. They are never guessed.
 ['scan_T1rho.nii.gz', 'scan_S0map.nii.gz', 'scan_desc-std_T1rho.nii.gz']
 
 :func:`write_cohort` and :func:`read_cohort` do the same for cohorts, one subject at a time: digital subjects with their
-ground truth, patients as images. :func:`read_label_map` and :func:`read_tissue_table` read segmentations, from which
+ground truth, patients as images. :func:`read_labels` and :func:`write_regions` are for tables of the regions of a scan.
+:func:`read_label_map` and :func:`read_tissue_table` read segmentations, from which
 digital subjects can be made.
 
 Times are milliseconds in memory and seconds in files, as in BIDS; only this package converts them. Invalid files are
 reported before anything is computed, in one line that names the file.
 """
 
-from relaxnet.io._bids import joint_map_paths, map_paths, sidecar_path
+from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_nifti
@@ -38,6 +39,7 @@ from relaxnet.io._read_cohort import FolderCohort, read_cohort
 from relaxnet.io._read_label_map import read_label_map, read_tissue_table
 from relaxnet.io._read_mask import read_mask
 from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
+from relaxnet.io._regions import read_labels, write_regions
 from relaxnet.io._times import check_protocol, read_times, read_times_file
 from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
@@ -54,9 +56,11 @@ __all__ = [
     "describes_protocol",
     "joint_map_paths",
     "map_paths",
+    "picture_path",
     "predicted_paths",
     "read_cohort",
     "read_label_map",
+    "read_labels",
     "read_mask",
     "read_nifti",
     "read_protocol",
@@ -64,10 +68,12 @@ __all__ = [
     "read_times",
     "read_times_file",
     "read_tissue_table",
+    "regions_path",
     "scan_path",
     "sidecar_path",
     "write_cohort",
     "write_joint_maps",
     "write_maps",
     "write_predicted",
+    "write_regions",
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast
 from relaxnet._messages import brief
+from relaxnet.io._data_set import placed, root_of
 
 
 def names_of(contrast: str) -> KnownContrast:
@@ -66,6 +67,10 @@ def sidecar_path(path: Path) -> Path:
 def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
     """Return the paths of the files that :func:`~relaxnet.io.write_maps` writes; each has a JSON sidecar.
 
+    Maps of a scan with a BIDS name have the names of a BIDS derivative, and their place in it: those of
+    ``sub-01_echo-1_MESE.nii.gz`` are ``sub-01/anat/sub-01_T2map.nii.gz`` and so on. Beside the scan, they have no
+    folders of their own.
+
     Parameters
     ----------
     scan
@@ -92,12 +97,15 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
     >>> paths = rx.io.map_paths(Path("scan.nii"), Path("out"), "t2")
     >>> paths["t2"].as_posix(), paths["std"].as_posix()
     ('out/scan_T2map.nii.gz', 'out/scan_desc-std_T2map.nii.gz')
+    >>> rx.io.map_paths(Path("sub-01_run-2_echo-1_MESE.nii"), Path("out"), "t2")["t2"].as_posix()
+    'out/sub-01/anat/sub-01_run-2_T2map.nii.gz'
     """
-    name, suffix = stem(scan), names_of(contrast).suffix
-    taken = _is_of_others(folder / f"{name}_S0map.json", (contrast,))
+    suffix = names_of(contrast).suffix
+    start = path_start(scan, folder, contrast)
+    taken = _is_of_others(Path(f"{start}_S0map.json"), (contrast,))
     endings = {contrast: suffix, "m0": f"desc-{suffix}_S0map" if taken else "S0map"}
     endings |= {key: f"desc-{key}_{suffix}" for key in ("std", "r2", "rmse", "status")}
-    return {key: folder / f"{name}_{ending}.nii.gz" for key, ending in endings.items()}
+    return {key: Path(f"{start}_{ending}.nii.gz") for key, ending in endings.items()}
 
 
 def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[str, Path]:
@@ -131,13 +139,75 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
     ('out/scan_S0map.nii.gz', 'out/scan_desc-std_T2map.nii.gz')
     """
     contrasts = tuple(contrasts)
-    taken = _is_of_others(folder / f"{stem(scan)}_S0map.json", contrasts)
-    m0 = folder / f"{stem(scan)}_{'desc-joint_' if taken else ''}S0map.nii.gz"
+    start = path_start(scan, folder, contrasts[0])
+    taken = _is_of_others(Path(f"{start}_S0map.json"), contrasts)
+    m0 = Path(f"{start}_{'desc-joint_' if taken else ''}S0map.nii.gz")
     return {
         joint_key(key, contrast): m0 if key == "m0" else path
         for contrast in contrasts
         for key, path in map_paths(scan, folder, contrast).items()
     }
+
+
+def path_start(scan: Path, folder: Path, contrast: str) -> Path:
+    """Return where maps of a scan go, and what their names begin with."""
+    return placed(stem(scan), folder, beside=folder == scan.parent, datatype="dwi" if contrast == "adc" else "anat")
+
+
+def regions_path(scan: Path, folder: Path, contrasts: Iterable[str]) -> Path:
+    """Return the path of the table of regions of a fit.
+
+    Parameters
+    ----------
+    scan
+        Path of the scan.
+    folder
+        Output folder.
+    contrasts
+        Names of the fitted contrasts.
+
+    Returns
+    -------
+    Path
+        ``scan_rois.tsv``, or ``scan_desc-T2map_rois.tsv`` if the former belongs to another contrast.
+
+    Examples
+    --------
+    >>> rx.io.regions_path(Path("scan.nii"), Path("out"), ("t2",)).as_posix()
+    'out/scan_rois.tsv'
+    """
+    contrasts = tuple(contrasts)
+    start = path_start(scan, folder, contrasts[0])
+    path = Path(f"{start}_rois.tsv")
+    own = "joint" if len(contrasts) > 1 else names_of(contrasts[0]).suffix
+    if not path.is_file():
+        return path
+    held = {*path.read_text(encoding="utf-8-sig", errors="replace").replace("\n", "\t").split("\t")}
+    return path if {*KNOWN_CONTRASTS} & held == {*contrasts} else Path(f"{start}_desc-{own}_rois.tsv")
+
+
+def picture_path(path: Path) -> Path:
+    """Return the path of the picture of a map.
+
+    Parameters
+    ----------
+    path
+        Path of the map.
+
+    Returns
+    -------
+    Path
+        Beside the map; in a BIDS data set in ``figures``, as ``anat`` is for images.
+
+    Examples
+    --------
+    >>> rx.io.picture_path(Path("out/scan_T2map.nii.gz")).as_posix()
+    'out/scan_T2map.png'
+    >>> rx.io.picture_path(Path("out/sub-01/anat/sub-01_T2map.nii.gz")).as_posix()
+    'out/sub-01/figures/sub-01_T2map.png'
+    """
+    name = f"{stem(path)}.png"
+    return path.parent.parent / "figures" / name if root_of(path) else path.with_name(name)
 
 
 def joint_key(key: str, contrast: str) -> str:

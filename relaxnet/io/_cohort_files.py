@@ -10,9 +10,6 @@ from relaxnet.io._bids import names_of, sidecar_path
 TRUTH = Path("derivatives", "truth")
 """Folder of the ground truth."""
 
-DESCRIPTION = "dataset_description.json"
-"""Description of the cohort, which lists its subjects; there before any of them."""
-
 PARTICIPANTS = "participants.tsv"
 """List of the subjects; the last file that is written."""
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._bids import on_disk
-from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, SubjectFiles
+from relaxnet.io._cohort_files import PARTICIPANTS, SubjectFiles
+from relaxnet.io._data_set import DESCRIPTION
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
 from relaxnet.io._read import read_nifti

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet._files import check_targets, prepare_folder, replacing_all
-from relaxnet._version import __version__
 from relaxnet.errors import require
 from relaxnet.io._bids import sidecar_path
+from relaxnet.io._data_set import GENERATED_BY, describe_derivative, name_in_data_set, root_of
 from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._read import Scan
 
-COMMON = {"SkullStripped": False, "GeneratedBy": [{"Name": "relaxnet", "Version": __version__}]}
+COMMON = {"SkullStripped": False, "GeneratedBy": GENERATED_BY}
 """Keys of every sidecar, as BIDS asks."""
 
 More = Mapping[Path, Callable[[Path], None]]
@@ -47,15 +47,34 @@ def write_maps_of_scan(
     *,
     more: More | None,
     overwrite: bool,
+    fill: float | None = None,
 ) -> dict[str, Path]:
-    """Write maps on the grid of a scan, with common sidecar keys ``about``; return the paths."""
+    """Write maps on the grid of a scan, with common sidecar keys ``about`` and ``fill`` for NaN; return the paths."""
     targets = [*map(sidecar_path, paths.values()), *paths.values(), *(more or {})]
     check_targets(targets, inputs=[scan.path, *scan.files], overwrite=overwrite)
     for folder in {path.parent for path in targets}:
         prepare_folder(folder)
-    described = {path: Volume(volumes[key].values, volumes[key].sidecar | about) for key, path in paths.items()}
+    source = name_in_data_set(scan.path)
+    about = {"Sources": [source]} | about
+    if "_space-" in source:
+        about["SpatialReference"] = source  # BIDS wants to know of which grid a space- is
+    if fill is not None:
+        about["FillValue"] = fill
+    described = {
+        path: Volume(_filled(volumes[key].values, fill), volumes[key].sidecar | about) for key, path in paths.items()
+    }
     write_volumes(described, scan.affine, scan.space_code, more=more)
+    first = next(iter(paths.values()))
+    root = root_of(first)
+    if root and first.parent.absolute() != scan.path.parent.absolute():
+        describe_derivative(root)
     return paths
+
+
+def _filled(values: NDArray[Any], fill: float | None) -> NDArray[Any]:
+    if fill is None or values.dtype.kind != "f":
+        return values
+    return np.where(np.isnan(values), values.dtype.type(fill), values)
 
 
 def write_volumes(

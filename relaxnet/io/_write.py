@@ -27,6 +27,7 @@ def write_maps(
     command: str | None = None,
     more: More | None = None,
     overwrite: bool = False,
+    fill: float | None = None,
 ) -> dict[str, Path]:
     """Write the maps of a fit, on the grid of the fitted scan.
 
@@ -54,6 +55,8 @@ def write_maps(
         More files to be written with the maps, all or none: by path, what writes one to the path that it is given.
     overwrite
         Whether existing files may be replaced. A file is never left half written.
+    fill
+        Value of voxels that could not be fitted, in place of NaN, for programs that cannot take it.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def write_maps(
     paths = map_paths(scan.path, Path(folder), contrast)
     acquired = describe_contrasts([(contrast, times_ms, model or MonoExponential())])
     return write_maps_of_scan(
-        volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite
+        volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite, fill=fill
     )
 
 
@@ -88,6 +91,7 @@ def write_joint_maps(
     command: str | None = None,
     more: More | None = None,
     overwrite: bool = False,
+    fill: float | None = None,
 ) -> dict[str, Path]:
     """Write the maps of a joint fit, on the grid of the fitted scan.
 
@@ -112,6 +116,8 @@ def write_joint_maps(
         More files to be written with the maps, all or none: by path, what writes one to the path that it is given.
     overwrite
         Whether existing files may be replaced. A file is never left half written.
+    fill
+        Value of voxels that could not be fitted, in place of NaN, for programs that cannot take it.
 
     Returns
     -------
@@ -136,7 +142,7 @@ def write_joint_maps(
     paths = joint_map_paths(scan.path, Path(folder), protocol.names)
     acquired = describe_protocol(protocol)
     return write_maps_of_scan(
-        volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite
+        volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite, fill=fill
     )
 
 

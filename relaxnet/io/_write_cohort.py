@@ -24,14 +24,14 @@ from relaxnet._files import (
     write_text,
 )
 from relaxnet.io._bids import on_disk, title_of
-from relaxnet.io._cohort_files import DESCRIPTION, PARTICIPANTS, TRUTH, SubjectFiles, subject_name
+from relaxnet.io._cohort_files import PARTICIPANTS, TRUTH, SubjectFiles, subject_name
+from relaxnet.io._data_set import BIDS_VERSION, DESCRIPTION
 from relaxnet.io._protocol import describe_protocol
 from relaxnet.io._sidecar import read_object
 from relaxnet.io._volumes import COMMON, Volume, write_volumes
 from relaxnet.phantom import Subject, Subjects, Tissue
 from relaxnet.protocol import Protocol
 
-_BIDS_VERSION = "1.10.0"
 _COLUMNS = {
     "participant_id": "Name of the subject",
     "number": "Number of the subject in the cohort, from 0",
@@ -138,7 +138,7 @@ def _describe(cohort: Sequence[Subject], indices: list[int]) -> dict[str, Any]:
         settings["snr"] = "inf"  # JSON has no infinity
     description = {
         "Name": "Digital subjects with known relaxation times",
-        "BIDSVersion": _BIDS_VERSION,
+        "BIDSVersion": BIDS_VERSION,
         "DatasetType": "raw",
         "GeneratedBy": COMMON["GeneratedBy"],
         "Simulation": {"n_subjects": len(cohort), **settings},

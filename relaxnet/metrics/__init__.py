@@ -3,7 +3,8 @@
 - **Error**: :func:`rmae`, :func:`bias`, :func:`error_sd` and :func:`limits_of_agreement` compare a map with a reference
   within a region, and :func:`roi_mean` needs no reference. They take arrays or tensors of one shape and return plain
   numbers in ms. A NaN in the region makes the result NaN, as in NumPy, so that failed voxels are never ignored
-  silently. Restrict the region to compare valid voxels only, for instance ``roi & result.ok``.
+  silently. Restrict the region to compare valid voxels only, for instance ``roi & result.ok``; or take
+  :func:`roi_statistics`, which leaves failed voxels out and counts them.
 - **Statistics over subjects**, from one such number for each subject: :func:`bootstrap_mean` computes a mean with its
   confidence interval, :func:`ratio_of_means` an error relative to that of another method, and
   :func:`paired_difference` tests whether two methods differ; :func:`holm` corrects for several comparisons. :func:`icc`
@@ -25,7 +26,7 @@ from relaxnet.metrics._bootstrap import (
     ratio_of_means,
 )
 from relaxnet.metrics._holm import holm
-from relaxnet.metrics._roi import bias, error_sd, limits_of_agreement, rmae, roi_mean
+from relaxnet.metrics._roi import RoiStatistics, bias, error_sd, limits_of_agreement, rmae, roi_mean, roi_statistics
 from relaxnet.metrics.calibration import (
     Calibration,
     CalibrationReport,
@@ -47,6 +48,7 @@ __all__ = [
     "Interval",
     "PairedDifference",
     "Ratio",
+    "RoiStatistics",
     "ause",
     "bias",
     "bootstrap_mean",
@@ -64,5 +66,6 @@ __all__ = [
     "ratio_of_means",
     "rmae",
     "roi_mean",
+    "roi_statistics",
     "sharpness",
 ]

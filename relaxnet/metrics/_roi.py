@@ -1,10 +1,65 @@
 """Mean of a map within a region, and its error against a reference."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from relaxnet.fitting._regions import spread
 from relaxnet.metrics._region import Voxels, voxels
+
+
+@dataclass(frozen=True)
+class RoiStatistics:
+    """What the valid voxels of a region amount to, and how many there are."""
+
+    mean: float
+    sd: float
+    """Sample standard deviation; NaN of a single voxel."""
+    median: float
+    q25: float
+    q75: float
+    iqr: float
+    """Interquartile range."""
+    n: int
+    """Voxels with a number, which the statistics are of."""
+    n_failed: int
+    """Voxels that are NaN or infinite, and left out."""
+
+
+def roi_statistics(map_ms: Any, roi: Any) -> RoiStatistics:
+    """Compute mean, spread and count of the voxels of a region that hold numbers, and count the others.
+
+    Parameters
+    ----------
+    map_ms
+        Relaxation times in ms, of any shape.
+    roi
+        Binary region of the same shape.
+
+    Returns
+    -------
+    RoiStatistics
+        Statistics in ms; NaN if no voxel is valid.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the region is empty or not binary.
+
+    See Also
+    --------
+    relaxnet.fitting.FitResult.regions : Tabulates all maps and labels of a fit.
+
+    Examples
+    --------
+    >>> statistics = rx.metrics.roi_statistics([40.0, 43.0, float("nan"), 99.0], [1, 1, 1, 0])
+    >>> statistics.mean, statistics.n, statistics.n_failed
+    (41.5, 2, 1)
+    """
+    (values,) = voxels(roi, map_ms=map_ms)
+    valid = values[np.isfinite(values)]
+    return RoiStatistics(**spread(valid), n=valid.size, n_failed=values.size - valid.size)
 
 
 def roi_mean(map_ms: Any, roi: Any) -> float:

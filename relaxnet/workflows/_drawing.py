@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from relaxnet._files import check_targets
 from relaxnet.errors import require
-from relaxnet.io import sidecar_path
+from relaxnet.io import picture_path, sidecar_path
 from relaxnet.plots import map_figure
 
 Log = Callable[[str], None]
@@ -23,8 +23,8 @@ def silence(message: str) -> None:
 
 
 def picture_paths(maps: Mapping[str, Path], contrasts: Iterable[str]) -> dict[str, Path]:
-    """Place a picture beside the map of each contrast."""
-    return {name: sidecar_path(maps[name]).with_suffix(".png") for name in contrasts}
+    """Return where the picture of the map of each contrast goes."""
+    return {name: picture_path(maps[name]) for name in contrasts}
 
 
 def map_targets(maps: Mapping[str, Path], pictures: Mapping[str, Path]) -> list[Path]:

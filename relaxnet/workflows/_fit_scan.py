@@ -1,7 +1,9 @@
 """Fitting a scan: from a file to maps and pictures."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from relaxnet._choices import pick
 from relaxnet._files import prepare_folder
-from relaxnet.fitting import METHODS, FitResult, FitStatus, fit, fit_joint
+from relaxnet.fitting import METHODS, FitResult, FitStatus, doubts, fit, fit_joint
 from relaxnet.io import (
     Paths,
     Scan,
@@ -18,13 +20,16 @@ from relaxnet.io import (
     as_pictures,
     joint_map_paths,
     map_paths,
+    read_labels,
     read_mask,
     read_protocol,
     read_scan,
+    regions_path,
     scan_path,
     sidecar_path,
     write_joint_maps,
     write_maps,
+    write_regions,
 )
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
@@ -56,6 +61,9 @@ def fit_scan(
     bounds_ms: Bounds | None = None,
     saturation: float | None = None,
     sigma: float | None = None,
+    labels: str | Path | None = None,
+    fill: float | None = None,
+    strict: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -91,6 +99,13 @@ def fit_scan(
         Samples at or above this value are not used.
     sigma
         Standard deviation of the noise.
+    labels
+        NIfTI file of whole numbers on the grid of the scan: a table of the maps in its regions is written, too.
+    fill
+        Value of voxels without a result in the files, in place of NaN.
+    strict
+        Whether an input that does not look like what was meant is an error, before anything is written, and not only a
+        warning: see :func:`relaxnet.fitting.doubts`.
     overwrite
         Whether maps that are there may be replaced.
     command
@@ -101,8 +116,8 @@ def fit_scan(
     Returns
     -------
     Outcome
-        Its files are the maps, under the keys of :func:`relaxnet.io.map_paths`, and a ``"picture"``; its result is the
-        :class:`~relaxnet.FitResult`.
+        Its files are the maps, under the keys of :func:`relaxnet.io.map_paths`, a ``"picture"``, and ``"rois"`` where
+        there are labels; its result is the :class:`~relaxnet.FitResult`.
 
     Raises
     ------
@@ -110,13 +125,19 @@ def fit_scan(
         If an argument or a file is not what it should be; messages name it.
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
+
+    Warns
+    -----
+    UserWarning
+        If the input does not look like what was meant, and ``strict`` is false.
     """
     algorithm = pick("method", method, METHODS).summary
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
     maps = map_paths(path, folder, contrast)
     pictures = picture_paths(maps, (contrast,))
-    check_files(_inputs(scan, mask), maps, pictures, overwrite=overwrite)
+    table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
+    check_files(_inputs(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
     image = read_scan(
         scan,
         contrast,
@@ -129,6 +150,7 @@ def fit_scan(
     times = image.times_ms or ()
     source = image.times_from if times_ms is None else "the command line"
     where = _mask(mask, image, label, label_table)
+    regions = None if labels is None else read_labels(labels, like=image)
     prepare_folder(folder)
     log(f"{path}: {_size(image)} voxels at {_list(times)} ms (from {source})")
     result = fit(
@@ -145,8 +167,9 @@ def fit_scan(
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
     result = replace(result, maps=maps_of, std=std, units=units)
+    question(path, doubts(image.data, result), strict=strict)
     log(f"writing maps to {folder}")
-    drawn = drawings({contrast: _shown(result, contrast, image)}, pictures)
+    drawn = drawings({contrast: _shown(result, contrast, image)}, pictures) | _tabulated(result, regions, table)
     write_maps(
         result,
         image,
@@ -157,8 +180,9 @@ def fit_scan(
         command=command,
         more=drawn,
         overwrite=overwrite,
+        fill=fill,
     )
-    files = maps | {"picture": pictures[contrast]}
+    files = maps | {"picture": pictures[contrast]} | table
     return _outcome(result, files, {"scan": str(path), "contrast": contrast, "times_ms": times, "method": method})
 
 
@@ -177,6 +201,9 @@ def fit_joint_scan(
     bounds_ms: Bounds | None = None,
     saturation: float | None = None,
     sigma: float | None = None,
+    labels: str | Path | None = None,
+    fill: float | None = None,
+    strict: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -192,14 +219,14 @@ def fit_joint_scan(
         The acquisition protocol; by default that in the JSON file beside the scan.
     out, volumes, skip_first, time_axis, series, mask, label, label_table
         As for :func:`fit_scan`.
-    bounds_ms, saturation, sigma, overwrite, command, log
+    bounds_ms, saturation, sigma, labels, fill, strict, overwrite, command, log
         As for :func:`fit_scan`.
 
     Returns
     -------
     Outcome
-        Its files are those of :func:`relaxnet.io.joint_map_paths`, and a ``"t2_picture"`` of each contrast; its result
-        is the :class:`~relaxnet.FitResult`.
+        Its files are those of :func:`relaxnet.io.joint_map_paths`, and a ``"t2_picture"`` of each contrast, and
+        ``"rois"`` where there are labels; its result is the :class:`~relaxnet.FitResult`.
 
     Raises
     ------
@@ -207,12 +234,18 @@ def fit_joint_scan(
         If an argument or a file is not what it should be; messages name it.
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
+
+    Warns
+    -----
+    UserWarning
+        If the input does not look like what was meant, and ``strict`` is false.
     """
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
     maps = joint_map_paths(path, folder, JOINT)
     pictures = picture_paths(maps, JOINT)
-    check_files(_inputs(scan, mask), maps, pictures, overwrite=overwrite)
+    table = {} if labels is None else {"rois": regions_path(path, folder, JOINT)}
+    check_files(_inputs(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
     image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
     source = "the command line" if protocol else sidecar_path(path)
     protocol = protocol or read_protocol(sidecar_path(path))
@@ -225,13 +258,16 @@ def fit_joint_scan(
             f"{'a shared first one included' if protocol.shared_first else 'none of them shared'}."
         )
     where = _mask(mask, image, label, label_table)
+    regions = None if labels is None else read_labels(labels, like=image)
     prepare_folder(folder)
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {_list(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {_size(image)} voxels at {told}, the first volume shared (from {source})")
     result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
+    question(path, doubts(image.data, result), strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({name: _shown(result, name, image) for name in JOINT}, pictures)
+    drawn |= _tabulated(result, regions, table)
     write_joint_maps(
         result,
         image,
@@ -241,13 +277,14 @@ def fit_joint_scan(
         command=command,
         more=drawn,
         overwrite=overwrite,
+        fill=fill,
     )
-    files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
+    files = maps | {f"{name}_picture": picture for name, picture in pictures.items()} | table
     return _outcome(result, files, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
 
 
-def _inputs(scan: Paths, mask: str | Path | None) -> list[Path]:
-    return [*as_paths(scan), sidecar_path(scan_path(scan)), *([] if mask is None else [Path(mask)])]
+def _inputs(scan: Paths, *others: str | Path | None) -> list[Path]:
+    return [*as_paths(scan), sidecar_path(scan_path(scan)), *(Path(other) for other in others if other is not None)]
 
 
 def _mask(
@@ -256,6 +293,24 @@ def _mask(
     if mask is None and label is not None:
         raise ValueError(f"label={label} needs a mask that holds it: mask=None.")
     return None if mask is None else read_mask(mask, like=image, label=label, table=table)
+
+
+def question(scan: Path, lines: Iterable[str], *, strict: bool) -> None:
+    """Tell doubts about a scan: as warnings, or if it is strict as an error."""
+    for line in lines:
+        if strict:
+            raise ValueError(f"{scan}: {line}")
+        warnings.warn(f"{scan}: {line}", stacklevel=3)
+
+
+def _tabulated(
+    result: FitResult[Any], regions: tuple[NDArray[Any], dict[int, str] | None] | None, table: Mapping[str, Path]
+) -> dict[Path, Callable[[Path], None]]:
+    """Return what writes the table of regions, by its path."""
+    if regions is None:
+        return {}
+    rows = result.regions(regions[0], names=regions[1])
+    return {path: partial(write_regions, rows) for path in table.values()}
 
 
 def _outcome(result: FitResult[NDArray[Any]], files: dict[str, Path], about: dict[str, Any]) -> Outcome:
