@@ -1,8 +1,8 @@
-"""NIfTI files: images and their times in, maps out.
+"""Files: images and their times in, maps out.
 
 A scan is one NIfTI file, ``scan.nii.gz``, with four axes (x, y, z, time). Its times are in ``scan.json`` beside it, in
 seconds and under the key of the contrast (``SpinLockTime`` for T1rho; ``EchoTime`` or ``T2PreparationTime`` for T2), or
-you pass them. They are never guessed.
+you pass them. They are never guessed. :func:`read_scan` takes other layouts and formats, too.
 
 >>> import nibabel, tempfile
 >>> from pathlib import Path

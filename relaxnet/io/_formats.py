@@ -92,25 +92,41 @@ def _read_by_nibabel(path: Path, ending: str) -> Image:
     nibabel = require("nibabel", extra="io")
     options: dict[str, Any] = {"scaling": "fp", "strict_sort": True} if ending == ".par" else {}
     try:
-        image = nibabel.load(path, **options)
-        shape, item = tuple(map(int, image.shape)), np.dtype(image.get_data_dtype()).itemsize
-        files = [Path(held.filename) for held in image.file_map.values() if held.filename]
-        size = sum(file.stat().st_size for file in files if file.exists())
-        if (memory := math.prod(shape) * max(item, 4)) > max(BOMB_BYTES, size * BOMB_RATIO):
-            told = f"shape {shape} takes {memory} bytes of memory, more than {BOMB_RATIO} times its files"
-            raise ValueError(told)  # noqa: TRY301
-        if np.dtype(image.get_data_dtype()).kind not in "iuf":
-            raise ValueError(f"voxels are {image.get_data_dtype()}: save their magnitude as real numbers")  # noqa: TRY301
-        data = image.get_fdata(dtype=np.float64 if image.get_data_dtype() == np.float64 else np.float32)
-        affine = np.asarray(image.affine, np.float64)
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("ignore", ResourceWarning)  # nibabel leaves the closing of .mgh to Python
+            data, affine = _load(nibabel, path, options)
+    except (MemoryError, ImportError):
+        raise
     except Exception as error:  # readers of broken files raise anything
-        if isinstance(error, (MemoryError, ImportError)):
-            raise
-        told = brief(" ".join(str(error).split()) or type(error).__name__, longest=300)
+        told = brief(" ".join(str(error).split()), longest=300)
+        told = "its header is broken" if isinstance(error, LookupError) or not told else told
         raise ValueError(f"{path}: it cannot be read as {ending}: {told}.") from error
+    for doubt in doubts:
+        if issubclass(doubt.category, UserWarning):
+            warnings.warn(f"{path}: {' '.join(str(doubt.message).split())}", stacklevel=4)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise ValueError(f"{path}: its header gives voxels no volume: save it as NIfTI.")
     return Image(data, affine, 1 if ending in (".par", ".mgz", ".mgh") else 2)
+
+
+def _load(nibabel: Any, path: Path, options: dict[str, Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return voxels and affine, if they are real numbers and take no more memory than such files may."""
+    image = nibabel.load(path, **options)
+    try:
+        shape, dtype = tuple(map(int, image.shape)), np.dtype(image.get_data_dtype())
+        files = [Path(held.filename) for held in image.file_map.values() if held.filename]
+        size = sum(file.stat().st_size for file in files if file.exists())
+        if (memory := math.prod(shape) * max(dtype.itemsize, 4)) > max(BOMB_BYTES, size * BOMB_RATIO):
+            raise ValueError(f"shape {shape} takes {memory} bytes of memory, more than {BOMB_RATIO} times its files")
+        if dtype.kind not in "iuf" or dtype.itemsize > 8:
+            raise ValueError(f"voxels are {dtype}: save their magnitude as real numbers")
+        exact = dtype.kind == "f" and dtype.itemsize == 8
+        return image.get_fdata(dtype=np.float64 if exact else np.float32), np.asarray(image.affine, np.float64)
+    finally:
+        stream = getattr(image.dataobj, "file_like", None)
+        if stream is not None and hasattr(stream, "close"):
+            stream.close()  # nibabel leaves that of PAR/REC open
 
 
 def _read_array(path: Path) -> Image:
@@ -140,10 +156,10 @@ def _read_array(path: Path) -> Image:
     affine = np.asarray(arrays.get("affine", np.eye(4)))
     if affine.shape != (4, 4) or affine.dtype.kind not in "iuf" or not np.isfinite(affine).all():
         raise ValueError(f"{path}: affine has shape {affine.shape} of {affine.dtype}: 4 x 4 finite numbers are needed.")
-    if "affine" not in arrays:
-        warnings.warn(f"{path}: it holds no affine: the position of the image is unknown.", stacklevel=4)
     times = arrays.get("times_ms")
     if times is not None and (times.ndim != 1 or times.dtype.kind not in "iuf"):
         raise ValueError(f"{path}: times_ms has shape {times.shape} of {times.dtype}: one number an image is needed.")
+    if "affine" not in arrays:
+        warnings.warn(f"{path}: it holds no affine: the position of the image is unknown.", stacklevel=4)
     times_ms = None if times is None else tuple(float(t) for t in times)
     return Image(data, affine.astype(np.float64), 2 if "affine" in arrays else 0, times_ms)

@@ -15,6 +15,9 @@ from relaxnet.errors import require
 AFFINE_TOLERANCE = 1e-3
 """Affines that differ by less, in mm, are taken as equal."""
 
+QFORM = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
+"""Fields of the qform; where it is absent, all of them are 0."""
+
 _FORMATS = {348: (b"n+1\0", 344), 540: (b"n+2\0\r\n\032\n", 4)}  # size of the header: magic bytes and their position
 
 
@@ -94,9 +97,11 @@ def _affine(raw: Any, path: Path) -> tuple[NDArray[np.float64], int]:
     _repair_pixdim(raw, path)
     known = require("nibabel.nifti1", extra="io").xform_codes.value_set()
     usable: dict[str, tuple[NDArray[np.float64], int]] = {}
-    broken = []
+    broken: list[str] = []
     for name, read in (("sform", raw.get_sform), ("qform", raw.get_qform)):
         code = int(raw[f"{name}_code"])
+        if broken and code == 0 and any(raw[key] for key in QFORM):
+            code = int(raw["sform_code"])  # many programs fill in a qform, but say that it is not to be used
         if code == 0:
             continue
         try:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from relaxnet._files import naming
 from relaxnet._messages import brief
-from relaxnet.io._bids import sidecar_path, stem
+from relaxnet.io._bids import stem
 from relaxnet.io._formats import Image, name_of, read_image
 from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._inherit import sidecars_of
 from relaxnet.io._read import Scan
 from relaxnet.io._sidecar import times_of
 from relaxnet.io._times import check_agreement, given_times, read_times, times_of_files
+from relaxnet.times import CheckedTimes, parse_times
 
 Paths = str | Path | Iterable[str | Path]
 """The files of a scan: one, or several."""
@@ -93,14 +95,16 @@ def read_scan(
     data = _with_time(single.data, files[0], time_axis, len(times or ())) if single else _joined(files, images)
     if times is stored is not None and single is None:
         order = np.argsort(stored, kind="stable")
-        data, times = data[..., order], tuple(stored[k] for k in order)
+        data, times = data[..., order], CheckedTimes(stored[k] for k in order)
     named, n = scan_path(files), data.shape[-1]
     chosen = _chosen(volumes, skip_first, n, named)
     if times is not None and len(times) not in (n, len(chosen)):
         told = f"it has {_counted(n, 'volume')}, but {source} gives {_counted(len(times), 'time')}"
-        hint = _axis_hint(single.data.shape[:-1], len(times)) if single else ""
+        hint = "; choose those that are meant, as volumes=0,2" if n > len(times) else ""
+        axes = [axis for axis, length in enumerate(single.data.shape[:-1]) if length == len(times)] if single else []
+        hint += f"; axis {axes[0]} has as many entries: if it is time, use time_axis={axes[0]}" if axes else ""
         raise ValueError(f"{files[0] if single else named}: {told}{hint}.")
-    times, stored = (t if t is None or len(t) != n else tuple(t[k] for k in chosen) for t in (times, stored))
+    times, stored = (t if t is None or len(t) != n else CheckedTimes(t[k] for k in chosen) for t in (times, stored))
     if given is not None and times is not None and stored is not None:
         check_agreement(times, stored, of_file)
     if len(chosen) < n:
@@ -182,7 +186,8 @@ def _stored_times(
 ) -> tuple[tuple[float, ...] | None, str]:
     """Return times that the files hold, and where; None where there are none, and none are needed."""
     if all(image.times_ms is not None for image in images):
-        return tuple(t for image in images for t in image.times_ms or ()), str(files[0])
+        with naming(files[0]):
+            return parse_times([t for image in images for t in image.times_ms or ()], to_fit=False), str(files[0])
     if contrast is None:
         return None, ""
     names = [name_of(file) for file in files]
@@ -191,7 +196,7 @@ def _stored_times(
         if len(files) > 1:
             return times_of_files(names, contrast, own), "the sidecars" if not any(own) else "the headers"
         if not own[0]:
-            return read_times(names[0], contrast), str(sidecar_path(names[0]))
+            return read_times(names[0], contrast), str(sidecars_of(names[0])[-1])
         with naming(files[0]):
             return times_of(own[0], contrast), f"the headers of {files[0]}"
     except (OSError, ValueError):

@@ -278,6 +278,9 @@ def test_predict_refuses_what_it_has_not_learnt(run, scan, tmp_path, capsys):
     sidecar = json.loads((tmp_path / "scan.json").read_text())
     (tmp_path / "scan.json").write_text(json.dumps({**sidecar, "SpinLockTime": [0, 0.02, 0.04, 0.06]}))
     assert "the network was made for" in refused(run, scan)
+    times = {"SpinLockTime": [0, 0.02, 0.04, 0.06], "T2PreparationTime": [0, 0.0182, 0.0346, 0.051]}
+    (tmp_path / "scan.json").write_text(json.dumps(times))
+    assert "SpinLockTime is (0, 20, 40, 60) in ms, and the network was trained for t1rho at" in refused(run, scan)
     image = nibabel.load(scan)
     nibabel.Nifti1Image(image.get_fdata(dtype=np.float32)[..., :4], image.affine).to_filename(tmp_path / "four.nii")
     line = refused(run, tmp_path / "four.nii")
@@ -288,5 +291,6 @@ def test_predict_refuses_what_it_has_not_learnt(run, scan, tmp_path, capsys):
     (tmp_path / "scan_T2map.png").write_text("mine")
     assert "--overwrite" in refused(run, scan)
     assert (tmp_path / "scan_T2map.png").read_text() == "mine"
+    (tmp_path / "scan.json").write_text(json.dumps({**times, "SpinLockTime": [0, 0.01, 0.03, 0.05]}))
     assert predict(run, scan, "--overwrite") == 0
     assert "taken on trust" in capsys.readouterr().err

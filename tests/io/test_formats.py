@@ -38,6 +38,7 @@ def test_philips_files_have_the_scale_of_the_signal():
     expected = nibabel.load(PHILIPS, scaling="fp", strict_sort=True)
     np.testing.assert_allclose(scan.data, expected.get_fdata(), rtol=1e-5)
     np.testing.assert_allclose(scan.affine, expected.affine)
+    expected.dataobj.file_like.close()
 
 
 def test_arrays(tmp_path, decay):

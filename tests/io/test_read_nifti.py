@@ -327,6 +327,7 @@ def test_any_header_is_read_or_refused(save, decay, kind):
     [
         ({"srow_x": (np.nan, 0, 0, 0)}, "sform is broken.*qform is used", 1),
         ({"srow_x": (0, 0, 0, 0)}, "no volume: qform is used", 1),
+        ({"srow_x": (0, 0, 0, 0), "qform_code": 0}, "no volume: qform is used", 1),
         ({"srow_z": (0, 0, 0, -10)}, "no volume: qform is used", 1),
         ({"quatern_b": np.nan}, "qform is broken.*sform is used", 1),
         ({"qform_code": -1}, "qform_code=-1.*sform is used", 1),

@@ -157,6 +157,15 @@ def test_times_under_another_key_are_pointed_out(save, decay, capsys):
     assert "give the times (--tsl-ms ...)" in capsys.readouterr().err
 
 
+def test_times_below_1_ms_whose_unit_was_said(save, tmp_path):
+    te = (0.03, 0.2, 0.5, 0.9)
+    data = np.exp(-np.array(te) / np.full((2, 2, 1, 1), 0.6)).astype(np.float32)
+    path = save("ute.nii.gz", data, EchoTime=[t / 1000 for t in te])
+    assert rx.io.read_scan(path, "t2").times_ms == te
+    assert main(["fit", "t2", str(path), "--bounds-ms", "0.05,20", "-q"]) == 0
+    np.testing.assert_allclose(nibabel.load(tmp_path / "ute_T2map.nii.gz").get_fdata(), 0.0006, rtol=1e-3)
+
+
 # --- text files -------------------------------------------------------------------------------------------------------
 
 
@@ -235,7 +244,11 @@ def test_time_on_another_axis(save, decay, capsys):
     scan = rx.io.read_scan(slices, times_ms=TE, time_axis=2)
     np.testing.assert_array_equal(scan.data, decay[:, :, :1])
     first = save("txyz.nii.gz", np.moveaxis(decay, -1, 0)[:, :3])
-    refused(first, "3 volumes, but times_ms gives 5 times; axis 0 has as many", times_ms=TE)
+    refused(
+        first,
+        "3 volumes, but times_ms gives 5 times; axis 0 has as many entries: if it is time, use time_axis=0",
+        times_ms=TE,
+    )
     np.testing.assert_array_equal(rx.io.read_scan(first, times_ms=TE, time_axis=0).data, decay[:3])
     stacked = save("z.nii.gz", np.concatenate(list(np.moveaxis(decay[:4], -1, 0)), 2))
     refused(stacked, "axis 2 has 15 = 5 x 3 entries", times_ms=TE)
