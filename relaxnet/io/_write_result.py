@@ -9,7 +9,7 @@ import numpy as np
 from relaxnet._contrasts import KNOWN_CONTRASTS, label
 from relaxnet.errors import require
 from relaxnet.fitting import FitResult
-from relaxnet.io._bids import path_start, stem
+from relaxnet.io._bids import is_nifti, path_start, stem
 from relaxnet.io._read import Scan
 from relaxnet.io._sidecar import naming
 from relaxnet.io._volumes import Volume, write_maps_of_scan
@@ -27,8 +27,7 @@ def write_result(
         raise ValueError(
             f"like has shape {scan.data.shape[:3]}, the maps {tuple(result.status.shape)}: both must agree."
         )
-    is_file = path.name.lower().endswith((".nii", ".nii.gz"))
-    named, folder = (path, path.parent) if is_file else (scan.path, path)
+    named, folder = (path, path.parent) if is_nifti(path) else (scan.path, path)
     main = next((name for name in result.maps if name != "m0"), "m0")
     start = path_start(named, folder, main)
     endings, volumes = dict[str, str](), dict[str, Volume]()
@@ -72,7 +71,7 @@ def _grid_of(like: Any) -> Scan:
         raise ValueError("like has no affine: an image with a position in space is needed.")
     codes = [int(like.header[key]) for key in ("sform_code", "qform_code") if key in like.header]
     path = Path(like.get_filename() or _NAMELESS)
-    path = path if path.name.lower().endswith((".nii", ".nii.gz")) else path.with_suffix(".nii.gz")
+    path = path if is_nifti(path) else path.with_suffix(".nii.gz")
     return Scan(
         path, np.empty((*like.shape[:3], 0), np.float32), np.asarray(like.affine, float), next(filter(None, codes), 0)
     )
