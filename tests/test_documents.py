@@ -85,9 +85,9 @@ def test_commands_of_the_readme_run(tmp_path, monkeypatch):
         program, *arguments = line.split()
         assert program == "relaxnet"
         assert main(arguments) == 0, line
-    names = {path.name for path in (tmp_path / "maps").iterdir()}
-    assert {f"{scan}_{map_}.nii.gz" for scan in ("scan", "sub-004_images") for map_ in ("T1rho", "T2map")} <= names
-    assert (tmp_path / "joint" / "sub-004_images_S0map.nii.gz").exists()
+    names = {path.name for path in (tmp_path / "maps").rglob("*.nii.gz")}
+    assert {f"{scan}_{map_}.nii.gz" for scan in ("scan", "sub-004") for map_ in ("T1rho", "T2map")} <= names
+    assert (tmp_path / "joint" / "sub-004" / "anat" / "sub-004_S0map.nii.gz").exists()
 
 
 def test_targets_of_the_readme_exist():

@@ -60,7 +60,7 @@ def doubts(signal: Any, result: FitResult[Any], *, dim: int = -1, signed: bool =
         below += int((values < 0).sum())
     total = float(weight.sum())
     if not fitted.any():
-        return ["no voxel was fitted: the mask is empty."]
+        return []  # of an empty mask, the fit itself has warned
     if total == 0:
         return ["no voxel has a signal: all samples are zero or not finite."]
     lines = []

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet.errors import require
+from relaxnet.fitting import _storage
 from relaxnet.fitting._regions import region_rows
 from relaxnet.fitting._status import FitStatus
 
@@ -205,6 +207,102 @@ class FitResult(Generic[ArrayT]):
             for name, (values, attributes) in rows.items()
         }
         return cast("xarray.Dataset", package.Dataset(variables))
+
+    def to_nifti(
+        self, path: str | Path, *, like: Any, fill: float | None = None, overwrite: bool = False
+    ) -> dict[str, Path]:
+        """Write the maps as NIfTI files on the grid of an image.
+
+        Parameters
+        ----------
+        path
+            Folder of the files, which are named after the image; or a name ending in ``.nii.gz`` to name them after.
+        like
+            The fitted image: a :class:`~relaxnet.io.Scan`, an image of nibabel, or the path of one.
+        fill
+            Value of voxels without a result, in place of NaN.
+        overwrite
+            Whether existing files may be replaced.
+
+        Returns
+        -------
+        dict
+            Paths by the names of :meth:`to_dataset`. Relaxation times are in seconds, as in BIDS; the JSON file beside
+            each map names its unit.
+
+        Raises
+        ------
+        MissingExtraError
+            If nibabel is not installed.
+        ValueError
+            If the image has another grid, or none.
+        OSError
+            If a file exists and ``overwrite`` is false, or a file cannot be written.
+
+        Examples
+        --------
+        >>> import nibabel, tempfile
+        >>> images = 100 * np.exp(-np.array([10, 20, 30, 50]) / np.full((4, 3, 2, 1), 42.0))
+        >>> result = rx.fit(images, rx.Contrast("t2", (10, 20, 30, 50)), dim=-1)
+        >>> image = nibabel.Nifti1Image(images, np.eye(4))
+        >>> paths = result.to_nifti(Path(tempfile.mkdtemp(), "leg.nii.gz"), like=image)
+        >>> paths["t2"].name, paths["t2_std"].name
+        ('leg_T2map.nii.gz', 'leg_desc-std_T2map.nii.gz')
+        """
+        # Files are the business of a floor above, which only those who have nibabel need.
+        write = require("relaxnet.io._write_result", extra="io").write_result
+        return cast("dict[str, Path]", write(self, path, like=like, fill=fill, overwrite=overwrite))
+
+    def save(self, path: str | Path) -> None:
+        """Write the result to a file, from which :meth:`load` makes the same result again.
+
+        Parameters
+        ----------
+        path
+            The file, of NumPy's ``.npz`` format without pickles. It is replaced in one step if it exists.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "fit.npz")
+        >>> rx.fit(np.array([100.0, 82.0, 51.0, 33.0]), (0, 10, 30, 50)).save(path)
+        >>> round(float(rx.fitting.FitResult.load(path).maps["t"]), 1)
+        44.9
+        """
+        of_parameters = {
+            key: {name: to_numpy(values) for name, values in getattr(self, key).items()}
+            for key in ("maps", "std", "covariances")
+        }
+        whole = {key: to_numpy(getattr(self, key)) for key in ("rmse", "r2", "n_used", "status")}
+        _storage.write({**of_parameters, **whole, "units": self.units}, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> "FitResult[NDArray[Any]]":
+        """Read a result that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        FitResult
+            The result, with NumPy arrays.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it holds no result.
+        """
+        return FitResult(**_storage.read(Path(path)))
 
     def __repr__(self) -> str:
         shape = tuple(self.status.shape)

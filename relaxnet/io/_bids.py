@@ -29,6 +29,11 @@ def on_disk(unit: str) -> tuple[str, float]:
     return ("s", 1000.0) if unit == "ms" else (unit, 1.0)
 
 
+def is_nifti(path: Path) -> bool:
+    """Return whether a name is that of a NIfTI file."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
 def stem(path: Path) -> str:
     """Return the name of a NIfTI file without its ending; a ValueError if that is not ``.nii`` or ``.nii.gz``.
 

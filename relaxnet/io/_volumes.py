@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from relaxnet._files import check_targets, prepare_folder, replacing_all
 from relaxnet.errors import require
-from relaxnet.io._bids import sidecar_path
+from relaxnet.io._bids import is_nifti, sidecar_path
 from relaxnet.io._data_set import GENERATED_BY, describe_derivative, name_in_data_set, root_of
 from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._read import Scan
@@ -54,10 +54,10 @@ def write_maps_of_scan(
     check_targets(targets, inputs=[scan.path, *scan.files], overwrite=overwrite)
     for folder in {path.parent for path in targets}:
         prepare_folder(folder)
-    source = name_in_data_set(scan.path)
-    about = {"Sources": [source]} | about
-    if "_space-" in source:
-        about["SpatialReference"] = source  # BIDS wants to know of which grid a space- is
+    sources = [name_in_data_set(path) for path in getattr(scan, "files", ()) or (scan.path,) if is_nifti(path)]
+    about = {"Sources": sources} | about
+    if sources and "_space-" in sources[0]:
+        about["SpatialReference"] = sources[0]  # BIDS wants to know of which grid a space- is
     if fill is not None:
         about["FillValue"] = fill
     described = {

@@ -151,21 +151,27 @@ def _volumes(result: FitResult[Any], scan: Scan, contrast: str, of: str) -> dict
     if tuple(result.status.shape) != scan.data.shape[:-1]:
         raise ValueError(f"result has shape {tuple(result.status.shape)}, the scan {scan.data.shape[:-1]} and time.")
     title = title_of(contrast)
-    unit, divisor = on_disk(result.units[contrast])
-    maps = {
-        contrast: (result.maps[contrast], unit, title),
-        "m0": (result.maps["m0"], "arbitrary", f"Signal at time 0 of the {of} decay"),
-        "std": (result.std[contrast], unit, f"Standard error of the {title}"),
-        "r2": (result.r2, "1", f"Coefficient of determination of the {of} fit"),
-        "rmse": (result.rmse, "arbitrary", f"Root mean squared residual of the {of} fit"),
-        "status": (result.status, "1", f"Status of the {of} fit of each voxel: see Levels"),
+    volumes = {
+        contrast: map_volume(result.maps[contrast], result.units[contrast], title),
+        "m0": map_volume(result.maps["m0"], "signal", f"Signal at time 0 of the {of} decay"),
+        "std": map_volume(result.std[contrast], result.units[contrast], f"Standard error of the {title}"),
     }
-    volumes = {}
-    for key, (values, units, description) in maps.items():
-        array = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
-        array = array.astype(np.uint8 if key == "status" else np.float32)
-        if key in (contrast, "std"):
-            array /= np.float32(divisor)
-        volumes[key] = Volume(array, {"Description": description, "Units": units})
-    volumes["status"].sidecar["Levels"] = {str(int(s)): f"{s.name}: {s.meaning}" for s in FitStatus}
-    return volumes
+    return volumes | quality_volumes(result, of)
+
+
+def quality_volumes(result: FitResult[Any], of: str) -> dict[str, Volume]:
+    """Collect the maps that tell how good a fit is; ``of`` names it in descriptions."""
+    levels = {str(int(s)): f"{s.name}: {s.meaning}" for s in FitStatus}
+    status = map_volume(result.status, "1", f"Status of the {of} fit of each voxel: see Levels")
+    return {
+        "r2": map_volume(result.r2, "1", f"Coefficient of determination of the {of} fit"),
+        "rmse": map_volume(result.rmse, "signal", f"Root mean squared residual of the {of} fit"),
+        "status": Volume(status.values.astype(np.uint8), status.sidecar | {"Levels": levels}),
+    }
+
+
+def map_volume(values: Any, unit: str, description: str) -> Volume:
+    """Turn a map of a fit into a volume in the unit that it has in files."""
+    on_file, divisor = on_disk("arbitrary" if unit == "signal" else unit)
+    array = np.asarray(values.cpu() if isinstance(values, Tensor) else values).astype(np.float32)
+    return Volume(array / np.float32(divisor), {"Description": description, "Units": on_file})

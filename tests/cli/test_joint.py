@@ -117,7 +117,7 @@ def test_a_cohort_on_disk_can_be_fitted(tmp_path):
     cohort = rx.phantom.liver_cohort(1, slices=2, shape=(48, 48), snr=math.inf)
     anat = rx.io.write_cohort(cohort, tmp_path / "cohort") / "sub-001" / "anat"
     assert joint(anat / "sub-001_images.nii.gz", "--out", tmp_path / "out", "-q") == 0
-    t2 = nibabel.load(tmp_path / "out" / "sub-001_images_T2map.nii.gz")
+    t2 = nibabel.load(tmp_path / "out" / "sub-001" / "anat" / "sub-001_T2map.nii.gz")
     found = rx.io.as_pictures(t2.get_fdata(), t2.affine)[cohort[0].roi]
     np.testing.assert_allclose(found * 1000, cohort[0].truth["t2"][cohort[0].roi], rtol=1e-3)
 
