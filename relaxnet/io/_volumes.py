@@ -54,7 +54,7 @@ def write_maps_of_scan(
     check_targets(targets, inputs=[scan.path, *scan.files], overwrite=overwrite)
     for folder in {path.parent for path in targets}:
         prepare_folder(folder)
-    sources = [name_in_data_set(path) for path in getattr(scan, "files", ()) or (scan.path,) if is_nifti(path)]
+    sources = [name_in_data_set(path) for path in scan.files or (scan.path,) if is_nifti(path)]
     about = {"Sources": sources} | about
     if sources and "_space-" in sources[0]:
         about["SpatialReference"] = sources[0]  # BIDS wants to know of which grid a space- is

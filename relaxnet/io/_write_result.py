@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from relaxnet._contrasts import KNOWN_CONTRASTS, label
+from relaxnet._files import naming
 from relaxnet.errors import require
 from relaxnet.fitting import FitResult
 from relaxnet.io._bids import is_nifti, path_start, stem
 from relaxnet.io._read import Scan
-from relaxnet.io._sidecar import naming
 from relaxnet.io._volumes import Volume, write_maps_of_scan
 from relaxnet.io._write import map_volume, quality_volumes
 
