@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from relaxnet.losses._held_out import HeldOutFrom
 from relaxnet.losses._names import Pairs, require_option
@@ -72,9 +71,10 @@ def pairwise_residual(
     long, that of ``"forward"`` 1 ms too short. The noise of ``"orthogonal"`` does not depend on T, so it has no bias.
 
     For exponential decays, residual and gradient are computed in one pass over the pairs, which stores only the
-    gradient and needs less memory than the images; the residual is differentiable once. Where the basis of another
-    model crosses zero, as in an inversion recovery, an image cannot predict another one: pairs that would divide by
-    less than a thousandth of the largest basis value count as 0, with a gradient of 0.
+    gradient and needs less memory than the images. Further derivatives, forward mode and ``torch.compile`` take the
+    formula as it stands. Where the basis of another model crosses zero, as in an inversion recovery, an image cannot
+    predict another one: pairs that would divide by less than a thousandth of the largest basis value count as 0, with a
+    gradient of 0.
 
     References
     ----------
@@ -89,29 +89,37 @@ def pairwise_residual(
     require_option("pairs", pairs, Pairs)
     model = MonoExponential() if model is None else model
     images, t_ms = at_least_single(images), at_least_single(t_ms)
-    if not isinstance(model, ExponentialDecay):
-        return signed_pairs(images, t_ms, times_ms, pairs=pairs, model=model).abs().mean(1)
-    residual: Tensor = _Fused.apply(images, t_ms, tuple(times_ms), pairs, model)  # type: ignore[no-untyped-call]
+    if not isinstance(model, ExponentialDecay) or torch.compiler.is_compiling():
+        return _written_out(images, t_ms, tuple(times_ms), pairs, model)
+    wanted = tuple(torch.is_grad_enabled() and values.requires_grad for values in (images, t_ms))
+    residual: Tensor = _Fused.apply(images, t_ms, tuple(times_ms), pairs, model, wanted)[0]  # type: ignore[no-untyped-call]
     return residual
 
 
+def _written_out(images: Tensor, t_ms: Tensor, times_ms: tuple[float, ...], pairs: Pairs, model: SignalModel) -> Tensor:
+    return signed_pairs(images, t_ms, times_ms, pairs=pairs, model=model).abs().mean(1)
+
+
 class _Fused(torch.autograd.Function):
-    """The residual of an exponential decay. Its gradient is computed in the forward pass, from the same buffers."""
+    """The residual of an exponential decay. Its gradient is computed in the forward pass, from the same buffers.
+
+    It has no derivative of its own: where one is asked for, the formula is differentiated as it stands.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, t_ms: Tensor, times_ms: tuple[float, ...], pairs: Pairs, model: ExponentialDecay
-    ) -> Tensor:
+        images: Tensor,
+        t_ms: Tensor,
+        times_ms: tuple[float, ...],
+        pairs: Pairs,
+        model: ExponentialDecay,
+        wanted: tuple[bool, bool],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the residual, and its derivatives by the images and by T, empty where they are not wanted."""
         coordinates = model.coordinate(torch.tensor(times_ms, dtype=torch.float64)).tolist()
-        by_images, by_t = ctx.needs_input_grad[:2]
-        usable = torch.isfinite(images).all(1)
-        invalid = not bool(usable.all())
-        if invalid:
-            images = torch.where(usable.unsqueeze(1), images, 0)
         samples, t = images.reshape(*images.shape[:2], -1), t_ms.reshape(len(t_ms), -1)
         total = torch.zeros_like(t)
-        slope = torch.zeros_like(t) if by_t else None
-        slopes = torch.zeros_like(samples) if by_images else None
+        slopes, slope = (torch.zeros_like(of) if yes else None for of, yes in zip((samples, t), wanted, strict=True))
         block = _BLOCK if t.device.type == "cpu" else t.shape[1]
         buffers = t.new_empty(6, min(block, t.shape[1]))
         for k in range(len(t)):
@@ -119,20 +127,66 @@ class _Fused(torch.autograd.Function):
                 part = (k, ..., slice(start, start + block))
                 by_part = (None if derivative is None else derivative[part] for derivative in (slope, slopes))
                 _add_pairs(samples[part], t[part], coordinates, pairs, model, buffers, total[part], *by_part)
-        ctx.save_for_backward(
-            None if slopes is None else slopes.reshape(images.shape),
-            None if slope is None else slope.reshape(t_ms.shape),
-        )
-        residual = total.reshape(t_ms.shape)
-        return torch.where(usable, residual, torch.nan) if invalid else residual
+        unusable = ~torch.isfinite(samples).all(1)
+        total.masked_fill_(unusable, torch.nan)
+        by_images, by_t = images.new_empty(0), t.new_empty(0)
+        if slopes is not None:
+            by_images = slopes.masked_fill_(rearrange(unusable, "batch voxel -> batch 1 voxel"), 0).reshape(
+                images.shape
+            )
+        if slope is not None:
+            by_t = slope.masked_fill_(unusable, 0).reshape(t_ms.shape)
+        return total.reshape(t_ms.shape), by_images, by_t
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        slopes, slope = ctx.saved_tensors
-        by_images = None if slopes is None else slopes * rearrange(gradient, "batch ... -> batch 1 ...")
-        by_t = None if slope is None else slope * gradient
-        return by_images, by_t, None, None, None
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        images, t_ms, *ctx.others, ctx.wanted = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(images, t_ms, *output[1:])
+        ctx.save_for_forward(images, t_ms)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        images, t_ms, by_images, by_t = ctx.saved_tensors
+        if gradient is None:
+            return (None,) * 6
+        if torch.is_grad_enabled():  # its own derivative will be asked for
+            by_images, by_t = _slopes(ctx, images, t_ms, gradient)
+        else:
+            by_images = by_images * rearrange(gradient, "batch ... -> batch 1 ...") if ctx.wanted[0] else None
+            by_t = by_t * gradient if ctx.wanted[1] else None
+        return by_images, by_t, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, by_images: Tensor | None, by_t: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        images, t_ms = ctx.saved_tensors
+        # The residual of a voxel depends on that voxel alone.
+        of_images, of_t = _slopes(ctx, images, t_ms, torch.ones_like(t_ms))
+        parts = [] if by_images is None else [(of_images * by_images).sum(1)]
+        parts += [] if by_t is None else [of_t * by_t]
+        return torch.stack(parts).sum(0), None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], images: Tensor, t_ms: Tensor, *others: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int | None, ...]]:
+        """Take the axis of the map into the batch."""
+        n = info.batch_size
+        stacked = (
+            values.expand(n, *values.shape) if dim is None else values.movedim(dim, 0)
+            for values, dim in zip((images, t_ms), in_dims[:2], strict=True)
+        )
+        found = _Fused.apply(*(values.flatten(0, 1) for values in stacked), *others)  # type: ignore[no-untyped-call]
+        return tuple(f.unflatten(0, (n, -1)) if f.numel() else f for f in found), tuple(
+            0 if f.numel() else None for f in found
+        )
+
+
+def _slopes(ctx: Any, images: Tensor, t_ms: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Pull a gradient back to images and T through the formula as it stands."""
+    _, pull_back, *_ = torch.func.vjp(lambda *values: _written_out(*values, *ctx.others), images, t_ms)
+    return cast("tuple[Tensor, Tensor]", pull_back(gradient))
 
 
 def _add_pairs(

@@ -7,6 +7,7 @@ import relaxnet as rx
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch itself
 
 
 def noisy(n, times=TIMES, seed=0):
@@ -130,3 +131,30 @@ def test_a_t_at_its_bound_has_no_gradient_in_any_precision(dtype):
     joint = rx.fit_joint(images, rx.protocols.LIVER_T1RHO_T2)
     (gradient,) = torch.autograd.grad(joint.maps["t1rho"].sum() + joint.maps["t2"].sum(), images)
     assert (gradient == 0).all()
+
+
+def test_torch_func_takes_the_gradient_of_a_fit():
+    signal = noisy(5)
+    found = torch.func.grad(lambda s: rx.fit(s, TIMES).maps["t"].sum())(signal)
+    signal.requires_grad_()
+    (expected,) = torch.autograd.grad(rx.fit(signal, TIMES).maps["t"].sum(), signal)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_second_derivative_is_refused():
+    signal = noisy(3).requires_grad_()
+    for maps in (rx.fit(signal, TIMES).maps, rx.fit(signal, TIMES, bounds=(5, 20)).maps):
+        (gradient,) = torch.autograd.grad(maps["t"].sum() + signal.sum(), signal, create_graph=True)
+        with pytest.raises(NotImplementedError, match="second derivatives of a fit"):
+            gradient.square().sum().backward()
+
+
+@pytest.mark.parametrize("method", ["nlls", "two-point", "log-linear", "rician"])
+def test_forward_mode_is_refused(method):
+    signal, options = noisy(3), {"sigma": 0.03} if method == "rician" else {}
+    with pytest.raises(NotImplementedError, match="forward-mode tangent"):
+        torch.func.jvp(
+            lambda s: rx.fit(s, TIMES, method=method, **options).maps["t"], (signal,), (torch.ones_like(signal),)
+        )
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(NotImplementedError, match="forward-mode tangent"):
+        rx.fit_joint(torch.autograd.forward_ad.make_dual(torch.ones(1, 7), torch.ones(1, 7)), PROTOCOL)

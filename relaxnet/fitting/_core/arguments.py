@@ -4,12 +4,13 @@ import math
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from relaxnet.errors import DtypeError
 from relaxnet.fitting._core.design import Design
@@ -34,6 +35,10 @@ def as_voxels(
 ) -> Voxels:
     """Check the arguments that all estimators share, and return them as voxels to fit."""
     array = _real_numbers("signal", signal)
+    if isinstance(array, Tensor) and cast("Any", forward_ad.unpack_dual)(array).tangent is not None:
+        raise NotImplementedError(
+            "signal has a forward-mode tangent, which fits do not carry: use torch.autograd.grad."
+        )
     device = array.device if isinstance(array, Tensor) else torch.device("cpu")
     for name, given in (("times_ms", times_ms), ("mask", mask), ("sigma", sigma)):
         if isinstance(given, Tensor) and given.ndim and given.device != device:

@@ -1,11 +1,11 @@
 """Gradients through a fit, by the implicit function theorem."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from relaxnet.fitting._core.estimator import Estimator
 from relaxnet.fitting._core.threads import for_each
@@ -34,18 +34,32 @@ class _Fit(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, signal: Tensor, estimator: Estimator, voxels: Voxels, status: Tensor, *maps: Tensor
-    ) -> tuple[Tensor, ...]:
-        ctx.save_for_backward(signal, status, *maps)
-        ctx.estimator, ctx.voxels = estimator, voxels
-        return tuple(values.view_as(values) for values in maps)
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        """Return the maps, which follow signal, estimator, voxels and status."""
+        return tuple(values.clone() for values in arguments[4:])
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        del output
+        signal, ctx.estimator, ctx.voxels, *rest = inputs
+        ctx.save_for_backward(signal, *rest)
+
+    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         signal, status, *maps = ctx.saved_tensors
-        voxels: Voxels = ctx.voxels
+        by_signal = cast("Any", _Last).apply(signal, ctx.estimator, ctx.voxels, status, len(maps), *maps, *gradients)
+        return (by_signal, *[None] * (3 + len(maps)))
+
+
+class _Last(torch.autograd.Function):
+    """The gradient of a fit with respect to the signal, which says so where its own derivative is asked for."""
+
+    @staticmethod
+    def forward(
+        signal: Tensor, estimator: Estimator, voxels: Voxels, status: Tensor, n_maps: int, *maps_and_gradients: Tensor
+    ) -> Tensor:
+        maps, gradients = maps_and_gradients[:n_maps], maps_and_gradients[n_maps:]
+        voxels = replace(voxels, signal=signal)
         by_signal = torch.zeros_like(signal)
 
         def work(block: Block) -> None:
@@ -57,16 +71,25 @@ class _Fit(torch.autograd.Function):
             of_block = status[block].reshape(-1)
             used = voxels.used(samples) & (of_block <= FitStatus.AT_BOUND)
             # Maps of half precision hold the bounds rounded, as they may hold a T near a bound.
-            low, high = torch.tensor(ctx.estimator.bounds, dtype=maps[0].dtype, device=values.device).T[:, :, None]
-            t = values[ctx.estimator.design.t_rows]
+            low, high = torch.tensor(estimator.bounds, dtype=maps[0].dtype, device=values.device).T[:, :, None]
+            t = values[estimator.design.t_rows]
             fixed = (of_block == FitStatus.AT_BOUND) & ((t <= low) | (t >= high))
             samples = torch.where(used, samples, 0)
-            by_samples = _by_samples(ctx.estimator, samples, used * weight, values, by_values, fixed)
+            by_samples = _by_samples(estimator, samples, used * weight, values, by_values, fixed)
             target = by_signal[(slice(None), *block)]
             by_signal[(slice(None), *block)] = torch.where(used, by_samples, 0).reshape(target.shape).to(target.dtype)
 
-        for_each(work, voxels.blocks(None), signal.device, voxels.space)
-        return (by_signal, *[None] * (3 + len(maps)))
+        with torch.no_grad():
+            for_each(work, voxels.blocks(None), signal.device, voxels.space)
+        return by_signal
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep nothing."""
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        raise NotImplementedError("second derivatives of a fit are not implemented: detach its gradient.")
 
 
 def _by_samples(
