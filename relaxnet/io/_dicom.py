@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from relaxnet._messages import brief
 from relaxnet.errors import require
-from relaxnet.io._formats import Image
+from relaxnet.io._image import Image
 
 TIMES = ("EchoTime", "InversionTime")
 """Attributes of images in ms, whose names are those of the keys of sidecars, where they are seconds."""

@@ -4,7 +4,6 @@ import math
 import re
 import warnings
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 from relaxnet._messages import brief
 from relaxnet.errors import require
+from relaxnet.io._dicom import read_dicom
+from relaxnet.io._image import Image
 from relaxnet.io._read import BOMB_BYTES, BOMB_RATIO, read_nifti_image
 
 NIFTI = (".nii", ".nii.gz")
@@ -31,21 +32,6 @@ CONVERTERS = {
     ".2dseq": "dicomifier or Bru2Nii, for files of Bruker",
     ".fdf": "fdf2nii, for files of Agilent",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Image:
-    """What a file holds, whatever its format."""
-
-    data: NDArray[Any]
-    """Voxels, with the axes of the file."""
-    affine: NDArray[np.float64]
-    space_code: int
-    """NIfTI's number of the space that the affine leads to; 0 if it is unknown."""
-    times_ms: tuple[float, ...] | None = None
-    """Times of the images along the last axis, if the file itself holds them."""
-    described: dict[str, Any] = field(default_factory=dict)
-    """What the file itself says about them, in the keys of a JSON sidecar."""
 
 
 def ending_of(path: Path) -> str:
@@ -67,8 +53,6 @@ def read_image(path: Path, *, series: int | None = None) -> Image:
     """Read a file, or a folder of DICOM files, in a format that its name tells."""
     ending = ending_of(path)
     if (path.is_dir() and ending not in NIFTI) or (ending in DICOM and path.exists()):
-        from relaxnet.io._dicom import read_dicom  # noqa: PLC0415 (it needs Image)
-
         return read_dicom(path, series=series)
     if series is not None:
         raise ValueError(f"{path}: series={series} was asked for, but this is no folder of DICOM files.")

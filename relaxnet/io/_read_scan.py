@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._bids import stem
-from relaxnet.io._formats import Image, name_of, read_image
+from relaxnet.io._formats import name_of, read_image
 from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._image import Image
 from relaxnet.io._inherit import sidecars_of
 from relaxnet.io._read import Scan
 from relaxnet.io._sidecar import times_of

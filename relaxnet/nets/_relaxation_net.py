@@ -252,8 +252,7 @@ class RelaxationNet(nn.Module):
         Parameters
         ----------
         images
-            All images of the protocol, or only the input images, (slice, image, \*space): a tensor on the device of the
-            network, or a NumPy array.
+            All images of the protocol, or only the input images, (slice, image, \*space): a tensor, or a NumPy array.
         protocol
             Protocol of the images, to check that it is the one of the network. By default it is not checked.
         inputs
