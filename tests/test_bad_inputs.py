@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import io
 import json
 import re
 import threading
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import torch
 
@@ -520,8 +522,51 @@ def _(given):
     given.fails("scan.json.*give", "fit", "t2", given.scan, "--out", given.out)
 
 
-row(74, "a broken DICOM series", ABSENT, "")
-row(75, "compressed DICOM", ABSENT, "")
+def dicom(folder):
+    """Write four images of one position, one an echo."""
+    folder.mkdir()
+    for k, values in enumerate(np.linspace(1000, 400, 4).round()):
+        image = pydicom.Dataset()
+        image.file_meta = pydicom.dataset.FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        image.SOPClassUID, image.SOPInstanceUID = pydicom.uid.MRImageStorage, f"1.2.3.{k + 1}"
+        image.SeriesInstanceUID, image.EchoTime, image.SliceThickness = "1.2.3", 10 * (k + 1), 1
+        image.ImagePositionPatient, image.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
+        image.Rows, image.Columns, image.PixelSpacing = 2, 5, [1, 1]
+        image.SamplesPerPixel, image.PhotometricInterpretation, image.PixelRepresentation = 1, "MONOCHROME2", 0
+        image.BitsAllocated, image.BitsStored, image.HighBit = 16, 16, 15
+        image.PixelData = np.full((2, 5), values, np.uint16).tobytes()
+        image.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+    return folder
+
+
+@row(74, "a broken DICOM series", "raises, and names the file or what is missing")
+def _(given):
+    folder = dicom(given.tmp_path / "series")
+    command = ("fit", "t2", folder, "--out", given.out)
+    whole = (folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(whole[:-3])
+    given.fails("2.dcm.*voxels cannot be read", *command)
+    image = pydicom.dcmread(io.BytesIO(whole))
+    del image.ImagePositionPatient
+    image.save_as(folder / "2.dcm")
+    given.fails("2.dcm.*no position", *command)
+    (folder / "2.dcm").write_bytes(whole)
+    assert given.run(*command)[0] == 0
+
+
+@row(75, "compressed DICOM", "read where pydicom can; else raises, and says how to decompress it")
+def _(given):
+    folder = dicom(given.tmp_path / "series")
+    plain = rx.io.read_scan(folder, "t2").data
+    for file in folder.iterdir():
+        image = pydicom.dcmread(file)
+        image.compress(pydicom.uid.RLELossless)
+        image.save_as(file)
+    np.testing.assert_array_equal(rx.io.read_scan(folder, "t2").data, plain)
+    image.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    image.save_as(file)
+    given.fails("decompress", "fit", "t2", folder, "--out", given.out)
 
 
 @row(76, "the name of a patient in the scan or its folder", "nowhere in what is written")
