@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from relaxnet._messages import brief
 from relaxnet.errors import DtypeError
 
-__all__ = ["B_VALUE", "FLIP_ANGLE", "TIME", "Axis", "CheckedTimes", "HasTimes", "TimeUnit", "parse_times"]
+__all__ = ["AXES", "B_VALUE", "FLIP_ANGLE", "TIME", "Axis", "CheckedTimes", "HasTimes", "TimeUnit", "parse_times"]
 
 TimeUnit = Literal["ms", "s"]
 
@@ -82,6 +82,8 @@ B_VALUE = Axis(
     most=1e5,
     doubt="above 100 000 s/mm²: are they in s/m²?",
 )
+AXES = {axis.name: axis for axis in (TIME, FLIP_ANGLE, B_VALUE)}
+"""By their names."""
 
 
 def parse_times(

@@ -14,7 +14,7 @@ from relaxnet.io._bids import names_of, sidecar_path
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
 
-def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
+def read_times(scan: Path | str, contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
     """Read the times of a scan from the JSON file beside it.
 
     Parameters
@@ -25,6 +25,8 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
         Name of the contrast, which sets the key: ``SpinLockTime`` for ``"t1rho"``, ``EchoTime`` or
         ``T2PreparationTime`` for ``"t2"``, whichever is an array, and so on. The array holds one time in seconds for
         each volume.
+    axis
+        What the images differ in, if it is no time: ``FlipAngle`` holds degrees, ``DiffusionBValue`` s/mm².
 
     Returns
     -------
@@ -48,11 +50,11 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     """
     path = sidecar_path(Path(scan))
     if not path.is_file():
-        named = " or ".join(names_of(contrast).time_keys)
+        named = " or ".join(names_of(contrast).time_keys) if axis == TIME else AXIS_KEYS[axis.name]
         raise FileNotFoundError(f"{path}: there is no such file to read {named} from: give the times.")
     content = read_object(path)
     with naming(path):
-        return times_of(content, contrast)
+        return times_of(content, contrast, axis)
 
 
 def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple[float, ...]:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxnet import signals
 from relaxnet._choices import pick
+from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._files import prepare_folder
 from relaxnet.fitting import METHODS, FitResult, FitStatus, fit, fit_joint
 from relaxnet.io import (
@@ -65,7 +67,7 @@ def fit_scan(
     times_ms
         Time of each volume in ms; by default those in the JSON file beside the scan.
     model
-        The signal model; a mono-exponential decay by default.
+        The signal model; by default that of the contrast, where it is acquired in one way alone.
     method
         The estimator, one of :data:`relaxnet.fitting.METHODS`.
     mask
@@ -99,16 +101,17 @@ def fit_scan(
     algorithm = pick("method", method, METHODS).summary
     path, folder = Path(scan), Path(scan).parent if out is None else Path(out)
     maps = map_paths(path, folder, contrast)
+    model = model or _usual_model(contrast)
     pictures = picture_paths(maps, (contrast,))
     check_files(_inputs(path, mask), maps, pictures, overwrite=overwrite)
     image = read_nifti(path)
     source = "the command line" if times_ms else sidecar_path(path)
-    times = times_ms or read_times(path, contrast)
+    times = times_ms or read_times(path, contrast, model.axis)
     if len(times) != image.data.shape[-1]:
         raise ValueError(f"{path}: it has {image.data.shape[-1]} volumes, but {source} gives {len(times)} times.")
     where = None if mask is None else read_mask(Path(mask), like=image)
     prepare_folder(folder)
-    log(f"{path}: {_size(image)} voxels at {_list(times)} ms (from {source})")
+    log(f"{path}: {_size(image)} voxels at {_list(times)} {model.axis.unit} (from {source})")
     result = fit(
         image.data,
         times,
@@ -212,6 +215,15 @@ def fit_joint_scan(
     )
     files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
     return _outcome(result, files, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
+
+
+def _usual_model(contrast: str) -> SignalModel:
+    """Make the model of a contrast that is acquired in one way."""
+    known = [series.model for series in KNOWN_CONTRASTS[contrast].series]
+    if len(known) > 1:
+        raise ValueError(f"model=None: {contrast} is acquired in several ways: pass one of relaxnet.signals.{known}.")
+    made: SignalModel = getattr(signals, known[0])()
+    return made
 
 
 def _inputs(scan: Path, mask: str | Path | None) -> list[Path]:
