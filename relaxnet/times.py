@@ -135,7 +135,7 @@ def parse_times(
     if unit == "s" and axis != TIME:
         raise ValueError(f"unit='s': {name} are {axis.name}s, in {axis.unit}.")
     if isinstance(times, HasTimes):
-        return times.times_ms
+        return times.times_ms if isinstance(times.times_ms, CheckedTimes) else CheckedTimes(times.times_ms)
     array = _to_array(times, name)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}: pass one {axis.name} for each image.")
