@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.signals import SignalModel
+from relaxnet.signals import ExponentialDecay, MonoExponentialWithOffset, SignalModel
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,24 @@ class Design:
     def only(self, k: int, values: Float[Tensor, "time voxel"]) -> Float[Tensor, "time voxel"]:
         """Keep what concerns relaxation time ``k``; zero for images that depend on another."""
         return values if self.owner is None else values * (self.owner == k)[:, None]
+
+    def blanked(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
+        """Find the exact zeros after the last other sample of a decay: processing has put them there, not noise.
+
+        A voxel of zeros alone has none.
+        """
+        blank = torch.zeros_like(samples, dtype=torch.bool)
+        for k, model in enumerate(self.models):
+            if not isinstance(model, ExponentialDecay | MonoExponentialWithOffset):
+                continue
+            images = self.images_of(k).nonzero()[:, 0]
+            latest_first = images[torch.argsort(self.time[images, 0], descending=True)]
+            zero = samples[latest_first] == 0
+            if zero[0].any():
+                blank[latest_first] = (
+                    zero.cumsum(0) == torch.arange(1, len(zero) + 1).to(zero.device)[:, None]
+                ) & ~zero.all(0)
+        return blank
 
     def incompatible(self, samples: Samples) -> Bool[Tensor, "t voxel"]:
         """Find the voxels that no T explains, for each T from its own images and the common first one."""

@@ -90,8 +90,8 @@ class Voxels:
         return _take(self.signal, block, self.times).detach().reshape(len(self.times), -1)
 
     def used(self, samples: Tensor) -> Tensor:
-        """Find the samples that are finite and below saturation."""
-        used = torch.isfinite(samples)
+        """Find the samples that are finite, below saturation and not blanked."""
+        used = torch.isfinite(samples) & ~self.design.blanked(samples)
         return used if self.saturation is None else used & (samples < self.saturation)
 
     def weigh(self, block: Block) -> tuple[Tensor, Tensor | None]:
