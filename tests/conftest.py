@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.register_assert_rewrite("bad_inputs", "cohorts")
+
 if os.environ.get("PYTEST_XDIST_WORKER"):
     torch.set_num_threads(1)  # the workers are the parallelism; their threads would fight for the same cores
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from relaxnet._messages import brief
 from relaxnet.errors import require
+from relaxnet.io._labels import as_labels
 from relaxnet.io._read import read_single
 from relaxnet.io._sidecar import read_table
 from relaxnet.phantom import Tissue
@@ -56,9 +57,7 @@ def read_label_map(path: Path | str) -> tuple[NDArray[np.int32], tuple[float, fl
     """
     path = Path(path)
     values, affine = read_single(path)
-    labels = values.astype(np.int32) if np.isfinite(values).all() and (abs(values) < 2**24).all() else None
-    if labels is None or not np.array_equal(labels, values):
-        raise ValueError(f"{path}: it holds values that are no whole numbers: this is no label map.")
+    labels = as_labels(values, path)
     orientations = require("nibabel.orientations", extra="io")
     stored, wanted = orientations.io_orientation(affine), orientations.axcodes2ornt("LPS")
     turned = orientations.apply_orientation(labels, orientations.ornt_transform(stored, wanted))

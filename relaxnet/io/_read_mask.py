@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from relaxnet._messages import brief
 from relaxnet.errors import require
-from relaxnet.io._bids import stem
-from relaxnet.io._formats import name_of, read_image
+from relaxnet.io._formats import read_image
 from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._labels import read_names, table_of
 from relaxnet.io._read import Scan
-from relaxnet.io._sidecar import read_text
 
 NOISE = 1e-3
 """Values that differ by less, as a share of the largest, are taken as equal: interpolation leaves such noise."""
@@ -102,19 +101,12 @@ def _number(label: int | str, path: Path, table: Path | str | None) -> int:
     """Return the number of a label that may be given by its name."""
     if isinstance(label, int) or re.fullmatch(r"-?\d+", label):
         return int(label)
-    names = name_of(path)
-    table = Path(table) if table else names.with_name(f"{stem(names)}.tsv")
+    table = Path(table) if table else table_of(path)
     if not table.is_file():
         raise FileNotFoundError(f"{table}: there is no such file to read the number of label={label} from.")
-    lines = [re.split(r"[\t,]", line) for line in read_text(table).splitlines() if line.strip()]
-    rows = [[cell.strip() for cell in line] for line in lines]
-    heads = [head.lower() for head in rows[0]] if rows else []
-    if not {"index", "name"} <= {*heads}:
-        raise ValueError(f"{table}: its first line must name the columns index and name.")
-    k, n = heads.index("index"), heads.index("name")
-    numbers = {row[n].lower(): row[k] for row in rows[1:] if len(row) > max(k, n)}
-    found = numbers.get(label.lower(), "")
-    if not re.fullmatch(r"-?\d+", found):
-        told = f"label={label} is none of its names"
-        raise ValueError(f"{table}: {told}: {brief(', '.join(numbers)) or 'there are none'}.")
-    return int(found)
+    names = read_names(table)
+    found = [number for number, name in names.items() if name.lower() == label.lower()]
+    if len(found) != 1:
+        told = f"label={label} is {'several' if found else 'none'} of its names"
+        raise ValueError(f"{table}: {told}: {brief(', '.join(names.values()).lower()) or 'there are none'}.")
+    return found[0]

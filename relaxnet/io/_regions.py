@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet._files import replacing
-from relaxnet._messages import brief
-from relaxnet.io._bids import sidecar_path
+from relaxnet.io._labels import as_labels, read_names, table_of
 from relaxnet.io._read import Scan
 from relaxnet.io._read_mask import on_grid
-from relaxnet.io._sidecar import read_table
 
 _MISSING = "n/a"  # as BIDS writes it
 
@@ -43,30 +41,11 @@ def read_labels(path: Path | str, *, like: Scan) -> tuple[NDArray[np.int32], dic
         If it has another grid, holds other values, or nothing but background, or if a line of the table is invalid.
     """
     path = Path(path)
-    values = on_grid(path, like=like, name="label map")
-    labels = values.astype(np.int32) if np.isfinite(values).all() and (abs(values) < 2**24).all() else None
-    if labels is None or not np.array_equal(labels, values):
-        raise ValueError(f"{path}: it holds values that are no whole numbers: this is no label map.")
+    labels = as_labels(on_grid(path, like=like, name="label map"), path)
     if not labels.any():
         raise ValueError(f"{path}: it holds nothing but 0, the background: there is no region.")
-    table = sidecar_path(path).with_suffix(".tsv")
-    return labels, _names(table) if table.is_file() else None
-
-
-def _names(path: Path) -> dict[int, str]:
-    rows = read_table(path)
-    header = [cell.lower() for cell in rows[0][1]] if rows else []
-    if not {"index", "name"} <= {*header}:
-        raise ValueError(f"{path}: its first line must name the columns index and name, with a tab between them.")
-    index, name = header.index("index"), header.index("name")
-    names = {}
-    for number, cells in rows[1:]:
-        try:
-            names[int(cells[index])] = cells[name]
-        except (ValueError, IndexError) as error:
-            told = brief(repr("\t".join(cells)))
-            raise ValueError(f"{path}, line {number}: {told} is no whole number and a name.") from error
-    return names
+    table = table_of(path)
+    return labels, read_names(table) if table.is_file() else None
 
 
 def write_regions(rows: Sequence[Mapping[str, Any]], path: Path | str) -> None:

@@ -171,7 +171,7 @@ def fit_scan(
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
     result = replace(result, maps=maps_of, std=std, units=units)
-    question(path, doubts(image.data, result), strict=strict)
+    question(path, doubts(image.data, result, signed=model.signed), strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({contrast: _shown(result, contrast, image)}, pictures) | _tabulated(result, regions, table)
     write_maps(
@@ -268,7 +268,8 @@ def fit_joint_scan(
     told = "; ".join(f"{name} {_list(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {_size(image)} voxels at {told}, the first volume shared (from {source})")
     result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
-    question(path, doubts(image.data, result), strict=strict)
+    signed = any(contrast.model.signed for contrast in protocol.contrasts)
+    question(path, doubts(image.data, result, signed=model.signed), strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({name: _shown(result, name, image) for name in JOINT}, pictures)
     drawn |= _tabulated(result, regions, table)

@@ -4,7 +4,6 @@ import errno
 import json
 import signal
 import sys
-import tomllib
 import warnings
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 import relaxnet as rx
-from relaxnet.cli import _info, main
+from relaxnet.cli import main
 from relaxnet.workflows import _fit_scan
 
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
@@ -397,37 +396,3 @@ def test_the_traceback_is_there_when_asked_for(tmp_path, capsys, monkeypatch, de
     error = capsys.readouterr().err
     assert "Traceback" in error
     assert error.splitlines()[-1].startswith("relaxnet: error: ")
-
-
-# --- help, version, info ----------------------------------------------------------------------------------------------
-
-
-def test_version(capsys):
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"relaxnet {rx.__version__}\n"
-
-
-@pytest.mark.parametrize("arguments", [[], ["-h"], ["fit", "--help"], ["fit", "t1rho", "--help"], ["info", "-h"]])
-def test_help_is_plain_text(capsys, arguments):
-    assert main(arguments) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("Usage: relaxnet")
-    assert text.isascii()
-
-
-def test_info(capsys, monkeypatch):
-    monkeypatch.setattr(_info, "extras", lambda: {"train": ["rich"], "io": ["a-package-that-nobody-has"]})
-    assert main(["info"]) == 0
-    text = capsys.readouterr().out
-    for word in (rx.__version__, "Python", "torch", "numpy", "cpu", "cuda", "mps", "rich 1"):
-        assert word in text
-    assert "a-package-that-nobody-has is missing: pip install 'relaxnet[io]'" in text
-
-
-def test_info_knows_the_extras_of_the_project():
-    file = Path(__file__).parents[2] / "pyproject.toml"
-    declared = tomllib.loads(file.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    found = _info.extras()
-    assert set(found) == set(declared) - {"dev", "docs"}
-    assert found["io"] == ["nibabel"]
-    assert {"lightning", "nibabel", "matplotlib", "typer"} <= set(found["cli"]) <= set(found["all"])
