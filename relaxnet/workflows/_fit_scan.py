@@ -269,7 +269,7 @@ def fit_joint_scan(
     log(f"{path}: {_size(image)} voxels at {told}, the first volume shared (from {source})")
     result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
     signed = any(contrast.model.signed for contrast in protocol.contrasts)
-    question(path, doubts(image.data, result, signed=model.signed), strict=strict)
+    question(path, doubts(image.data, result, signed=signed), strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({name: _shown(result, name, image) for name in JOINT}, pictures)
     drawn |= _tabulated(result, regions, table)
