@@ -105,7 +105,7 @@ class Design:
     def blanked(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
         """Find the exact zeros after the last other sample of a decay: processing has put them there, not noise.
 
-        A voxel of zeros alone has none.
+        A voxel that is zero from the second sample on has none: what is left would be no decay.
         """
         blank = torch.zeros_like(samples, dtype=torch.bool)
         for k, model in enumerate(self.models):
@@ -117,7 +117,7 @@ class Design:
             if zero[0].any():
                 blank[latest_first] = (
                     zero.cumsum(0) == torch.arange(1, len(zero) + 1).to(zero.device)[:, None]
-                ) & ~zero.all(0)
+                ) & ~zero[:-1].all(0)
         return blank
 
     def incompatible(self, samples: Samples) -> Bool[Tensor, "t voxel"]:
