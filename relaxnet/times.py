@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from relaxnet._messages import brief
 from relaxnet.errors import DtypeError
 
-__all__ = ["B_VALUE", "FLIP_ANGLE", "TIME", "Axis", "CheckedTimes", "HasTimes", "TimeUnit", "parse_times"]
+__all__ = ["AXES", "B_VALUE", "FLIP_ANGLE", "TIME", "Axis", "CheckedTimes", "HasTimes", "TimeUnit", "parse_times"]
 
 TimeUnit = Literal["ms", "s"]
 
@@ -82,6 +82,8 @@ B_VALUE = Axis(
     most=1e5,
     doubt="above 100 000 s/mm²: are they in s/m²?",
 )
+AXES = {axis.name: axis for axis in (TIME, FLIP_ANGLE, B_VALUE)}
+"""By their names."""
 
 
 def parse_times(
@@ -133,7 +135,7 @@ def parse_times(
     if unit == "s" and axis != TIME:
         raise ValueError(f"unit='s': {name} are {axis.name}s, in {axis.unit}.")
     if isinstance(times, HasTimes):
-        return times.times_ms
+        return times.times_ms if isinstance(times.times_ms, CheckedTimes) else CheckedTimes(times.times_ms)
     array = _to_array(times, name)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}: pass one {axis.name} for each image.")

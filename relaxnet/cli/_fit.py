@@ -1,26 +1,29 @@
-"""``relaxnet fit t1rho``, ``t2`` and ``joint``: their options, and what they print."""
+"""``relaxnet fit t1rho``, ``t2``, ``t2star``, ``t1``, ``adc`` and ``joint``: their options, and what they print."""
 
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relaxnet._contrasts import KNOWN_CONTRASTS
+from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
 from relaxnet.cli._values import (
-    Series,
+    OfDicom,
     SkipFirst,
     TimeAxis,
     Volumes,
-    bounds,
     check_positive,
     chosen,
+    read_bounds,
     read_times,
     speaking_of,
     times,
 )
 from relaxnet.fitting import METHODS
+from relaxnet.times import AXES
 
 if TYPE_CHECKING:
     from relaxnet.protocol import Protocol
@@ -71,31 +74,22 @@ voxels whose standard error is above T/2."""
 app = typer.Typer(rich_markup_mode=None)
 
 
-def _add_command(contrast: str, option: str) -> None:
-    """Add the command for one contrast. Commands differ only in where their times come from."""
+def _add_command(contrast: str) -> None:
+    """Add the command for one contrast. Commands differ in their times, and in the unit of their maps."""
     known = KNOWN_CONTRASTS[contrast]
-    keys = " or ".join(known.time_keys)
 
     def command(
         scan: Scan,
-        times_ms: Annotated[
-            str | None,
-            typer.Option(
-                option,
-                metavar="MS,MS,...",
-                help=f"Time of each volume, in the order of the files, or a text file. [default: {keys} in SCAN.json]",
-            ),
-        ] = None,
         volumes: Volumes = None,
         skip_first: SkipFirst = 0,
         time_axis: TimeAxis = None,
-        series: Series = None,
+        series: OfDicom = None,
         mask: Mask = None,
         label: Label = None,
         label_table: LabelTable = None,
         out: Out = None,
         method: How = "nlls",
-        bounds_ms: Bounds = None,
+        bounds: str | None = None,
         saturation: Saturation = None,
         sigma: Sigma = None,
         labels: Labels = None,
@@ -104,18 +98,23 @@ def _add_command(contrast: str, option: str) -> None:
         overwrite: Overwrite = False,
         as_json: AsJson = False,
         quiet: Quiet = False,
+        **acquired: Any,
     ) -> None:
-        given, limits, numbers = times(times_ms, option), bounds(bounds_ms), chosen(volumes)
+        acquisition, given = _acquired(contrast, acquired)
+        limits, numbers = read_bounds(bounds, known), chosen(volumes)
         check_positive(saturation=saturation, sigma=sigma)
         if method == "rician" and sigma is None:
             raise typer.BadParameter("it needs --sigma, the standard deviation of the noise.", param_hint="--method")
-        from relaxnet.workflows import fit_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
+        from relaxnet import signals  # noqa: PLC0415 (it needs torch, which takes seconds)
+        from relaxnet.workflows import fit_scan  # noqa: PLC0415
 
-        with speaking_of(times_ms=option):
+        tr = {"tr_ms": acquired["tr_ms"]} if acquisition.takes_tr else {}
+        with speaking_of(times_ms=acquisition.option):
             outcome = fit_scan(
                 scan,
                 contrast,
                 times_ms=given,
+                model=getattr(signals, acquisition.model)(**tr),
                 volumes=numbers,
                 skip_first=skip_first,
                 time_axis=time_axis,
@@ -135,13 +134,59 @@ def _add_command(contrast: str, option: str) -> None:
                 command=COMMAND_LINE.get(),
                 log=silence if quiet else say,
             )
-        _print(outcome, as_json=as_json)
+        _print(outcome, as_json=as_json, unit=known.unit)
 
-    app.command(contrast, help=HELP.format(name=known.label, suffix=known.suffix))(command)
+    _take(command, known)
+    text = HELP if known.unit == "ms" else HELP.replace("in seconds", f"in {known.unit}").replace(" in ms", "")
+    app.command(contrast, help=text.format(name=known.label, suffix=known.suffix))(command)
 
 
-_add_command("t1rho", "--tsl-ms")
-_add_command("t2", "--te-ms")
+def _take(command: Callable[..., None], known: KnownContrast) -> None:
+    """Give a command the options of a contrast in place of its ``**acquired``; typer reads them from its signature."""
+    range_of = f"Smallest and largest {known.label} to look for, in {known.unit}."
+    options: dict[str, Any] = {
+        "bounds": Annotated[str | None, typer.Option(known.bounds_option, metavar="LOW,HIGH", help=range_of)]
+    }
+    for series in known.series:
+        keys = [AXIS_KEYS[series.axis]] if series.axis in AXIS_KEYS else known.time_keys
+        default = f" [default: {' or '.join(keys)} in SCAN.json]" if len(known.series) == 1 else ""
+        help_ = f"{series.what} of each volume.{default}"
+        options[series.option] = Annotated[str | None, typer.Option(series.option, metavar="N,N,...", help=help_)]
+    if any(series.takes_tr for series in known.series):
+        needed = " or ".join(series.option for series in known.series if series.needs_tr)
+        options["tr_ms"] = Annotated[
+            float | None, typer.Option("--tr-ms", help=f"Repetition time in ms, needed with {needed}.")
+        ]
+    signature = inspect.signature(command)
+    names = {key: key.strip("-").replace("-", "_") for key in options}
+    kept = [p for name, p in signature.parameters.items() if name not in ("bounds", "acquired")]
+    added = [
+        inspect.Parameter(names[key], inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for key, kind in options.items()
+    ]
+    command.__signature__ = signature.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+    hints = {name: hint for name, hint in command.__annotations__.items() if name != "acquired"}
+    command.__annotations__ = hints | {names[key]: kind for key, kind in options.items()}
+
+
+def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series, tuple[float, ...] | Path | None]:
+    """Find out how a contrast was acquired from the options that were given, and check them."""
+    series = KNOWN_CONTRASTS[contrast].series
+    told = {one: given[one.option.strip("-").replace("-", "_")] for one in series}
+    chosen = [one for one, text in told.items() if text is not None]
+    names = " or ".join(one.option for one in series)
+    if len(chosen) > 1 or (not chosen and len(series) > 1):
+        raise typer.BadParameter(f"give one of them, for the model of {contrast} follows from it.", param_hint=names)
+    one = chosen[0] if chosen else series[0]
+    tr_ms = given.get("tr_ms")
+    if tr_ms is None and one.needs_tr:
+        raise typer.BadParameter(f"the repetition time is needed with {one.option}.", param_hint="--tr-ms")
+    check_positive(tr_ms=tr_ms)
+    return one, times(told[one], one.option, AXES[one.axis])
+
+
+for _contrast in KNOWN_CONTRASTS:
+    _add_command(_contrast)
 
 
 @app.command("joint")
@@ -160,7 +205,7 @@ def joint(
     volumes: Volumes = None,
     skip_first: SkipFirst = 0,
     time_axis: TimeAxis = None,
-    series: Series = None,
+    series: OfDicom = None,
     mask: Mask = None,
     label: Label = None,
     label_table: LabelTable = None,
@@ -183,7 +228,7 @@ def joint(
     their order, and say SharedFirst, where the times are not given here.
     """
     protocol = _protocol(tsl, te)
-    limits, numbers = bounds(bounds_ms), chosen(volumes)
+    limits, numbers = read_bounds(bounds_ms, KNOWN_CONTRASTS["t2"]), chosen(volumes)
     check_positive(saturation=saturation, sigma=sigma)
     from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
@@ -233,9 +278,10 @@ def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     return Protocol(tuple(contrasts), shared_first=True)
 
 
-def _print(outcome: "Outcome", *, as_json: bool) -> None:
+def _print(outcome: "Outcome", *, as_json: bool, unit: str = "ms") -> None:
     if as_json:
         print(json.dumps(outcome.summary, indent=2))
     else:
         pictures = "picture" if "picture" in outcome.files else "pictures"
-        print(f"{outcome.text}\nmaps in s, {pictures} in ms\n{listed(outcome.files.values())}")
+        on_disk = "s" if unit == "ms" else unit
+        print(f"{outcome.text}\nmaps in {on_disk}, {pictures} in {unit}\n{listed(outcome.files.values())}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relaxnet.cli._console import COMMAND_LINE, listed, say
-from relaxnet.cli._values import Series, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
+from relaxnet.cli._values import OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
 
 
 def predict(
@@ -23,7 +23,7 @@ def predict(
     volumes: Volumes = None,
     skip_first: SkipFirst = 0,
     time_axis: TimeAxis = None,
-    series: Series = None,
+    series: OfDicom = None,
     inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
 ) -> None:

@@ -10,15 +10,16 @@ from typing import Annotated
 
 import typer
 
+from relaxnet._contrasts import KnownContrast
 from relaxnet._messages import brief
-from relaxnet.times import TIME, parse_times
+from relaxnet.times import TIME, Axis, parse_times
 
 Volumes = Annotated[str | None, typer.Option(metavar="K,K-K", help="Volumes to use, counted from 0, such as 0,4-6.")]
 SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N of these.")]
 TimeAxis = Annotated[
     int | None, typer.Option(metavar="AXIS", help="Axis of time, counted from 0; 2 for (x, y, time). [default: 3]")
 ]
-Series = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
+OfDicom = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
 
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label")}
 """Options of commands that read a scan, by the argument of the library that messages name."""
@@ -52,14 +53,14 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
         raise typer.BadParameter(f"{told}.", param_hint=option) from error
 
 
-def times(text: str | None, option: str) -> tuple[float, ...] | Path | None:
-    """Read times in ms; the name of a file stays one."""
+def times(text: str | None, option: str, axis: Axis = TIME) -> tuple[float, ...] | Path | None:
+    """Read times in ms, or values of another axis; the name of a file stays one."""
     if text is None:
         return None
     if text.strip() and isfile(text):  # noqa: PTH113 (Path raises where a name is too long)
         return Path(text)
     try:
-        return parse_times(numbers(text, option), name=option)
+        return parse_times(numbers(text, option), name=option, axis=axis)
     except ValueError as error:
         message = str(error).replace(TIME.remedy, "Multiply by 1000.")
         raise typer.BadParameter(message, param_hint=option) from error
@@ -90,13 +91,14 @@ def chosen(text: str | None) -> list[int] | None:
     return found
 
 
-def bounds(text: str | None) -> tuple[float, float] | None:
-    """Read a smallest and a largest T in ms."""
+def read_bounds(text: str | None, known: KnownContrast) -> tuple[float, float] | None:
+    """Read a smallest and a largest value of a contrast, in its unit."""
     if text is None:
         return None
-    found = numbers(text, "--bounds-ms")
-    if len(found) != 2 or not 0 < found[0] < found[1] < math.inf or found[1] < 1:
-        raise typer.BadParameter(f"{text!r} is not LOW,HIGH in ms, 0 < LOW < HIGH.", param_hint="--bounds-ms")
+    option, unit = known.bounds_option, known.unit
+    found = numbers(text, option)
+    if len(found) != 2 or not 0 < found[0] < found[1] < math.inf or (unit == "ms" and found[1] < 1):
+        raise typer.BadParameter(f"{text!r} is not LOW,HIGH in {unit}, 0 < LOW < HIGH.", param_hint=option)
     return found[0], found[1]
 
 
@@ -104,4 +106,4 @@ def check_positive(**options: float | None) -> None:
     """Refuse values that are not positive numbers; options by name."""
     for name, value in options.items():
         if value is not None and not 0 < value < math.inf:
-            raise typer.BadParameter(f"{value:g} is not a positive number.", param_hint=f"--{name}")
+            raise typer.BadParameter(f"{value:g} is not a positive number.", param_hint=f"--{name.replace('_', '-')}")

@@ -46,7 +46,8 @@ def fit(
     mask
         Voxels to fit: binary, of the shape of the signal without its time axis.
     bounds
-        Smallest and largest T, those of the model by default: (1, 5000) in ms.
+        Smallest and largest T, those of the model by default: (1, 5000) in ms, from a tenth of the last time where that
+        is below 10 ms.
     sigma
         Standard deviation of the noise: one number, one a time, or one a sample (of the shape of the signal).
     saturation

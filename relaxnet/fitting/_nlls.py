@@ -54,7 +54,8 @@ def nlls(
     mask
         Voxels to fit: binary, of the shape of the signal without its time axis.
     bounds
-        Smallest and largest T, those of the model by default: (1, 5000) in ms. An optimum beyond is set to the bound
+        Smallest and largest T, those of the model by default: (1, 5000) in ms, from a
+        tenth of the last time where that is below 10 ms. An optimum beyond is set to the bound
         and its status to ``AT_BOUND``. The search for a decay never goes below 1/40 of the first time, where all signal
         has vanished.
     sigma
@@ -74,8 +75,9 @@ def nlls(
     Returns
     -------
     FitResult
-        Maps with their errors and status. Samples that are not finite are not used. Zero and negative samples are;
-        they are what noise makes of a small signal.
+        Maps with their errors and status. Samples that are not finite are not used, nor exact zeros after the last of
+        two or more other samples of a decay, which processing has put there; ``n_used`` counts the others. Other zeros
+        and negative samples are used: they are what noise makes of a small signal.
 
     Raises
     ------

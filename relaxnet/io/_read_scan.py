@@ -19,7 +19,7 @@ from relaxnet.io._inherit import sidecars_of
 from relaxnet.io._read import Scan
 from relaxnet.io._sidecar import times_of
 from relaxnet.io._times import check_agreement, given_times, read_times, times_of_files
-from relaxnet.times import CheckedTimes, parse_times
+from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
 Paths = str | Path | Iterable[str | Path]
 """The files of a scan: one, or several."""
@@ -34,6 +34,7 @@ def read_scan(
     skip_first: int = 0,
     time_axis: int | None = None,
     series: int | None = None,
+    axis: Axis = TIME,
 ) -> Scan:
     """Read a series of images and their times.
 
@@ -58,6 +59,8 @@ def read_scan(
         2: the image is a single slice.
     series
         Number of the series to use, of a folder that holds several.
+    axis
+        What the images differ in, if it is no time: flip angles or b-values stand in the place of times.
 
     Returns
     -------
@@ -88,10 +91,10 @@ def read_scan(
     ((4, 3, 2, 4), (10.0, 20.0, 30.0, 40.0))
     """
     files = as_paths(paths)
-    given = given_times(times_ms)
+    given = given_times(times_ms, axis)
     images = [read_image(file, series=series) for file in files]
     single = images[0] if len(images) == 1 else None
-    stored, of_file = _stored_times(files, images, contrast, needed=given is None)
+    stored, of_file = _stored_times(files, images, contrast, axis, needed=given is None)
     times, source = (stored, of_file) if given is None else (given, "times_ms")
     data = _with_time(single.data, files[0], time_axis, len(times or ())) if single else _joined(files, images)
     if times is stored is not None and single is None:
@@ -183,23 +186,25 @@ def _common_start(texts: Sequence[str]) -> str:
 
 
 def _stored_times(
-    files: Sequence[Path], images: Sequence[Image], contrast: str | None, *, needed: bool
+    files: Sequence[Path], images: Sequence[Image], contrast: str | None, axis: Axis, *, needed: bool
 ) -> tuple[tuple[float, ...] | None, str]:
     """Return times that the files hold, and where; None where there are none, and none are needed."""
     if all(image.times_ms is not None for image in images):
         with naming(files[0]):
-            return parse_times([t for image in images for t in image.times_ms or ()], to_fit=False), str(files[0])
+            return parse_times([t for image in images for t in image.times_ms or ()], to_fit=False, axis=axis), str(
+                files[0]
+            )
     if contrast is None:
         return None, ""
     names = [name_of(file) for file in files]
     own = [image.described for image in images]
     try:
         if len(files) > 1:
-            return times_of_files(names, contrast, own), "the sidecars" if not any(own) else "the headers"
+            return times_of_files(names, contrast, own, axis), "the sidecars" if not any(own) else "the headers"
         if not own[0]:
-            return read_times(names[0], contrast), str(sidecars_of(names[0])[-1])
+            return read_times(names[0], contrast, axis), str(sidecars_of(names[0])[-1])
         with naming(files[0]):
-            return times_of(own[0], contrast), f"the headers of {files[0]}"
+            return times_of(own[0], contrast, axis), f"the headers of {files[0]}"
     except (OSError, ValueError):
         if needed:
             raise

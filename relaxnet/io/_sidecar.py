@@ -13,9 +13,14 @@ from relaxnet.io._bids import names_of
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
 
+def keys_of(contrast: str, axis: Axis = TIME) -> tuple[str, ...]:
+    """Return the keys under which a sidecar may hold the times of a contrast, or its values of another axis."""
+    return names_of(contrast).time_keys if axis == TIME else (AXIS_KEYS[axis.name],)
+
+
 def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
     """Return the times of a contrast in ms, or its values of another axis, from the content of a sidecar."""
-    keys = names_of(contrast).time_keys if axis == TIME else (AXIS_KEYS[axis.name],)
+    keys = keys_of(contrast, axis)
     named = " or ".join(keys)
     found = {key: content[key] for key in keys if key in content}
     arrays = {key: value for key, value in found.items() if isinstance(value, list)}

@@ -10,17 +10,16 @@ import numpy as np
 from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._files import naming
 from relaxnet._messages import brief
-from relaxnet.io._bids import names_of
 from relaxnet.io._inherit import read_sidecars
-from relaxnet.io._sidecar import read_text, times_of
+from relaxnet.io._sidecar import keys_of, read_text, times_of
 from relaxnet.protocol import Protocol
-from relaxnet.times import TimeUnit, parse_times, show
+from relaxnet.times import TIME, Axis, TimeUnit, parse_times, show
 
 AGREE = 0.02
 """Times that differ by less than this share are taken as equal: people round them."""
 
 
-def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
+def read_times(scan: Path | str, contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
     """Read the times of a scan from the JSON file beside it, or those that it inherits from in a BIDS data set.
 
     Parameters
@@ -32,6 +31,8 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
         Name of the contrast, which sets the key: ``SpinLockTime`` for ``"t1rho"``, ``EchoTime`` or
         ``T2PreparationTime`` for ``"t2"``, whichever is an array, and so on. The array holds one time in seconds for
         each volume.
+    axis
+        What the images differ in, if it is no time: ``FlipAngle`` holds degrees, ``DiffusionBValue`` s/mm².
 
     Returns
     -------
@@ -53,16 +54,18 @@ def read_times(scan: Path | str, contrast: str) -> tuple[float, ...]:
     >>> rx.io.read_times(folder / "scan.nii.gz", "t1rho")
     (0.0, 10.0, 30.0, 50.0)
     """
-    named = " or ".join(names_of(contrast).time_keys)
+    named = " or ".join(keys_of(contrast, axis))
     try:
         content, path = read_sidecars(Path(scan))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} It should hold {named}: give the times (times_ms=...).") from error
     with naming(path):
-        return times_of(content, contrast)
+        return times_of(content, contrast, axis)
 
 
-def times_of_files(files: Sequence[Path], contrast: str, described: Sequence[dict[str, Any]]) -> tuple[float, ...]:
+def times_of_files(
+    files: Sequence[Path], contrast: str, described: Sequence[dict[str, Any]], axis: Axis = TIME
+) -> tuple[float, ...]:
     """Return the time of each file in ms, from what it says itself, or else the JSON files that describe it.
 
     Raises
@@ -72,7 +75,7 @@ def times_of_files(files: Sequence[Path], contrast: str, described: Sequence[dic
     ValueError
         If a time is missing, two are the same, or it is unclear which key holds them.
     """
-    keys = names_of(contrast).time_keys
+    keys = keys_of(contrast, axis)
     give = "give the times (times_ms=...), in the order of the files"
     values: dict[str, list[object]] = {key: [] for key in keys}
     last = files[0]
@@ -93,7 +96,7 @@ def times_of_files(files: Sequence[Path], contrast: str, described: Sequence[dic
         what = "differ" if varying else "are all the same, or missing in some files"
         raise ValueError(f"{last}: the values of {' and '.join(varying or keys)} {what}: {give}.")
     with naming(last, "the times of all files are "):
-        times = times_of(varying, contrast)
+        times = times_of(varying, contrast, axis)
     for k, time in enumerate(times):
         if time in times[:k]:
             first, second = files[times.index(time)], files[k].name
@@ -158,7 +161,7 @@ def _agree(times: list[float], expected: tuple[float, ...], channels: Sequence[i
     return n < n_all and all(np.isclose(time, expected, rtol=AGREE, atol=1e-6).any() for time in times)
 
 
-def read_times_file(path: Path | str, *, unit: TimeUnit = "ms") -> tuple[float, ...]:
+def read_times_file(path: Path | str, *, unit: TimeUnit = "ms", axis: Axis = TIME) -> tuple[float, ...]:
     r"""Read times from a text or CSV file.
 
     Parameters
@@ -168,11 +171,13 @@ def read_times_file(path: Path | str, *, unit: TimeUnit = "ms") -> tuple[float, 
         line may be a heading; what follows a ``#`` is a comment.
     unit
         Their unit.
+    axis
+        What they are, if no times.
 
     Returns
     -------
     tuple of float
-        The times in ms, in the order of the file.
+        The times in ms, or values of the axis, in the order of the file.
 
     Raises
     ------
@@ -200,14 +205,16 @@ def read_times_file(path: Path | str, *, unit: TimeUnit = "ms") -> tuple[float, 
     if len(rows) > 1 and any(len(cells) > 1 for _, cells in rows):
         raise ValueError(f"{path}: it has several columns: leave the times alone, one a line.")
     with naming(path):
-        return parse_times([float(cell) for _, cells in rows for cell in cells], unit=unit)
+        return parse_times([float(cell) for _, cells in rows for cell in cells], unit=unit, axis=axis)
 
 
-def given_times(times_ms: Iterable[float] | str | Path | None) -> tuple[float, ...] | None:
-    """Return times that are given as numbers or as a text file."""
+def given_times(times_ms: Iterable[float] | str | Path | None, axis: Axis = TIME) -> tuple[float, ...] | None:
+    """Return times, or values of another axis, that are given as numbers or as a text file."""
     if times_ms is None:
         return None
-    return read_times_file(times_ms) if isinstance(times_ms, str | Path) else parse_times(times_ms)
+    if isinstance(times_ms, str | Path):
+        return read_times_file(times_ms, axis=axis)
+    return parse_times(times_ms, axis=axis)
 
 
 def _is_number(text: str) -> bool:

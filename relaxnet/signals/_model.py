@@ -1,14 +1,17 @@
 """The base of all signal models."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast, overload
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet.errors import DtypeError
+from relaxnet.signals._arrays import Values, to_tensor
 from relaxnet.signals._parameter import Parameter
 from relaxnet.signals._precision import in_double
 from relaxnet.times import TIME, Axis, parse_times
@@ -265,20 +268,19 @@ class SignalModel(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
 
+    @overload
+    def __call__(self, m0: Tensor, t: Tensor, times_ms: Any, *, offset: Tensor | None = None) -> Tensor: ...
+    @overload
     def __call__(
-        self,
-        m0: Float[Tensor, "batch *space"],
-        t: Float[Tensor, "batch *space"],
-        times_ms: Any,
-        *,
-        offset: Float[Tensor, "batch *space"] | None = None,
-    ) -> Float[Tensor, "batch time *space"]:
+        self, m0: NDArray[Any] | float, t: NDArray[Any] | float, times_ms: Any, *, offset: Any = None
+    ) -> NDArray[Any]: ...
+    def __call__(self, m0: Values, t: Values, times_ms: Any, *, offset: Values | None = None) -> Any:
         """Simulate images without noise.
 
         Parameters
         ----------
         m0
-            Amplitude, arbitrary units.
+            Amplitude, arbitrary units: (batch, ...). Numbers and arrays are taken, too.
         t
             Relaxation time in ms, or what else :attr:`parameter` is, positive, on the device of ``m0``.
         times_ms
@@ -288,8 +290,8 @@ class SignalModel(ABC):
 
         Returns
         -------
-        Tensor
-            Images, in the units of ``m0``.
+        Tensor or numpy.ndarray
+            Images, in the units of ``m0``: (batch, time, ...), or (time,) of numbers.
 
         Raises
         ------
@@ -298,6 +300,20 @@ class SignalModel(ABC):
         """
         if offset is not None and not self.has_offset:
             raise ValueError(f"offset is given, but {type(self).__name__} has none.")
+        if not any(isinstance(value, Tensor) for value in (m0, t, offset)):
+            given = np.broadcast_arrays(*(m0, t, *(() if offset is None else (offset,))))
+            maps = [to_tensor(np.atleast_1d(values)) for values in given]
+            images = self._simulate(maps[0], maps[1], times_ms, maps[2] if offset is not None else None).numpy()
+            return images if given[0].ndim else images[0]
+        return self._simulate(to_tensor(m0), to_tensor(t), times_ms, None if offset is None else to_tensor(offset))
+
+    def _simulate(
+        self,
+        m0: Float[Tensor, "batch *space"],
+        t: Float[Tensor, "batch *space"],
+        times_ms: Any,
+        offset: Float[Tensor, "batch *space"] | None,
+    ) -> Float[Tensor, "batch time *space"]:
         times = parse_times(times_ms, to_fit=False, axis=self.axis)
         time = rearrange(torch.tensor(times, dtype=t.dtype, device=t.device), f"time -> time{' 1' * (t.ndim - 1)}")
         basis = self.unfolded.basis(rearrange(t, "batch ... -> batch 1 ..."), time)

@@ -1,17 +1,21 @@
 """Noise of magnitude images, and what it does to their mean."""
 
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet.signals._arrays import Values, like, to_tensor
+
+ArrayT = TypeVar("ArrayT", Tensor, NDArray[Any])
 Noise = Literal["gaussian", "rician"]
 
 
 def add_noise(
-    images: Tensor, sigma: float | Tensor, *, kind: Noise = "rician", generator: torch.Generator | None = None
-) -> Tensor:
+    images: ArrayT, sigma: Values, *, kind: Noise = "rician", generator: torch.Generator | None = None
+) -> ArrayT:
     r"""Add the noise that an image of one receive channel has.
 
     The complex image has Gaussian noise of standard deviation ``sigma`` in its real and its imaginary part. Its
@@ -21,9 +25,9 @@ def add_noise(
     Parameters
     ----------
     images
-        Images without noise, of any shape, floating point.
+        Images without noise, of any shape: a floating-point tensor, or an array.
     sigma
-        Standard deviation of the noise in the units of the images: a number, or a tensor that broadcasts against them.
+        Standard deviation of the noise in the units of the images: a number, or one that broadcasts against them.
     kind
         ``"rician"`` for magnitude images, ``"gaussian"`` for signed ones.
     generator
@@ -31,7 +35,7 @@ def add_noise(
 
     Returns
     -------
-    Tensor
+    Tensor or numpy.ndarray
         Noisy images, of the shape and dtype of ``images``.
 
     Raises
@@ -50,16 +54,18 @@ def add_noise(
     """
     if kind not in get_args(Noise):
         raise ValueError(f"kind={kind!r} is no kind of noise: use one of {get_args(Noise)}.")
-    scale = _level(sigma, images)
+    clean = to_tensor(images)
+    scale = _level(sigma, clean)
 
     def noise() -> Tensor:
-        return scale * torch.randn(images.shape, dtype=images.dtype, device=images.device, generator=generator)
+        return scale * torch.randn(clean.shape, dtype=clean.dtype, device=clean.device, generator=generator)
 
-    real = images + noise()
-    return real if kind == "gaussian" else torch.hypot(real, noise())
+    real = clean + noise()
+    noisy: ArrayT = like(real if kind == "gaussian" else torch.hypot(real, noise()), images)
+    return noisy
 
 
-def rician_mean(signal: Tensor, sigma: float | Tensor) -> Tensor:
+def rician_mean(signal: ArrayT, sigma: Values) -> ArrayT:
     r"""Compute the mean of a magnitude whose noise is Rician.
 
     .. math:: \sigma \sqrt{\pi/2}\, e^{-x} \left[(1 + 2x) I_0(x) + 2x I_1(x)\right], \qquad x = \frac{S^2}{4\sigma^2}
@@ -67,13 +73,13 @@ def rician_mean(signal: Tensor, sigma: float | Tensor) -> Tensor:
     Parameters
     ----------
     signal
-        Signal without noise, of any shape, floating point.
+        Signal without noise, of any shape: a floating-point tensor, or an array.
     sigma
-        Standard deviation of the noise in the units of the signal: a number, or a tensor that broadcasts against it.
+        Standard deviation of the noise in the units of the signal: a number, or one that broadcasts against it.
 
     Returns
     -------
-    Tensor
+    Tensor or numpy.ndarray
         Mean magnitude: the signal where it is many times the noise, 1.25 ``sigma`` where there is none.
 
     Raises
@@ -90,16 +96,17 @@ def rician_mean(signal: Tensor, sigma: float | Tensor) -> Tensor:
     >>> rx.signals.rician_mean(torch.tensor([0.0, 10.0, 100.0]), sigma=10.0)
     tensor([ 12.5331,  15.4857, 100.5013])
     """
-    scale = _level(sigma, signal)
+    clean = to_tensor(signal)
+    scale = _level(sigma, clean)
     if not (scale > 0).all():
         raise ValueError(f"sigma={sigma!r}: the noise level has to be positive.")
-    x = (signal / scale).square() / 4
+    x = (clean / scale).square() / 4
     bessel = (1 + 2 * x) * torch.special.i0e(x) + 2 * x * torch.special.i1e(x)
-    mean: Tensor = scale * math.sqrt(math.pi / 2) * bessel
+    mean: ArrayT = like(scale * math.sqrt(math.pi / 2) * bessel, signal)
     return mean
 
 
-def remove_rician_bias(images: Tensor, sigma: float | Tensor) -> Tensor:
+def remove_rician_bias(images: ArrayT, sigma: Values) -> ArrayT:
     r"""Take away what noise adds to the square of a magnitude, on average.
 
     The mean square of a Rician magnitude is :math:`S^2 + 2\sigma^2`, but a loss of absolute differences looks at its
@@ -110,13 +117,13 @@ def remove_rician_bias(images: Tensor, sigma: float | Tensor) -> Tensor:
     Parameters
     ----------
     images
-        Magnitude images, of any shape, floating point.
+        Magnitude images, of any shape: a floating-point tensor, or an array.
     sigma
-        Standard deviation of the noise in the units of the images: a number, or a tensor that broadcasts against them.
+        Standard deviation of the noise in the units of the images: a number, or one that broadcasts against them.
 
     Returns
     -------
-    Tensor
+    Tensor or numpy.ndarray
         Images of the same shape, for any loss.
 
     Raises
@@ -133,11 +140,13 @@ def remove_rician_bias(images: Tensor, sigma: float | Tensor) -> Tensor:
     >>> rx.signals.remove_rician_bias(torch.tensor([5.0, 0.5]), sigma=3.0)
     tensor([4., 0.])
     """
-    scale = _level(sigma, images)
-    return (images.square() - scale.square()).clamp(min=0).sqrt()
+    magnitude = to_tensor(images)
+    scale = _level(sigma, magnitude)
+    corrected: ArrayT = like((magnitude.square() - scale.square()).clamp(min=0).sqrt(), images)
+    return corrected
 
 
-def _level(sigma: float | Tensor, images: Tensor) -> Tensor:
+def _level(sigma: Values, images: Tensor) -> Tensor:
     level = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
     if not (torch.isfinite(level) & (level >= 0)).all():
         raise ValueError(f"sigma={sigma!r}: a standard deviation is finite and not negative.")

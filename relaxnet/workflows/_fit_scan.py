@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxnet import signals
 from relaxnet._choices import pick
+from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._files import prepare_folder
 from relaxnet.fitting import METHODS, FitResult, FitStatus, doubts, fit, fit_joint
 from relaxnet.io import (
@@ -84,7 +86,7 @@ def fit_scan(
     volumes, skip_first, time_axis, series
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     model
-        The signal model; a mono-exponential decay by default.
+        The signal model; by default that of the contrast, where it is acquired in one way alone.
     method
         The estimator, one of :data:`relaxnet.fitting.METHODS`.
     mask
@@ -135,6 +137,7 @@ def fit_scan(
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
     maps = map_paths(path, folder, contrast)
+    model = model or _usual_model(contrast)
     pictures = picture_paths(maps, (contrast,))
     table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
     check_files(_inputs(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
@@ -142,6 +145,7 @@ def fit_scan(
         scan,
         contrast,
         times_ms=times_ms,
+        axis=model.axis,
         volumes=volumes,
         skip_first=skip_first,
         time_axis=time_axis,
@@ -152,7 +156,7 @@ def fit_scan(
     where = _mask(mask, image, label, label_table)
     regions = None if labels is None else read_labels(labels, like=image)
     prepare_folder(folder)
-    log(f"{path}: {_size(image)} voxels at {_list(times)} ms (from {source})")
+    log(f"{path}: {_size(image)} voxels at {_list(times)} {model.axis.unit} (from {source})")
     result = fit(
         image.data,
         times,
@@ -167,8 +171,7 @@ def fit_scan(
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
     result = replace(result, maps=maps_of, std=std, units=units)
-    signed = model is not None and model.signed
-    question(path, doubts(image.data, result, signed=signed), strict=strict)
+    question(path, doubts(image.data, result, signed=model.signed), strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({contrast: _shown(result, contrast, image)}, pictures) | _tabulated(result, regions, table)
     write_maps(
@@ -313,6 +316,15 @@ def _tabulated(
         return {}
     rows = result.regions(regions[0], names=regions[1])
     return {path: partial(write_regions, rows) for path in table.values()}
+
+
+def _usual_model(contrast: str) -> SignalModel:
+    """Make the model of a contrast that is acquired in one way."""
+    known = [series.model for series in KNOWN_CONTRASTS[contrast].series]
+    if len(known) > 1:
+        raise ValueError(f"model=None: {contrast} is acquired in several ways: pass one of relaxnet.signals.{known}.")
+    made: SignalModel = getattr(signals, known[0])()
+    return made
 
 
 def _outcome(result: FitResult[NDArray[Any]], files: dict[str, Path], about: dict[str, Any]) -> Outcome:

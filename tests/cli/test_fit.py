@@ -207,7 +207,7 @@ def test_a_wrong_command_line(fails, options, problem):
     assert "relaxnet fit t1rho --help" in line
 
 
-@pytest.mark.parametrize("arguments", [("fit",), ("fit", "t1"), ("fti",), ("--no-such-option",), ("fit", "t2")])
+@pytest.mark.parametrize("arguments", [("fit",), ("fit", "t3"), ("fti",), ("--no-such-option",), ("fit", "t2")])
 def test_a_command_that_does_not_exist(fails, arguments):
     assert "--help" in fails(*arguments, status=2)
 

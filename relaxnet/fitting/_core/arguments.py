@@ -94,6 +94,8 @@ def _real_numbers(name: str, given: object) -> Array:
         if given.is_complex():
             raise DtypeError(f"{name} is complex ({given.dtype}): pass its magnitude, {name}.abs().")
         return given
+    if hasattr(given, "get_fdata"):
+        raise DtypeError(f"{name} is a nibabel image, {type(given).__name__}: pass {name}.get_fdata(), and dim=-1.")
     try:
         array = np.asanyarray(given)
     except ValueError as error:

@@ -10,6 +10,7 @@ from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
+from relaxnet.times import TIME
 
 Bounds = tuple[float, float]
 """Smallest and largest T."""
@@ -23,22 +24,26 @@ def check_bounds(bounds: Bounds | Mapping[str, Bounds] | None, design: Design) -
     checked = []
     for k, (name, model) in enumerate(zip(names, design.models, strict=True)):
         time = design.time if design.owner is None else design.time[design.images_of(k) & design.informative]
-        limits = _check_pair(bounds.get(name) if isinstance(bounds, Mapping) else bounds, model)
+        limits = _check_pair(bounds.get(name) if isinstance(bounds, Mapping) else bounds, model, float(time.max()))
         checked.append(model.search_bounds(limits, float(time.min())))
     return tuple(checked)
 
 
-def _check_pair(bounds: Bounds | None, model: SignalModel) -> Bounds:
+def _check_pair(bounds: Bounds | None, model: SignalModel, last_time: float) -> Bounds:
     unit = model.parameter.unit
+    if bounds is None:
+        low, high = model.parameter.bounds
+        # Times as short as those of an ultrashort TE are there for a T as short.
+        return (min(low, last_time / 10) if model.axis == TIME and last_time > 0 else low), high
     try:
-        low, high = model.parameter.bounds if bounds is None else map(float, bounds)
+        low, high = map(float, bounds)
     except (TypeError, ValueError):
         raise ValueError(f"bounds={bounds!r}: give two numbers, the smallest and the largest T in {unit}.") from None
     if not 0 < low < high < float("inf"):
         raise ValueError(
             f"bounds={bounds}: give the smallest and the largest T in {unit}, with 0 < smallest < largest."
         )
-    if high < 1 and unit == "ms":
+    if high < 1 <= last_time and unit == "ms":
         raise ValueError(f"bounds={bounds} look like seconds; relaxnet works in milliseconds.")
     return low, high
 

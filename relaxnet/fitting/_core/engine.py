@@ -151,6 +151,7 @@ class _Fits:
         table, certain = shortcut(samples, self.noise, maps_only=self.maps_only, refine=refine)
         if voxels.saturation is not None:
             certain &= samples.amax(0) < voxels.saturation
+        certain &= samples[voxels.times.argmax()] != 0  # it may have been blanked
         self._store(block, *table)
         if not certain.all():
             self.left.append(positions(block, (~certain).nonzero()[:, 0], voxels.space))

@@ -90,9 +90,11 @@ class Voxels:
         return _take(self.signal, block, self.times).detach().reshape(len(self.times), -1)
 
     def used(self, samples: Tensor) -> Tensor:
-        """Find the samples that are finite and below saturation."""
+        """Find the samples that are finite, below saturation and not blanked."""
         used = torch.isfinite(samples)
-        return used if self.saturation is None else used & (samples < self.saturation)
+        if self.saturation is not None:
+            used &= samples < self.saturation
+        return used & ~self.design.blanked(samples, used)
 
     def weigh(self, block: Block) -> tuple[Tensor, Tensor | None]:
         """Return the relative weights of the samples of a block, and the noise level of a sample of weight 1.
