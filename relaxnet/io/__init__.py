@@ -31,6 +31,7 @@ Times are milliseconds in memory and seconds in files, as in BIDS; only this pac
 reported before anything is computed, in one line that names the file.
 """
 
+from relaxnet.io._acquisition import read_acquisition
 from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import describes_protocol, read_protocol
@@ -58,6 +59,7 @@ __all__ = [
     "map_paths",
     "picture_path",
     "predicted_paths",
+    "read_acquisition",
     "read_cohort",
     "read_label_map",
     "read_labels",

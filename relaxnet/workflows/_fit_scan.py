@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from relaxnet import signals
 from relaxnet._choices import pick
-from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._files import prepare_folder
 from relaxnet.fitting import METHODS, FitResult, FitStatus, doubts, fit, fit_joint
 from relaxnet.io import (
@@ -22,6 +21,7 @@ from relaxnet.io import (
     as_pictures,
     joint_map_paths,
     map_paths,
+    read_acquisition,
     read_labels,
     read_mask,
     read_protocol,
@@ -86,7 +86,8 @@ def fit_scan(
     volumes, skip_first, time_axis, series
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     model
-        The signal model; by default that of the contrast, where it is acquired in one way alone.
+        The signal model; by default that of the contrast. Where it is acquired in several ways, the JSON files of the
+        scan tell which it was.
     method
         The estimator, one of :data:`relaxnet.fitting.METHODS`.
     mask
@@ -137,7 +138,7 @@ def fit_scan(
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
     maps = map_paths(path, folder, contrast)
-    model = model or _usual_model(contrast)
+    model = model or _model_of(scan, contrast)
     pictures = picture_paths(maps, (contrast,))
     table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
     check_files(_inputs(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
@@ -318,12 +319,10 @@ def _tabulated(
     return {path: partial(write_regions, rows) for path in table.values()}
 
 
-def _usual_model(contrast: str) -> SignalModel:
-    """Make the model of a contrast that is acquired in one way."""
-    known = [series.model for series in KNOWN_CONTRASTS[contrast].series]
-    if len(known) > 1:
-        raise ValueError(f"model=None: {contrast} is acquired in several ways: pass one of relaxnet.signals.{known}.")
-    made: SignalModel = getattr(signals, known[0])()
+def _model_of(scan: Paths, contrast: str) -> SignalModel:
+    """Make the model of a contrast, as the JSON files of the scan say that it was acquired."""
+    series, tr_ms = read_acquisition(as_paths(scan)[0], contrast)
+    made: SignalModel = getattr(signals, series.model)(**({} if tr_ms is None else {"tr_ms": tr_ms}))
     return made
 
 
