@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from relaxnet.workflows import Outcome
 
 Method = one_of("Method", METHODS)
+First = one_of("First", ("mean", "t1rho", "t2"))
 
 Scan = Annotated[
     list[Path],
@@ -200,29 +201,32 @@ for _contrast in KNOWN_CONTRASTS:
     _add_command(_contrast)
 
 
-def _joint(*, tsl: str | None, te: str | None, bounds: str | None, as_json: bool, **options: Any) -> None:
+def _joint(*, tsl: str | None, te: str | None, first: str, bounds: str | None, as_json: bool, **options: Any) -> None:
     """Fit T1rho and T2 at once to every voxel of a scan whose first volume both share.
 
-    The volumes are the first one, at 0 ms; the other spin-locked ones; the other T2-prepared ones. All of them agree on
-    one amplitude, so both maps are more precise than those of fits apart. Writes what fit t1rho and fit t2 write, but
-    one scan_S0map.nii.gz; goodness of fit and status are those of the joint fit. SCAN.json must name the Contrasts in
-    their order, and say SharedFirst, where the times are not given here.
+    The volumes are the first one, most often at 0 ms; the other spin-locked ones; the other T2-prepared ones. All of
+    them agree on one amplitude, so both maps are more precise than those of fits apart. Two SCANs are two series, T1rho
+    and T2; --first says which of their first volumes is taken. Writes what fit t1rho and fit t2 write, but one
+    scan_S0map.nii.gz; goodness of fit and status are those of the joint fit. The JSON file of one SCAN must name the
+    Contrasts in their order, and say SharedFirst, where the times are not given here.
     """
     protocol = _protocol(tsl, te)
     limits, shared = read_bounds(bounds, KNOWN_CONTRASTS["t2"]), _shared(**options)
     from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     with speaking_of(times_ms="--tsl-ms ... --te-ms"):
-        outcome = fit_joint_scan(protocol=protocol, bounds_ms=limits, **shared)
+        outcome = fit_joint_scan(protocol=protocol, first=first, bounds_ms=limits, **shared)
     _print(outcome, as_json=as_json)
 
 
-_TIMES = "times, from 0. [default: those of SCAN.json]"
+_TIMES = "times, from that of the shared volume. [default: those of SCAN.json]"
+_FIRST = "Of two series, the first volume to take for both: that of t1rho or t2, or their mean."
 app.command("joint")(
     _with_options(
         _joint,
         tsl=(Annotated[str | None, typer.Option("--tsl-ms", metavar="MS,MS,...", help=f"Spin-lock {_TIMES}")], None),
         te=(Annotated[str | None, typer.Option("--te-ms", metavar="MS,MS,...", help=f"T2 preparation {_TIMES}")], None),
+        first=(Annotated[First, typer.Option(help=_FIRST)], "mean"),
         bounds=_bounds(KNOWN_CONTRASTS["t2"], "T"),
         as_json=(AsJson, False),
     )
@@ -237,8 +241,9 @@ def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     for option, found in given.items():
         if not found:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
-        if found[0] != 0:
-            raise typer.BadParameter(f"{options[option]!r} must begin with 0, the shared volume.", param_hint=option)
+    if len({found[0] for found in given.values() if found}) > 1:
+        told = f"{tsl!r} and {te!r} must begin with the same time, that of the first volume"
+        raise typer.BadParameter(f"{told}.", param_hint="--tsl-ms and --te-ms")
     from relaxnet.protocol import Contrast, Protocol  # noqa: PLC0415 (they need torch, which takes seconds)
 
     contrasts = []

@@ -33,6 +33,7 @@ reported before anything is computed, in one line that names the file.
 
 from relaxnet.io._acquisition import read_acquisition
 from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
+from relaxnet.io._join import join_scans
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_nifti
@@ -55,6 +56,7 @@ __all__ = [
     "as_slices",
     "check_protocol",
     "describes_protocol",
+    "join_scans",
     "joint_map_paths",
     "map_paths",
     "picture_path",

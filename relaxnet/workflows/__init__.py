@@ -5,7 +5,8 @@ before anything is computed, writes its files all or none, and returns an :class
 """
 
 from relaxnet.workflows._demo import demo
-from relaxnet.workflows._fit_scan import fit_joint_scan, fit_scan
+from relaxnet.workflows._fit_joint_scan import fit_joint_scan
+from relaxnet.workflows._fit_scan import fit_scan
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._predict_scan import NETWORK, predict_scan
 
