@@ -299,7 +299,7 @@ def test_spoiled_voxels_of_a_joint_fit():
 
 def test_a_common_first_image_may_be_later_than_0():
     """Its signal is the amplitude then: only what later images have lost since depends on T."""
-    contrasts = [rx.Contrast(c.name, [t + 2.5 for t in c.times_ms]) for c in PROTOCOL.contrasts]
+    contrasts = [rx.Contrast(c.name, tuple(t + 2.5 for t in c.times_ms)) for c in PROTOCOL.contrasts]
     signal = joint_signal(np.full(5, 100.0), np.linspace(30, 60, 5), np.linspace(50, 20, 5))
     signal = signal + np.random.default_rng(0).normal(0, 2, signal.shape)
     later, usual = (fit_joint(signal, p) for p in (rx.Protocol(tuple(contrasts), shared_first=True), PROTOCOL))
