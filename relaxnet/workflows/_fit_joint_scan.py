@@ -35,7 +35,7 @@ from relaxnet.workflows._fit_scan import (
 )
 from relaxnet.workflows._outcome import Outcome
 
-JOINT = ("t1rho", "t2")
+CONTRASTS = ("t1rho", "t2")
 """Contrasts of a joint fit."""
 JOINT_ALGORITHM = "Nonlinear least squares over all images of all contrasts with one amplitude, by variable projection"
 
@@ -102,9 +102,9 @@ def fit_joint_scan(
     files = [file for part in parts for file in as_paths(part)]
     path = scan_path(files)
     folder = path.parent if out is None else Path(out)
-    maps = joint_map_paths(path, folder, JOINT)
-    pictures = picture_paths(maps, JOINT)
-    table = {} if labels is None else {"rois": regions_path(path, folder, JOINT)}
+    maps = joint_map_paths(path, folder, CONTRASTS)
+    pictures = picture_paths(maps, CONTRASTS)
+    table = {} if labels is None else {"rois": regions_path(path, folder, CONTRASTS)}
     check_files(inputs_of(files, mask, labels), maps, pictures | table, overwrite=overwrite)
     source: object = "the command line" if protocol else sidecar_path(path)
     doubt = ""
@@ -116,8 +116,8 @@ def fit_joint_scan(
     else:
         image = read_scan(parts[0], volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
         protocol = protocol or read_protocol(sidecar_path(path))
-    if set(protocol.names) != set(JOINT):
-        raise ValueError(f"{source}: it describes {listed(protocol.names)}: a joint fit needs {listed(JOINT)}.")
+    if set(protocol.names) != set(CONTRASTS):
+        raise ValueError(f"{source}: it describes {listed(protocol.names)}: a joint fit needs {listed(CONTRASTS)}.")
     n = image.data.shape[-1]
     if n != protocol.n_images:
         raise ValueError(
@@ -135,7 +135,7 @@ def fit_joint_scan(
     lines = [*([doubt] if doubt else []), *doubts(image.data, result, signed=signed)]
     question(path, lines, strict=strict)
     log(f"writing maps to {folder}")
-    drawn = drawings({name: shown_of(result, name, image) for name in JOINT}, pictures)
+    drawn = drawings({name: shown_of(result, name, image) for name in CONTRASTS}, pictures)
     drawn |= tabulated(result, regions, table)
     write_joint_maps(
         result,
@@ -172,7 +172,7 @@ def _read_pair(
     given = {contrast.name: contrast.times_ms for contrast in protocol.contrasts} if protocol else {}
     scans = {
         name: read_scan(one, name, times_ms=given.get(name), time_axis=time_axis, series=series)
-        for name, one in zip(JOINT, parts, strict=True)
+        for name, one in zip(CONTRASTS, parts, strict=True)
     }
     image, found, doubt = join_scans(scans, first)
     return replace(image, path=path), found, doubt
