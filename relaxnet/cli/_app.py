@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from relaxnet._version import __version__
-from relaxnet.cli import _demo, _experiment, _fit, _info, _predict, _simulate, _train
+from relaxnet.cli import _bids, _demo, _experiment, _fit, _info, _predict, _simulate, _train
 
 app = typer.Typer(
     help="Relaxation-time maps from a handful of weighted MR images. RELAXNET_DEBUG=1, or --debug anywhere in the "
@@ -19,6 +19,7 @@ app.command("simulate")(_simulate.simulate)
 app.command("train")(_train.train)
 app.command("predict")(_predict.predict)
 app.command("experiment")(_experiment.experiment)
+app.command("bids")(_bids.bids)
 app.command("info")(_info.info)
 
 

@@ -21,7 +21,9 @@ TimeAxis = Annotated[
 ]
 OfDicom = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
 
-OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label")}
+OPTIONS = {
+    name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label", "first")
+}
 """Options of commands that read a scan, by the argument of the library that messages name."""
 
 
