@@ -11,7 +11,9 @@ import typer
 from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
 from relaxnet.cli._values import (
+    Average,
     OfDicom,
+    Resample,
     SkipFirst,
     TimeAxis,
     Volumes,
@@ -78,6 +80,8 @@ def _shared(
     skip_first: SkipFirst = 0,
     time_axis: TimeAxis = None,
     series: OfDicom = None,
+    average: Average = False,
+    resample: Resample = False,
     mask: Mask = None,
     label: Label = None,
     label_table: LabelTable = None,
@@ -98,6 +102,8 @@ def _shared(
         "skip_first": skip_first,
         "time_axis": time_axis,
         "series": series,
+        "average": average,
+        "resample": resample,
         "mask": mask,
         "label": label,
         "label_table": label_table,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from relaxnet._files import prepare_folder
 from relaxnet.fitting import doubts, fit_joint
@@ -50,6 +51,8 @@ def fit_joint_scan(
     skip_first: int = 0,
     time_axis: int | None = None,
     series: int | None = None,
+    average: bool = False,
+    resample: bool = False,
     mask: str | Path | None = None,
     label: int | str | None = None,
     label_table: str | Path | None = None,
@@ -75,7 +78,7 @@ def fit_joint_scan(
         The acquisition protocol; by default that in the JSON file beside the scan, or in those of two series.
     first
         Of two series, what to take for the common first image: that of ``"t1rho"`` or ``"t2"``, or their ``"mean"``.
-    out, volumes, skip_first, time_axis, series, mask, label, label_table
+    out, volumes, skip_first, time_axis, series, average, resample, mask, label, label_table
         As for :func:`fit_scan`.
     bounds_ms, saturation, sigma, labels, fill, strict, overwrite, command, log
         As for :func:`fit_scan`.
@@ -108,13 +111,14 @@ def fit_joint_scan(
     check_files(inputs_of(files, mask, labels), maps, pictures | table, overwrite=overwrite)
     source: object = "the command line" if protocol else sidecar_path(path)
     doubt = ""
+    reading: dict[str, Any] = {"time_axis": time_axis, "series": series, "average": average, "resample": resample}
     if len(parts) == 2:
         if volumes is not None or skip_first:
             raise ValueError("volumes= and skip_first= choose of one scan, and here are two series: leave them out.")
-        image, protocol, doubt = _read_pair(parts, path, protocol, first, time_axis, series)
+        image, protocol, doubt = _read_pair(parts, path, protocol, first, reading)
         source = source if source == "the command line" else f"the files of both series, first image: {first}"
     else:
-        image = read_scan(parts[0], volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
+        image = read_scan(parts[0], volumes=volumes, skip_first=skip_first, **reading)
         protocol = protocol or read_protocol(sidecar_path(path))
     if set(protocol.names) != set(CONTRASTS):
         raise ValueError(f"{source}: it describes {listed(protocol.names)}: a joint fit needs {listed(CONTRASTS)}.")
@@ -124,8 +128,8 @@ def fit_joint_scan(
             f"{path}: it has {n} volumes, but {source} describes {protocol.n_images}, "
             f"{'a shared first one included' if protocol.shared_first else 'none of them shared'}."
         )
-    where = mask_of(mask, image, label, label_table)
-    regions = None if labels is None else read_labels(labels, like=image)
+    where = mask_of(mask, image, label, label_table, resample=resample)
+    regions = None if labels is None else read_labels(labels, like=image, resample=resample)
     prepare_folder(folder)
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {listed(of_one)} ms" for name, of_one in times.items())
@@ -165,14 +169,13 @@ def _read_pair(
     path: Path,
     protocol: Protocol | None,
     first: str,
-    time_axis: int | None,
-    series: int | None,
+    reading: dict[str, Any],
 ) -> tuple[Scan, Protocol, str]:
     """Read two series as one scan, named ``path``."""
     given = {contrast.name: contrast.times_ms for contrast in protocol.contrasts} if protocol else {}
     scans = {
-        name: read_scan(one, name, times_ms=given.get(name), time_axis=time_axis, series=series)
+        name: read_scan(one, name, times_ms=given.get(name), **reading)
         for name, one in zip(CONTRASTS, parts, strict=True)
     }
-    image, found, doubt = join_scans(scans, first)
+    image, found, doubt = join_scans(scans, first, resample=reading["resample"])
     return replace(image, path=path), found, doubt

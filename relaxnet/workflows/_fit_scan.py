@@ -47,6 +47,8 @@ def fit_scan(
     skip_first: int = 0,
     time_axis: int | None = None,
     series: int | None = None,
+    average: bool = False,
+    resample: bool = False,
     model: SignalModel | None = None,
     method: str = "nlls",
     mask: str | Path | None = None,
@@ -75,8 +77,10 @@ def fit_scan(
         Folder of the maps; by default that of the scan.
     times_ms
         Time of each volume in ms, or a text file with them; by default those in the JSON files beside the scan.
-    volumes, skip_first, time_axis, series
+    volumes, skip_first, time_axis, series, average
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
+    resample
+        Whether to bring files, ``mask`` and ``labels`` that are on another grid to that of the first file.
     model
         The signal model; by default that of the contrast. Where it is acquired in several ways, the JSON files of the
         scan tell which it was.
@@ -143,11 +147,13 @@ def fit_scan(
         skip_first=skip_first,
         time_axis=time_axis,
         series=series,
+        average=average,
+        resample=resample,
     )
     times = image.times_ms or ()
     source = image.times_from if times_ms is None else "the command line"
-    where = mask_of(mask, image, label, label_table)
-    regions = None if labels is None else read_labels(labels, like=image)
+    where = mask_of(mask, image, label, label_table, resample=resample)
+    regions = None if labels is None else read_labels(labels, like=image, resample=resample)
     prepare_folder(folder)
     log(f"{path}: {size_of(image)} voxels at {listed(times)} {model.axis.unit} (from {source})")
     result = fit(
@@ -188,11 +194,11 @@ def inputs_of(scan: Paths, *others: str | Path | None) -> list[Path]:
 
 
 def mask_of(
-    mask: str | Path | None, image: Scan, label: int | str | None, table: str | Path | None
+    mask: str | Path | None, image: Scan, label: int | str | None, table: str | Path | None, *, resample: bool
 ) -> NDArray[np.bool_] | None:
     if mask is None and label is not None:
         raise ValueError(f"label={label} needs a mask that holds it: mask=None.")
-    return None if mask is None else read_mask(mask, like=image, label=label, table=table)
+    return None if mask is None else read_mask(mask, like=image, label=label, table=table, resample=resample)
 
 
 def question(scan: Path, lines: Iterable[str], *, strict: bool) -> None:
