@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ COMMON = {"SkullStripped": False, "GeneratedBy": GENERATED_BY}
 More = Mapping[Path, Callable[[Path], None]]
 """Files that are written with others, all or none: by path, what writes one to a given path."""
 
+_WRITERS = 4  # files that are written at a time
 _ALIGNED = 2  # NIfTI's number for a space that is agreed on, but not the scanner's
 
 
@@ -88,11 +91,19 @@ def write_volumes(
     more = more or {}
     sidecars, n = [sidecar_path(path) for path in volumes], len(volumes)
     with replacing_all([*sidecars, *volumes, *more]) as temporaries:
-        for volume, text, image in zip(volumes.values(), temporaries[:n], temporaries[n : 2 * n], strict=True):
+        for volume, text in zip(volumes.values(), temporaries[:n], strict=True):
             text.write_text(json.dumps(volume.sidecar, indent=4) + "\n", encoding="utf-8")
-            _image(volume.values, affine, space_code).to_filename(image)
-        for write, temporary in zip(more.values(), temporaries[2 * n :], strict=True):
-            write(temporary)
+        writers: list[Callable[[Path], None]] = [partial(_save, v.values, affine, space_code) for v in volumes.values()]
+        with ThreadPoolExecutor(_WRITERS) as pool:  # most of the time is compression, which lets other threads run
+            pending = [
+                pool.submit(write, to) for write, to in zip([*writers, *more.values()], temporaries[n:], strict=True)
+            ]
+            for one in pending:
+                one.result()
+
+
+def _save(values: NDArray[Any], affine: NDArray[np.float64], space_code: int, path: Path) -> None:
+    _image(values, affine, space_code).to_filename(path)
 
 
 def _image(values: NDArray[Any], affine: NDArray[np.float64], space_code: int) -> Any:

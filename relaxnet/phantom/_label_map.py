@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from einops import rearrange, repeat
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from relaxnet.phantom._anatomy.random_fields import Array
 from relaxnet.phantom._partial_volume import FINE, whole_voxels
@@ -40,6 +39,8 @@ class FineMap:
             self.tissues = repeat(tissues, "slice height width -> slice (height a) (width b)", a=FINE, b=FINE)
             self.voxel_mm = between, row, column
         self.step_mm = self.voxel_mm[1] / FINE, self.voxel_mm[2] / FINE  # between rows and columns of points
+        from scipy.ndimage import distance_transform_edt  # noqa: PLC0415 (it takes long to import, and files need it not)
+
         liver = np.pad(self.tissues == Tissue.LIVER, ((0, 0), (1, 1), (1, 1)))
         depth = np.stack([distance_transform_edt(points, sampling=self.step_mm)[1:-1, 1:-1] for points in liver])
         self.roi = depth > _MARGIN_MM
