@@ -37,6 +37,8 @@ class KnownContrast:
     """The ways to acquire it."""
     unit: str = "ms"
     """Unit of its maps in memory, and of their bounds."""
+    rate: str | None = None
+    """BIDS suffix of the map of its rate, 1/T."""
 
     def keys_along(self, axis: str = "time") -> tuple[str, ...]:
         """Return the keys of sidecars for what the images along an axis differ in."""
@@ -52,9 +54,13 @@ _DECAY = "MonoExponential"
 _ECHOES = Series("--te-ms", _DECAY, "Echo time", ("EchoTime",), raw="MEGRE")
 KNOWN_CONTRASTS = {
     # BIDS has no suffixes for T1rho, nor a key for its times
-    "t1rho": KnownContrast("T1rho", "T1rho", (Series("--tsl-ms", _DECAY, "Spin-lock time", ("SpinLockTime",)),)),
-    "t2": KnownContrast("T2", "T2map", (replace(_ECHOES, keys=("EchoTime", "T2PreparationTime"), raw="MESE"),)),
-    "t2star": KnownContrast("T2*", "T2starmap", (_ECHOES,)),
+    "t1rho": KnownContrast(
+        "T1rho", "T1rho", (Series("--tsl-ms", _DECAY, "Spin-lock time", ("SpinLockTime",)),), rate="R1rho"
+    ),
+    "t2": KnownContrast(
+        "T2", "T2map", (replace(_ECHOES, keys=("EchoTime", "T2PreparationTime"), raw="MESE"),), rate="R2map"
+    ),
+    "t2star": KnownContrast("T2*", "T2starmap", (_ECHOES,), rate="R2starmap"),
     "t1": KnownContrast(
         "T1",
         "T1map",
@@ -85,6 +91,7 @@ KNOWN_CONTRASTS = {
                 needs_tr=True,
             ),
         ),
+        rate="R1map",
     ),
     "adc": KnownContrast(
         "ADC",

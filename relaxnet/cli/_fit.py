@@ -59,6 +59,8 @@ Labels = Annotated[
     ),
 ]
 Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
+Rates = Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")]
+Dicom = Annotated[bool, typer.Option("--dicom", help="Write DICOM Parametric Maps in ms, too, of a SCAN in DICOM.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -90,6 +92,8 @@ def _shared(
     sigma: Sigma = None,
     labels: Labels = None,
     fill: Fill = None,
+    rates: Rates = False,
+    dicom: Dicom = False,
     strict: Strict = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -112,6 +116,8 @@ def _shared(
         "sigma": sigma,
         "labels": labels,
         "fill": fill,
+        "rates": rates,
+        "dicom": dicom,
         "strict": strict,
         "overwrite": overwrite,
         "command": COMMAND_LINE.get(),

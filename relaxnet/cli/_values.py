@@ -27,7 +27,7 @@ OfDicom = Annotated[int | None, typer.Option(metavar="N", help="Series to use of
 
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
-    for name in ("volumes", "skip_first", "time_axis", "series", "label", "first", "average", "resample")
+    for name in ("volumes", "skip_first", "time_axis", "series", "label", "first", "average", "resample", "rates")
 }
 """Options of commands that read a scan, by the argument of the library that messages name."""
 

@@ -47,6 +47,7 @@ from relaxnet.io._regions import read_labels, write_regions
 from relaxnet.io._times import check_protocol, read_times, read_times_file
 from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
+from relaxnet.io._write_dicom import dicom_map, dicom_path
 from relaxnet.io._write_predicted import predicted_paths, write_predicted
 
 __all__ = [
@@ -61,6 +62,8 @@ __all__ = [
     "check_protocol",
     "describe_derivative",
     "describes_protocol",
+    "dicom_map",
+    "dicom_path",
     "find_series",
     "join_scans",
     "joint_map_paths",

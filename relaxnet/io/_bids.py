@@ -69,7 +69,7 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(stem(path) + ".json")
 
 
-def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
+def map_paths(scan: Path, folder: Path, contrast: str, *, rates: bool = False) -> dict[str, Path]:
     """Return the paths of the files that :func:`~relaxnet.io.write_maps` writes; each has a JSON sidecar.
 
     Maps of a scan with a BIDS name have the names of a BIDS derivative, and their place in it: those of
@@ -84,11 +84,14 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
         Output folder.
     contrast
         Name of the contrast, such as ``"t2"``.
+    rates
+        Whether there is a map of the rate, 1/T.
 
     Returns
     -------
     dict
-        Paths of the map (under the name of the contrast), ``"m0"``, ``"std"``, ``"r2"``, ``"rmse"`` and ``"status"``.
+        Paths of the map (under the name of the contrast), ``"m0"``, ``"std"``, ``"r2"``, ``"rmse"`` and ``"status"``,
+        and of the ``"rate"``.
         ``"m0"`` is ``scan_S0map.nii.gz``, or ``scan_desc-T2map_S0map.nii.gz`` if the former belongs to another contrast
         of the same scan.
 
@@ -110,10 +113,12 @@ def map_paths(scan: Path, folder: Path, contrast: str) -> dict[str, Path]:
     taken = _is_of_others(Path(f"{start}_S0map.json"), (contrast,))
     endings = {contrast: suffix, "m0": f"desc-{suffix}_S0map" if taken else "S0map"}
     endings |= {key: f"desc-{key}_{suffix}" for key in ("std", "r2", "rmse", "status")}
+    if rates:
+        endings["rate"] = rate_suffix(contrast)
     return {key: Path(f"{start}_{ending}.nii.gz") for key, ending in endings.items()}
 
 
-def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[str, Path]:
+def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str], *, rates: bool = False) -> dict[str, Path]:
     """Return the paths of the files that :func:`~relaxnet.io.write_joint_maps` writes; each has a JSON sidecar.
 
     Parameters
@@ -124,6 +129,8 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
         Output folder.
     contrasts
         Names of the contrasts, such as ``"t1rho"`` and ``"t2"``.
+    rates
+        Whether there are maps of the rates.
 
     Returns
     -------
@@ -150,8 +157,16 @@ def joint_map_paths(scan: Path, folder: Path, contrasts: Iterable[str]) -> dict[
     return {
         joint_key(key, contrast): m0 if key == "m0" else path
         for contrast in contrasts
-        for key, path in map_paths(scan, folder, contrast).items()
+        for key, path in map_paths(scan, folder, contrast, rates=rates).items()
     }
+
+
+def rate_suffix(contrast: str) -> str:
+    """Return the suffix of the map of a rate; a ValueError if the contrast has none."""
+    suffix = names_of(contrast).rate
+    if suffix is None:
+        raise ValueError(f"rates=True, but {contrast} is no relaxation time: it has no rate.")
+    return suffix
 
 
 def path_start(scan: Path, folder: Path, contrast: str) -> Path:

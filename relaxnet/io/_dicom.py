@@ -52,6 +52,24 @@ def read_dicom(path: Path, *, series: int | None = None) -> Image:
         If pydicom is not installed.
     """
     pydicom = require("pydicom", extra="dicom")
+    frames = [frame for file, header in _headers(pydicom, path, series) for frame in _frames(file, header)]
+    components = {frame.component for frame in frames}
+    if "M" in components and len(components) > 1:
+        frames = [frame for frame in frames if frame.component == "M"]
+        warnings.warn(
+            f"{path}: it holds {', '.join(sorted(components))} images: magnitude alone is used.", stacklevel=4
+        )
+    grid = _grid(path, frames)
+    return Image(_pixels(pydicom, grid), _affine(path, grid), 1, None, _described(grid))
+
+
+def read_headers(path: Path, series: int | None = None) -> list[Any]:
+    """Read the data sets of one series, without their voxels; see :func:`read_dicom`."""
+    return [header for _, header in _headers(require("pydicom", extra="dicom"), path, series)]
+
+
+def _headers(pydicom: Any, path: Path, series: int | None) -> list[tuple[Path, Any]]:
+    """Read the headers of one series, with their files."""
     of_series: dict[str, list[Any]] = defaultdict(list)
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     for file in files:
@@ -65,17 +83,7 @@ def read_dicom(path: Path, *, series: int | None = None) -> Image:
         nifti = any(file.name.lower().endswith((".nii", ".nii.gz")) for file in files)
         how = "pass its NIfTI files instead, one after the other" if nifti else "pass a file, or a folder of such files"
         raise ValueError(f"{path}: there is no DICOM image: {how}.")
-    frames = [
-        frame for file, header in _pick(path, list(of_series.values()), series) for frame in _frames(file, header)
-    ]
-    components = {frame.component for frame in frames}
-    if "M" in components and len(components) > 1:
-        frames = [frame for frame in frames if frame.component == "M"]
-        warnings.warn(
-            f"{path}: it holds {', '.join(sorted(components))} images: magnitude alone is used.", stacklevel=4
-        )
-    grid = _grid(path, frames)
-    return Image(_pixels(pydicom, grid), _affine(path, grid), 1, None, _described(grid))
+    return _pick(path, list(of_series.values()), series)
 
 
 def _pick(path: Path, found: list[list[Any]], series: int | None) -> list[Any]:

@@ -28,6 +28,7 @@ def write_maps(
     more: More | None = None,
     overwrite: bool = False,
     fill: float | None = None,
+    rates: bool = False,
 ) -> dict[str, Path]:
     """Write the maps of a fit, on the grid of the fitted scan.
 
@@ -57,6 +58,8 @@ def write_maps(
         Whether existing files may be replaced. A file is never left half written.
     fill
         Value of voxels that could not be fitted, in place of NaN, for programs that cannot take it.
+    rates
+        Whether to write maps of the rate, 1/T in 1/s, too.
 
     Returns
     -------
@@ -73,8 +76,8 @@ def write_maps(
         If the folder is not writable. Existing files are not changed then.
     """
     contrast = next(name for name in result.maps if name != "m0")
-    volumes = _volumes(result, scan, contrast, names_of(contrast).label)
-    paths = map_paths(scan.path, Path(folder), contrast)
+    volumes = _volumes(result, scan, contrast, names_of(contrast).label, rates=rates)
+    paths = map_paths(scan.path, Path(folder), contrast, rates=rates)
     acquired = describe_contrasts([(contrast, times_ms, model or MonoExponential())])
     return write_maps_of_scan(
         volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite, fill=fill
@@ -92,6 +95,7 @@ def write_joint_maps(
     more: More | None = None,
     overwrite: bool = False,
     fill: float | None = None,
+    rates: bool = False,
 ) -> dict[str, Path]:
     """Write the maps of a joint fit, on the grid of the fitted scan.
 
@@ -118,6 +122,8 @@ def write_joint_maps(
         Whether existing files may be replaced. A file is never left half written.
     fill
         Value of voxels that could not be fitted, in place of NaN, for programs that cannot take it.
+    rates
+        Whether to write maps of the rate, 1/T in 1/s, too.
 
     Returns
     -------
@@ -137,16 +143,18 @@ def write_joint_maps(
     volumes = {
         joint_key(key, contrast): volume
         for contrast in protocol.names
-        for key, volume in _volumes(result, scan, contrast, of, protocol.contrasts[0].times_ms[0]).items()
+        for key, volume in _volumes(result, scan, contrast, of, protocol.contrasts[0].times_ms[0], rates=rates).items()
     }
-    paths = joint_map_paths(scan.path, Path(folder), protocol.names)
+    paths = joint_map_paths(scan.path, Path(folder), protocol.names, rates=rates)
     acquired = describe_protocol(protocol)
     return write_maps_of_scan(
         volumes, paths, scan, origin(algorithm, command, **acquired), more=more, overwrite=overwrite, fill=fill
     )
 
 
-def _volumes(result: FitResult[Any], scan: Scan, contrast: str, of: str, first_ms: float = 0) -> dict[str, Volume]:
+def _volumes(
+    result: FitResult[Any], scan: Scan, contrast: str, of: str, first_ms: float = 0, *, rates: bool = False
+) -> dict[str, Volume]:
     """Collect the maps of a contrast, with the keys of :func:`map_paths`; ``of`` names the fit in descriptions."""
     if tuple(result.status.shape) != scan.data.shape[:-1]:
         raise ValueError(f"result has shape {tuple(result.status.shape)}, the scan {scan.data.shape[:-1]} and time.")
@@ -156,6 +164,11 @@ def _volumes(result: FitResult[Any], scan: Scan, contrast: str, of: str, first_m
         "m0": map_volume(result.maps["m0"], "signal", f"Amplitude of the fitted {of} signal{at}"),
         "std": map_volume(result.std[contrast], result.units[contrast], f"Standard error of the {title}"),
     }
+    if rates:
+        volumes["rate"] = Volume(
+            1 / volumes[contrast].values,
+            {"Description": f"Rate of the {names_of(contrast).label} relaxation", "Units": "1/s"},
+        )
     return volumes | quality_volumes(result, of)
 
 

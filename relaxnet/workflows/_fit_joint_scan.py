@@ -11,6 +11,8 @@ from relaxnet.io import (
     Paths,
     Scan,
     as_paths,
+    dicom_map,
+    dicom_path,
     join_scans,
     joint_map_paths,
     read_labels,
@@ -61,6 +63,8 @@ def fit_joint_scan(
     sigma: float | None = None,
     labels: str | Path | None = None,
     fill: float | None = None,
+    rates: bool = False,
+    dicom: bool = False,
     strict: bool = False,
     overwrite: bool = False,
     command: str | None = None,
@@ -80,7 +84,7 @@ def fit_joint_scan(
         Of two series, what to take for the common first image: that of ``"t1rho"`` or ``"t2"``, or their ``"mean"``.
     out, volumes, skip_first, time_axis, series, average, resample, mask, label, label_table
         As for :func:`fit_scan`.
-    bounds_ms, saturation, sigma, labels, fill, strict, overwrite, command, log
+    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, overwrite, command, log
         As for :func:`fit_scan`.
 
     Returns
@@ -105,10 +109,12 @@ def fit_joint_scan(
     files = [file for part in parts for file in as_paths(part)]
     path = scan_path(files)
     folder = path.parent if out is None else Path(out)
-    maps = joint_map_paths(path, folder, CONTRASTS)
+    maps = joint_map_paths(path, folder, CONTRASTS, rates=rates)
     pictures = picture_paths(maps, CONTRASTS)
     table = {} if labels is None else {"rois": regions_path(path, folder, CONTRASTS)}
-    check_files(inputs_of(files, mask, labels), maps, pictures | table, overwrite=overwrite)
+    exported = {name: dicom_path(maps[name]) for name in CONTRASTS} if dicom else {}
+    others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
+    check_files(inputs_of(files, mask, labels), maps, others, overwrite=overwrite)
     source: object = "the command line" if protocol else sidecar_path(path)
     doubt = ""
     reading: dict[str, Any] = {"time_axis": time_axis, "series": series, "average": average, "resample": resample}
@@ -141,6 +147,7 @@ def fit_joint_scan(
     log(f"writing maps to {folder}")
     drawn = drawings({name: shown_of(result, name, image) for name in CONTRASTS}, pictures)
     drawn |= tabulated(result, regions, table)
+    drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
     write_joint_maps(
         result,
         image,
@@ -151,8 +158,10 @@ def fit_joint_scan(
         more=drawn,
         overwrite=overwrite,
         fill=fill,
+        rates=rates,
     )
     written = maps | {f"{name}_picture": picture for name, picture in pictures.items()} | table
+    written |= {f"{name}_dicom": file for name, file in exported.items()}
     return outcome(result, written, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
 
 

@@ -19,6 +19,8 @@ from relaxnet.io import (
     Scan,
     as_paths,
     as_pictures,
+    dicom_map,
+    dicom_path,
     map_paths,
     read_acquisition,
     read_labels,
@@ -59,6 +61,8 @@ def fit_scan(
     sigma: float | None = None,
     labels: str | Path | None = None,
     fill: float | None = None,
+    rates: bool = False,
+    dicom: bool = False,
     strict: bool = False,
     overwrite: bool = False,
     command: str | None = None,
@@ -102,6 +106,10 @@ def fit_scan(
         NIfTI file of whole numbers on the grid of the scan: a table of the maps in its regions is written, too.
     fill
         Value of voxels without a result in the files, in place of NaN.
+    rates
+        Whether to write a map of the rate, 1/T in 1/s, too.
+    dicom
+        Whether to write the map as a DICOM Parametric Map in ms, too; the scan must be of DICOM files.
     strict
         Whether an input that does not look like what was meant is an error, before anything is written, and not only a
         warning: see :func:`relaxnet.fitting.doubts`.
@@ -133,11 +141,13 @@ def fit_scan(
     algorithm = pick("method", method, METHODS).summary
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
-    maps = map_paths(path, folder, contrast)
+    maps = map_paths(path, folder, contrast, rates=rates)
     model = model or _model_of(scan, contrast)
     pictures = picture_paths(maps, (contrast,))
     table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
-    check_files(inputs_of(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
+    exported = {contrast: dicom_path(maps[contrast])} if dicom else {}
+    others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
+    check_files(inputs_of(scan, mask, labels), maps, others, overwrite=overwrite)
     image = read_scan(
         scan,
         contrast,
@@ -173,6 +183,7 @@ def fit_scan(
     question(path, doubts(image.data, result, signed=model.signed), strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({contrast: shown_of(result, contrast, image)}, pictures) | tabulated(result, regions, table)
+    drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
     write_maps(
         result,
         image,
@@ -184,8 +195,9 @@ def fit_scan(
         more=drawn,
         overwrite=overwrite,
         fill=fill,
+        rates=rates,
     )
-    files = maps | {"picture": pictures[contrast]} | table
+    files = maps | {"picture": pictures[contrast]} | table | {f"{name}_dicom": file for name, file in exported.items()}
     return outcome(result, files, {"scan": str(path), "contrast": contrast, "times_ms": times, "method": method})
 
 

@@ -165,3 +165,17 @@ def test_a_simulated_cohort_is_a_bids_data_set(tmp_path):
     assert main(["simulate", "--subjects", "1", "--slices", "1", "--shape", "32x32", "--out", str(tmp_path / "c")]) == 0
     assert issues(tmp_path / "c") == []
     assert issues(tmp_path / "c" / "derivatives" / "truth") == []
+
+
+def test_maps_of_rates_are_written_if_asked(tmp_path, capsys):
+    images = decay(40)
+    images[0, 0, 0] = 0
+    path = save(tmp_path / "sub-01_MESE.nii.gz", images)
+    assert fit("t2", path, "--te-ms", TE, "--out", tmp_path / "out", "--rates", "--fill", 0) == 0
+    rate = tmp_path / "out/sub-01/anat/sub-01_R2map.nii.gz"
+    values = nibabel.load(rate).get_fdata()
+    np.testing.assert_allclose(values[1:], 25, rtol=1e-4)
+    assert values[0, 0, 0] == 0
+    assert json.loads(rate.with_name("sub-01_R2map.json").read_text())["Units"] == "1/s"
+    assert fit("adc", path, "--b", "0,100,200,500", "--rates") == 1
+    assert "--rates, but adc is no relaxation time" in capsys.readouterr().err
