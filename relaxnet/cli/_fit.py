@@ -60,6 +60,7 @@ Labels = Annotated[
 ]
 Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
+Report = Annotated[bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
@@ -95,6 +96,7 @@ def _add_command(contrast: str) -> None:
         labels: Labels = None,
         fill: Fill = None,
         strict: Strict = False,
+        report: Report = False,
         overwrite: Overwrite = False,
         as_json: AsJson = False,
         quiet: Quiet = False,
@@ -130,6 +132,7 @@ def _add_command(contrast: str) -> None:
                 labels=labels,
                 fill=fill,
                 strict=strict,
+                report=report,
                 overwrite=overwrite,
                 command=COMMAND_LINE.get(),
                 log=silence if quiet else say,
@@ -216,6 +219,7 @@ def joint(
     labels: Labels = None,
     fill: Fill = None,
     strict: Strict = False,
+    report: Report = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -250,6 +254,7 @@ def joint(
             labels=labels,
             fill=fill,
             strict=strict,
+            report=report,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
             log=silence if quiet else say,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._report.fit import Fitted, fit_page
+from relaxnet.workflows._report.page import Section, report_path, write_report
+from relaxnet.workflows._report.provenance import provenance
 
 JOINT = ("t1rho", "t2")
 """Contrasts of a joint fit."""
@@ -66,6 +70,7 @@ def fit_scan(
     labels: str | Path | None = None,
     fill: float | None = None,
     strict: bool = False,
+    report: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -108,6 +113,8 @@ def fit_scan(
     strict
         Whether an input that does not look like what was meant is an error, before anything is written, and not only a
         warning: see :func:`relaxnet.fitting.doubts`.
+    report
+        Whether to write a report, one HTML file with its figures, beside the picture.
     overwrite
         Whether maps that are there may be replaced.
     command
@@ -119,7 +126,7 @@ def fit_scan(
     -------
     Outcome
         Its files are the maps, under the keys of :func:`relaxnet.io.map_paths`, a ``"picture"``, and ``"rois"`` where
-        there are labels; its result is the :class:`~relaxnet.FitResult`.
+        there are labels, ``"report"`` if asked for; its result is the :class:`~relaxnet.FitResult`.
 
     Raises
     ------
@@ -133,6 +140,7 @@ def fit_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
+    start = perf_counter()
     algorithm = pick("method", method, METHODS).summary
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
@@ -140,6 +148,7 @@ def fit_scan(
     model = model or _usual_model(contrast)
     pictures = picture_paths(maps, (contrast,))
     table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
+    table |= {"report": report_path(pictures[contrast])} if report else {}
     check_files(_inputs(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
     image = read_scan(
         scan,
@@ -170,10 +179,18 @@ def fit_scan(
     )
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
-    result = replace(result, maps=maps_of, std=std, units=units)
-    question(path, doubts(image.data, result, signed=model.signed), strict=strict)
+    new = {"t": contrast}
+    pairs = {(new.get(a, a), new.get(b, b)): values for (a, b), values in result.covariances.items()}
+    result = replace(result, maps=maps_of, std=std, units=units, covariances=pairs)
+    doubted = doubts(image.data, result, signed=model.signed)
+    question(path, doubted, strict=strict)
     log(f"writing maps to {folder}")
-    drawn = drawings({contrast: _shown(result, contrast, image)}, pictures) | _tabulated(result, regions, table)
+    drawn = drawings({contrast: _shown(result, contrast, image)}, pictures)
+    fitted = [Fitted(contrast, times, model, range(len(times)))]
+    inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
+    settings = {"label": label, "method": method, "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
+    made = partial(provenance, inputs, settings, start, command)
+    drawn |= _beside(result, image, fitted, regions, doubted, made, table)
     write_maps(
         result,
         image,
@@ -208,6 +225,7 @@ def fit_joint_scan(
     labels: str | Path | None = None,
     fill: float | None = None,
     strict: bool = False,
+    report: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -223,14 +241,14 @@ def fit_joint_scan(
         The acquisition protocol; by default that in the JSON file beside the scan.
     out, volumes, skip_first, time_axis, series, mask, label, label_table
         As for :func:`fit_scan`.
-    bounds_ms, saturation, sigma, labels, fill, strict, overwrite, command, log
+    bounds_ms, saturation, sigma, labels, fill, strict, report, overwrite, command, log
         As for :func:`fit_scan`.
 
     Returns
     -------
     Outcome
         Its files are those of :func:`relaxnet.io.joint_map_paths`, and a ``"t2_picture"`` of each contrast, and
-        ``"rois"`` where there are labels; its result is the :class:`~relaxnet.FitResult`.
+        ``"rois"`` and ``"report"`` as for :func:`fit_scan`; its result is the :class:`~relaxnet.FitResult`.
 
     Raises
     ------
@@ -244,11 +262,12 @@ def fit_joint_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
-    path = scan_path(scan)
+    start, path = perf_counter(), scan_path(scan)
     folder = path.parent if out is None else Path(out)
     maps = joint_map_paths(path, folder, JOINT)
     pictures = picture_paths(maps, JOINT)
     table = {} if labels is None else {"rois": regions_path(path, folder, JOINT)}
+    table |= {"report": report_path(pictures[JOINT[0]], "joint")} if report else {}
     check_files(_inputs(scan, mask, labels), maps, pictures | table, overwrite=overwrite)
     image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
     source = "the command line" if protocol else sidecar_path(path)
@@ -269,10 +288,15 @@ def fit_joint_scan(
     log(f"{path}: {_size(image)} voxels at {told}, the first volume shared (from {source})")
     result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
     signed = any(contrast.model.signed for contrast in protocol.contrasts)
-    question(path, doubts(image.data, result, signed=signed), strict=strict)
+    doubted = doubts(image.data, result, signed=signed)
+    question(path, doubted, strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({name: _shown(result, name, image) for name in JOINT}, pictures)
-    drawn |= _tabulated(result, regions, table)
+    fitted = [Fitted(one.name, one.times_ms, one.model, protocol.images_of(one.name)) for one in protocol.contrasts]
+    inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
+    settings = {"label": label, "method": "joint", "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
+    made = partial(provenance, inputs, settings, start, command)
+    drawn |= _beside(result, image, fitted, regions, doubted, made, table)
     write_joint_maps(
         result,
         image,
@@ -308,14 +332,20 @@ def question(scan: Path, lines: Iterable[str], *, strict: bool) -> None:
         warnings.warn(f"{scan}: {line}", stacklevel=3)
 
 
-def _tabulated(
-    result: FitResult[Any], regions: tuple[NDArray[Any], dict[int, str] | None] | None, table: Mapping[str, Path]
+def _beside(
+    result: FitResult[NDArray[Any]],
+    image: Scan,
+    fitted: list[Fitted],
+    regions: tuple[NDArray[Any], dict[int, str] | None] | None,
+    doubted: Iterable[str],
+    made: Callable[[str], Section],
+    table: Mapping[str, Path],
 ) -> dict[Path, Callable[[Path], None]]:
-    """Return what writes the table of regions, by its path."""
-    if regions is None:
-        return {}
-    rows = result.regions(regions[0], names=regions[1])
-    return {path: partial(write_regions, rows) for path in table.values()}
+    """Return what writes the table of regions and the report, where these are asked for, by their paths."""
+    rows = () if regions is None else result.regions(regions[0], names=regions[1])
+    page = partial(fit_page, image, result, fitted, regions=rows, warnings=doubted, made=made)
+    writers = {"rois": partial(write_regions, rows), "report": partial(write_report, page)}
+    return {path: writers[key] for key, path in table.items()}
 
 
 def _usual_model(contrast: str) -> SignalModel:
