@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from relaxnet.fitting import FitResult
 from relaxnet.plots._figure import empty_figure
+from relaxnet.protocol import Contrast
 from relaxnet.signals import MonoExponential, SignalModel
-from relaxnet.times import CheckedTimes, HasTimes, parse_times
+from relaxnet.times import CheckedTimes, parse_times
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,11 +24,12 @@ _SHOWN = (0.5, 99.5)  # percentiles of the residuals, beyond which are single vo
 def decay_figure(
     result: FitResult[Any],
     images: NDArray[Any],
-    times_ms: HasTimes | Sequence[float],
+    times_ms: Contrast | Sequence[float],
     *,
     voxels: Sequence[tuple[int, ...]],
     name: str = "t",
     model: SignalModel | None = None,
+    titles: Sequence[str] | None = None,
 ) -> "Figure":
     """Draw the samples of voxels over time, with the fit and its confidence band.
 
@@ -45,6 +47,8 @@ def decay_figure(
         Name of the map of the contrast in the result.
     model
         The fitted signal model; a mono-exponential decay by default.
+    titles
+        Title of each panel; by default the voxel and its value.
 
     Returns
     -------
@@ -86,7 +90,8 @@ def decay_figure(
         axis.plot(fine, fitted[k], label="fit")
         axis.plot(times, images[voxel], "o", color="C1", markersize=5, label="samples")
         axis.set_xlabel(f"{model.axis.name} ({model.axis.unit})")
-        axis.set_title(f"voxel {', '.join(map(str, voxel))}: {result.maps[name][voxel]:.3g} {unit}", fontsize=9)
+        usual = f"voxel {', '.join(map(str, voxel))}: {result.maps[name][voxel]:.3g} {unit}"
+        axis.set_title(titles[k] if titles else usual, fontsize=9)
     figure.axes[0].set_ylabel("signal")
     figure.axes[0].legend(fontsize=8, frameon=False)
     return figure

@@ -9,6 +9,7 @@ from relaxnet.workflows._evaluate import evaluate_maps, evaluate_network
 from relaxnet.workflows._fit_scan import fit_joint_scan, fit_scan
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._predict_scan import NETWORK, predict_scan
+from relaxnet.workflows._view import serve_maps
 
 __all__ = [
     "NETWORK",
@@ -19,4 +20,5 @@ __all__ = [
     "fit_joint_scan",
     "fit_scan",
     "predict_scan",
+    "serve_maps",
 ]

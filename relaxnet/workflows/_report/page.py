@@ -83,7 +83,7 @@ def render(page: Page) -> str:
     )
     environment.filters |= {"cell": cell, "is_number": _is_number}
     counter = count()
-    environment.globals["svg"] = lambda picture: _svg(picture, f"f{next(counter)}")
+    environment.globals["svg"] = lambda picture: svg(picture, f"f{next(counter)}")
     html: str = environment.from_string(template).render(page=page)
     return html
 
@@ -120,7 +120,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _svg(picture: Picture, prefix: str) -> str:
+def svg(picture: Picture, prefix: str) -> str:
     """Draw a picture as SVG to be put into HTML, with ids of its own and in the colour of the text."""
     stream = io.StringIO()
     cycle = require("matplotlib", extra="plot").cycler(color=_LINES)
