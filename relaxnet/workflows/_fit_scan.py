@@ -1,7 +1,7 @@
 """Fitting a scan: from a file to maps and pictures."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,14 +32,13 @@ from relaxnet.io import (
     sidecar_path,
     write_joint_maps,
     write_maps,
-    write_regions,
 )
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
-from relaxnet.workflows._report.fit import Fitted, fit_page
-from relaxnet.workflows._report.page import Section, report_path, write_report
+from relaxnet.workflows._report.fit import Fitted, beside
+from relaxnet.workflows._report.page import report_path
 from relaxnet.workflows._report.provenance import provenance
 
 JOINT = ("t1rho", "t2")
@@ -190,7 +189,7 @@ def fit_scan(
     inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
     settings = {"label": label, "method": method, "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
     made = partial(provenance, inputs, settings, start, command)
-    drawn |= _beside(result, image, fitted, regions, doubted, made, table)
+    drawn |= beside(result, image, fitted, regions, doubted, made, table)
     write_maps(
         result,
         image,
@@ -296,7 +295,7 @@ def fit_joint_scan(
     inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
     settings = {"label": label, "method": "joint", "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
     made = partial(provenance, inputs, settings, start, command)
-    drawn |= _beside(result, image, fitted, regions, doubted, made, table)
+    drawn |= beside(result, image, fitted, regions, doubted, made, table)
     write_joint_maps(
         result,
         image,
@@ -330,22 +329,6 @@ def question(scan: Path, lines: Iterable[str], *, strict: bool) -> None:
         if strict:
             raise ValueError(f"{scan}: {line}")
         warnings.warn(f"{scan}: {line}", stacklevel=3)
-
-
-def _beside(
-    result: FitResult[NDArray[Any]],
-    image: Scan,
-    fitted: list[Fitted],
-    regions: tuple[NDArray[Any], dict[int, str] | None] | None,
-    doubted: Iterable[str],
-    made: Callable[[str], Section],
-    table: Mapping[str, Path],
-) -> dict[Path, Callable[[Path], None]]:
-    """Return what writes the table of regions and the report, where these are asked for, by their paths."""
-    rows = () if regions is None else result.regions(regions[0], names=regions[1])
-    page = partial(fit_page, image, result, fitted, regions=rows, warnings=doubted, made=made)
-    writers = {"rois": partial(write_regions, rows), "report": partial(write_report, page)}
-    return {path: writers[key] for key, path in table.items()}
 
 
 def _usual_model(contrast: str) -> SignalModel:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ from numpy.typing import NDArray
 
 from relaxnet._contrasts import label
 from relaxnet.fitting import FitResult, FitStatus
-from relaxnet.io import Scan, as_pictures
+from relaxnet.io import Scan, as_pictures, write_regions
 from relaxnet.plots import decay_figure, map_figure, residual_figure, status_figure
 from relaxnet.signals import SignalModel
 from relaxnet.times import CheckedTimes
-from relaxnet.workflows._report.page import Page, Picture, Section, Table
+from relaxnet.workflows._report.page import Page, Picture, Section, Table, write_report
 
 _RESIDUAL_VOXELS = 50_000
 STANDARD_ERROR = "standard error"
@@ -62,6 +63,22 @@ def fit_page(
         ),
         tuple(warnings),
     )
+
+
+def beside(
+    result: FitResult[NDArray[Any]],
+    scan: Scan,
+    contrasts: Sequence[Fitted],
+    regions: tuple[NDArray[Any], dict[int, str] | None] | None,
+    doubts: Iterable[str],
+    made: Callable[[str], Section],
+    targets: Mapping[str, Path],
+) -> dict[Path, Callable[[Path], None]]:
+    """Return what writes the table of regions and the report, where these are asked for, by their paths."""
+    rows = () if regions is None else result.regions(regions[0], names=regions[1])
+    page = partial(fit_page, scan, result, contrasts, regions=rows, warnings=doubts, made=made)
+    writers = {"rois": partial(write_regions, rows), "report": partial(write_report, page)}
+    return {path: writers[key] for key, path in targets.items()}
 
 
 def converged_share(status: NDArray[Any]) -> str:
