@@ -129,7 +129,12 @@ def presets() -> str:
 def contrasts() -> str:
     """List the contrasts that have a name in files."""
     rows = [
-        (f'`"{name}"`', contrast.label, f"`{contrast.suffix}`", " or ".join(f"`{key}`" for key in contrast.time_keys))
+        (
+            f'`"{name}"`',
+            contrast.label,
+            f"`{contrast.suffix}`",
+            " or ".join(f"`{key}`" for key in contrast.keys_along()),
+        )
         for name, contrast in KNOWN_CONTRASTS.items()
     ]
     return _table(("contrast", "in pictures", "suffix of the map", "times in the JSON file, in s"), rows)

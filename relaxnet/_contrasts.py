@@ -1,6 +1,6 @@
 """The contrasts that have a name in files and pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -13,10 +13,14 @@ class Series:
     """Its signal model, a class of :mod:`relaxnet.signals`."""
     what: str
     """What its images differ in, for help."""
+    keys: tuple[str, ...]
+    """Keys under which a JSON sidecar may hold that: times in seconds, or values in the unit of the axis."""
+    raw: str | None = None
+    """BIDS suffix of its images."""
     axis: str = "time"
     """Name of the :class:`~relaxnet.times.Axis` of that."""
-    takes_tr: bool = False
-    """Whether the model takes a repetition time, ``tr_ms``."""
+    tr_keys: tuple[str, ...] = ()
+    """Keys of a repetition time that the model takes, ``tr_ms``."""
     needs_tr: bool = False
     """Whether it must be given."""
 
@@ -29,12 +33,14 @@ class KnownContrast:
     """What pictures call it."""
     suffix: str
     """BIDS suffix of its map."""
-    time_keys: tuple[str, ...]
-    """Keys under which a JSON sidecar may hold its times in seconds."""
     series: tuple[Series, ...]
     """The ways to acquire it."""
     unit: str = "ms"
     """Unit of its maps in memory, and of their bounds."""
+
+    def keys_along(self, axis: str = "time") -> tuple[str, ...]:
+        """Return the keys of sidecars for what the images along an axis differ in."""
+        return tuple(key for series in self.series if series.axis == axis for key in series.keys)
 
     @property
     def bounds_option(self) -> str:
@@ -43,31 +49,51 @@ class KnownContrast:
 
 
 _DECAY = "MonoExponential"
-_ECHOES = Series("--te-ms", _DECAY, "Echo time")
-_ANGLES = Series("--flip-deg", "VariableFlipAngle", "Flip angle", axis="flip angle", takes_tr=True, needs_tr=True)
+_ECHOES = Series("--te-ms", _DECAY, "Echo time", ("EchoTime",), raw="MEGRE")
 KNOWN_CONTRASTS = {
-    # BIDS has no T1rhomap, nor a key for its times
-    "t1rho": KnownContrast("T1rho", "T1rho", ("SpinLockTime",), (Series("--tsl-ms", _DECAY, "Spin-lock time"),)),
-    "t2": KnownContrast("T2", "T2map", ("EchoTime", "T2PreparationTime"), (_ECHOES,)),
-    "t2star": KnownContrast("T2*", "T2starmap", ("EchoTime",), (_ECHOES,)),
+    # BIDS has no suffixes for T1rho, nor a key for its times
+    "t1rho": KnownContrast("T1rho", "T1rho", (Series("--tsl-ms", _DECAY, "Spin-lock time", ("SpinLockTime",)),)),
+    "t2": KnownContrast("T2", "T2map", (replace(_ECHOES, keys=("EchoTime", "T2PreparationTime"), raw="MESE"),)),
+    "t2star": KnownContrast("T2*", "T2starmap", (_ECHOES,)),
     "t1": KnownContrast(
         "T1",
         "T1map",
-        ("InversionTime", "SaturationTime"),
         (
-            Series("--ti-ms", "InversionRecovery", "Inversion time", takes_tr=True),
-            Series("--ts-ms", "SaturationRecovery", "Time after the saturation", takes_tr=True),
-            _ANGLES,
+            Series(
+                "--ti-ms",
+                "InversionRecovery",
+                "Inversion time",
+                ("InversionTime",),
+                raw="IRT1",
+                tr_keys=("RepetitionTimePreparation",),  # RepetitionTime is that of echoes for some vendors
+            ),
+            Series(
+                "--ts-ms",
+                "SaturationRecovery",
+                "Time after the saturation",
+                ("SaturationTime",),
+                tr_keys=("RepetitionTimePreparation",),
+            ),
+            Series(
+                "--flip-deg",
+                "VariableFlipAngle",
+                "Flip angle",
+                ("FlipAngle",),
+                raw="VFA",
+                axis="flip angle",
+                tr_keys=("RepetitionTimeExcitation", "RepetitionTime"),
+                needs_tr=True,
+            ),
         ),
     ),
     "adc": KnownContrast(
-        "ADC", "ADC", (), (Series("--b", "Diffusion", "b-value in s/mm²", axis="b-value"),), unit="mm²/s"
+        "ADC",
+        "ADC",
+        (Series("--b", "Diffusion", "b-value in s/mm²", ("DiffusionBValue",), axis="b-value"),),
+        unit="mm²/s",
     ),
 }
 """By the name of the contrast."""
-
-AXIS_KEYS = {"flip angle": "FlipAngle", "b-value": "DiffusionBValue"}
-"""Keys of what is no time, by the name of the axis, in the unit of the axis."""
 
 
 def label(name: str) -> str:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS, KnownContrast, Series
+from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
 from relaxnet.cli._values import (
+    Average,
     OfDicom,
+    Resample,
     SkipFirst,
     TimeAxis,
     Volumes,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from relaxnet.workflows import Outcome
 
 Method = one_of("Method", METHODS)
+First = one_of("First", ("mean", "t1rho", "t2"))
 
 Scan = Annotated[
     list[Path],
@@ -47,9 +50,6 @@ LabelTable = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
 How = Annotated[Method, typer.Option(help=f"{explain(METHODS)}, with --sigma.")]  # type: ignore[valid-type]
-Bounds = Annotated[
-    str | None, typer.Option(metavar="LOW,HIGH", help="Smallest and largest T to look for, in ms. [default: 1,5000]")
-]
 Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
 Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors and rician.")]
 Labels = Annotated[
@@ -75,145 +75,18 @@ voxels whose standard error is above T/2."""
 app = typer.Typer(rich_markup_mode=None)
 
 
-def _add_command(contrast: str) -> None:
-    """Add the command for one contrast. Commands differ in their times, and in the unit of their maps."""
-    known = KNOWN_CONTRASTS[contrast]
-
-    def command(
-        scan: Scan,
-        volumes: Volumes = None,
-        skip_first: SkipFirst = 0,
-        time_axis: TimeAxis = None,
-        series: OfDicom = None,
-        mask: Mask = None,
-        label: Label = None,
-        label_table: LabelTable = None,
-        out: Out = None,
-        method: How = "nlls",
-        bounds: str | None = None,
-        saturation: Saturation = None,
-        sigma: Sigma = None,
-        labels: Labels = None,
-        fill: Fill = None,
-        strict: Strict = False,
-        report: Report = False,
-        overwrite: Overwrite = False,
-        as_json: AsJson = False,
-        quiet: Quiet = False,
-        **acquired: Any,
-    ) -> None:
-        acquisition, given = _acquired(contrast, acquired)
-        limits, numbers = read_bounds(bounds, known), chosen(volumes)
-        check_positive(saturation=saturation, sigma=sigma)
-        if method == "rician" and sigma is None:
-            raise typer.BadParameter("it needs --sigma, the standard deviation of the noise.", param_hint="--method")
-        from relaxnet import signals  # noqa: PLC0415 (it needs torch, which takes seconds)
-        from relaxnet.workflows import fit_scan  # noqa: PLC0415
-
-        tr = {"tr_ms": acquired["tr_ms"]} if acquisition.takes_tr else {}
-        with speaking_of(times_ms=acquisition.option):
-            outcome = fit_scan(
-                scan,
-                contrast,
-                times_ms=given,
-                model=getattr(signals, acquisition.model)(**tr),
-                volumes=numbers,
-                skip_first=skip_first,
-                time_axis=time_axis,
-                series=series,
-                mask=mask,
-                label=label,
-                label_table=label_table,
-                out=out,
-                method=method,
-                bounds_ms=limits,
-                saturation=saturation,
-                sigma=sigma,
-                labels=labels,
-                fill=fill,
-                strict=strict,
-                report=report,
-                overwrite=overwrite,
-                command=COMMAND_LINE.get(),
-                log=silence if quiet else say,
-            )
-        _print(outcome, as_json=as_json, unit=known.unit)
-
-    _take(command, known)
-    text = HELP if known.unit == "ms" else HELP.replace("in seconds", f"in {known.unit}").replace(" in ms", "")
-    app.command(contrast, help=text.format(name=known.label, suffix=known.suffix))(command)
-
-
-def _take(command: Callable[..., None], known: KnownContrast) -> None:
-    """Give a command the options of a contrast in place of its ``**acquired``; typer reads them from its signature."""
-    range_of = f"Smallest and largest {known.label} to look for, in {known.unit}."
-    options: dict[str, Any] = {
-        "bounds": Annotated[str | None, typer.Option(known.bounds_option, metavar="LOW,HIGH", help=range_of)]
-    }
-    for series in known.series:
-        keys = [AXIS_KEYS[series.axis]] if series.axis in AXIS_KEYS else known.time_keys
-        default = f" [default: {' or '.join(keys)} in SCAN.json]" if len(known.series) == 1 else ""
-        help_ = f"{series.what} of each volume.{default}"
-        options[series.option] = Annotated[str | None, typer.Option(series.option, metavar="N,N,...", help=help_)]
-    if any(series.takes_tr for series in known.series):
-        needed = " or ".join(series.option for series in known.series if series.needs_tr)
-        options["tr_ms"] = Annotated[
-            float | None, typer.Option("--tr-ms", help=f"Repetition time in ms, needed with {needed}.")
-        ]
-    signature = inspect.signature(command)
-    names = {key: key.strip("-").replace("-", "_") for key in options}
-    kept = [p for name, p in signature.parameters.items() if name not in ("bounds", "acquired")]
-    added = [
-        inspect.Parameter(names[key], inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for key, kind in options.items()
-    ]
-    command.__signature__ = signature.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
-    hints = {name: hint for name, hint in command.__annotations__.items() if name != "acquired"}
-    command.__annotations__ = hints | {names[key]: kind for key, kind in options.items()}
-
-
-def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series, tuple[float, ...] | Path | None]:
-    """Find out how a contrast was acquired from the options that were given, and check them."""
-    series = KNOWN_CONTRASTS[contrast].series
-    told = {one: given[one.option.strip("-").replace("-", "_")] for one in series}
-    chosen = [one for one, text in told.items() if text is not None]
-    names = " or ".join(one.option for one in series)
-    if len(chosen) > 1 or (not chosen and len(series) > 1):
-        raise typer.BadParameter(f"give one of them, for the model of {contrast} follows from it.", param_hint=names)
-    one = chosen[0] if chosen else series[0]
-    tr_ms = given.get("tr_ms")
-    if tr_ms is None and one.needs_tr:
-        raise typer.BadParameter(f"the repetition time is needed with {one.option}.", param_hint="--tr-ms")
-    check_positive(tr_ms=tr_ms)
-    return one, times(told[one], one.option, AXES[one.axis])
-
-
-for _contrast in KNOWN_CONTRASTS:
-    _add_command(_contrast)
-
-
-@app.command("joint")
-def joint(
+def _shared(
     scan: Scan,
-    tsl: Annotated[
-        str | None,
-        typer.Option("--tsl-ms", metavar="MS,MS,...", help="Spin-lock times, from 0. [default: those of SCAN.json]"),
-    ] = None,
-    te: Annotated[
-        str | None,
-        typer.Option(
-            "--te-ms", metavar="MS,MS,...", help="T2 preparation times, from 0. [default: those of SCAN.json]"
-        ),
-    ] = None,
     volumes: Volumes = None,
     skip_first: SkipFirst = 0,
     time_axis: TimeAxis = None,
     series: OfDicom = None,
+    average: Average = False,
+    resample: Resample = False,
     mask: Mask = None,
     label: Label = None,
     label_table: LabelTable = None,
     out: Out = None,
-    bounds_ms: Bounds = None,
     saturation: Saturation = None,
     sigma: Sigma = None,
     labels: Labels = None,
@@ -221,45 +94,152 @@ def joint(
     strict: Strict = False,
     report: Report = False,
     overwrite: Overwrite = False,
-    as_json: AsJson = False,
     quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
+    """Turn the options that all fits share, which are these parameters, into arguments of a workflow."""
+    check_positive(saturation=saturation, sigma=sigma)
+    return {
+        "scan": scan,
+        "volumes": chosen(volumes),
+        "skip_first": skip_first,
+        "time_axis": time_axis,
+        "series": series,
+        "average": average,
+        "resample": resample,
+        "mask": mask,
+        "label": label,
+        "label_table": label_table,
+        "out": out,
+        "saturation": saturation,
+        "sigma": sigma,
+        "labels": labels,
+        "fill": fill,
+        "strict": strict,
+        "report": report,
+        "overwrite": overwrite,
+        "command": COMMAND_LINE.get(),
+        "log": silence if quiet else say,
+    }
+
+
+def _with_options(command: Callable[..., None], **own: tuple[Any, Any]) -> Callable[..., None]:
+    """Give a command the options of :func:`_shared` and some of its own, (annotation, default), for typer to read."""
+    scan, *shared = inspect.signature(_shared).parameters.values()
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in own.items()
+    ]
+    parameters = [scan, *added, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shared)]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _add_command(contrast: str) -> None:
+    """Add the command for one contrast. Commands differ in their times, and in the unit of their maps."""
+    known = KNOWN_CONTRASTS[contrast]
+    acquisition = _acquisition_options(known)
+
+    def command(*, method: str, bounds: str | None, as_json: bool, **options: Any) -> None:
+        acquired = {name: options.pop(name) for name in acquisition}
+        series, given = _acquired(contrast, acquired)
+        limits, shared = read_bounds(bounds, known), _shared(**options)
+        if method == "rician" and shared["sigma"] is None:
+            raise typer.BadParameter("it needs --sigma, the standard deviation of the noise.", param_hint="--method")
+        from relaxnet import signals  # noqa: PLC0415 (it needs torch, which takes seconds)
+        from relaxnet.workflows import fit_scan  # noqa: PLC0415
+
+        tr = {"tr_ms": acquired["tr_ms"]} if series and series.tr_keys else {}
+        model = getattr(signals, series.model)(**tr) if series else None
+        with speaking_of(times_ms=" or ".join(one.option for one in known.series)):
+            outcome = fit_scan(
+                contrast=contrast, times_ms=given, model=model, method=method, bounds_ms=limits, **shared
+            )
+        _print(outcome, as_json=as_json, unit=known.unit)
+
+    text = HELP if known.unit == "ms" else HELP.replace("in seconds", f"in {known.unit}").replace(" in ms", "")
+    own = {**acquisition, "method": (How, "nlls"), "bounds": _bounds(known, known.label), "as_json": (AsJson, False)}
+    app.command(contrast, help=text.format(name=known.label, suffix=known.suffix))(_with_options(command, **own))
+
+
+def _bounds(known: KnownContrast, what: str) -> tuple[Any, None]:
+    """Return the option for the bounds of a contrast, with its default."""
+    default = " [default: 1,5000]" if known.unit == "ms" else ""
+    help_ = f"Smallest and largest {what} to look for, in {known.unit}.{default}"
+    return Annotated[str | None, typer.Option(known.bounds_option, metavar="LOW,HIGH", help=help_)], None
+
+
+def _acquisition_options(known: KnownContrast) -> dict[str, tuple[Any, None]]:
+    """Return the options for how a contrast was acquired, with their defaults, by the names of parameters."""
+    options: dict[str, tuple[Any, None]] = {}
+    for series in known.series:
+        help_ = f"{series.what} of each volume. [default: {' or '.join(series.keys)} in SCAN.json]"
+        kind = Annotated[str | None, typer.Option(series.option, metavar="N,N,...", help=help_)]
+        options[_parameter(series.option)] = (kind, None)
+    if any(series.tr_keys for series in known.series):
+        needed = " or ".join(series.option for series in known.series if series.needs_tr)
+        help_ = f"Repetition time in ms, needed with {needed}."
+        options["tr_ms"] = (Annotated[float | None, typer.Option("--tr-ms", help=help_)], None)
+    return options
+
+
+def _parameter(option: str) -> str:
+    return option.strip("-").replace("-", "_")
+
+
+def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series | None, tuple[float, ...] | Path | None]:
+    """Find out how a contrast was acquired from the options that were given, and check them; None if none was."""
+    told = {series: given[_parameter(series.option)] for series in KNOWN_CONTRASTS[contrast].series}
+    chosen = [series for series, text in told.items() if text is not None]
+    tr_ms = given.get("tr_ms")
+    check_positive(tr_ms=tr_ms)
+    names = " or ".join(series.option for series in told)
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"give one of them, for the model of {contrast} follows from it.", param_hint=names)
+    if not chosen:
+        if tr_ms is not None:
+            raise typer.BadParameter(f"it is taken with {names} alone.", param_hint="--tr-ms")
+        return None, None
+    one = chosen[0]
+    if tr_ms is None and one.needs_tr:
+        raise typer.BadParameter(f"the repetition time is needed with {one.option}.", param_hint="--tr-ms")
+    return one, times(told[one], one.option, AXES[one.axis])
+
+
+for _contrast in KNOWN_CONTRASTS:
+    _add_command(_contrast)
+
+
+def _joint(*, tsl: str | None, te: str | None, first: str, bounds: str | None, as_json: bool, **options: Any) -> None:
     """Fit T1rho and T2 at once to every voxel of a scan whose first volume both share.
 
-    The volumes are the first one, at 0 ms; the other spin-locked ones; the other T2-prepared ones. All of them agree on
-    one amplitude, so both maps are more precise than those of fits apart. Writes what fit t1rho and fit t2 write, but
-    one scan_S0map.nii.gz; goodness of fit and status are those of the joint fit. SCAN.json must name the Contrasts in
-    their order, and say SharedFirst, where the times are not given here.
+    The volumes are the first one, most often at 0 ms; the other spin-locked ones; the other T2-prepared ones. All of
+    them agree on one amplitude, so both maps are more precise than those of fits apart. Two SCANs are two series, T1rho
+    and T2; --first says which of their first volumes is taken. Writes what fit t1rho and fit t2 write, but one
+    scan_S0map.nii.gz; goodness of fit and status are those of the joint fit. The JSON file of one SCAN must name the
+    Contrasts in their order, and say SharedFirst, where the times are not given here.
     """
     protocol = _protocol(tsl, te)
-    limits, numbers = read_bounds(bounds_ms, KNOWN_CONTRASTS["t2"]), chosen(volumes)
-    check_positive(saturation=saturation, sigma=sigma)
+    limits, shared = read_bounds(bounds, KNOWN_CONTRASTS["t2"]), _shared(**options)
     from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     with speaking_of(times_ms="--tsl-ms ... --te-ms"):
-        outcome = fit_joint_scan(
-            scan,
-            protocol=protocol,
-            volumes=numbers,
-            skip_first=skip_first,
-            time_axis=time_axis,
-            series=series,
-            mask=mask,
-            label=label,
-            label_table=label_table,
-            out=out,
-            bounds_ms=limits,
-            saturation=saturation,
-            sigma=sigma,
-            labels=labels,
-            fill=fill,
-            strict=strict,
-            report=report,
-            overwrite=overwrite,
-            command=COMMAND_LINE.get(),
-            log=silence if quiet else say,
-        )
+        outcome = fit_joint_scan(protocol=protocol, first=first, bounds_ms=limits, **shared)
     _print(outcome, as_json=as_json)
+
+
+_TIMES = "times, from that of the shared volume. [default: those of SCAN.json]"
+_FIRST = "Of two series, the first volume to take for both: that of t1rho or t2, or their mean."
+app.command("joint")(
+    _with_options(
+        _joint,
+        tsl=(Annotated[str | None, typer.Option("--tsl-ms", metavar="MS,MS,...", help=f"Spin-lock {_TIMES}")], None),
+        te=(Annotated[str | None, typer.Option("--te-ms", metavar="MS,MS,...", help=f"T2 preparation {_TIMES}")], None),
+        first=(Annotated[First, typer.Option(help=_FIRST)], "mean"),
+        bounds=_bounds(KNOWN_CONTRASTS["t2"], "T"),
+        as_json=(AsJson, False),
+    )
+)
 
 
 def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
@@ -270,8 +250,9 @@ def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     for option, found in given.items():
         if not found:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
-        if found[0] != 0:
-            raise typer.BadParameter(f"{options[option]!r} must begin with 0, the shared volume.", param_hint=option)
+    if len({found[0] for found in given.values() if found}) > 1:
+        told = f"{tsl!r} and {te!r} must begin with the same time, that of the first volume"
+        raise typer.BadParameter(f"{told}.", param_hint="--tsl-ms and --te-ms")
     from relaxnet.protocol import Contrast, Protocol  # noqa: PLC0415 (they need torch, which takes seconds)
 
     contrasts = []

@@ -77,7 +77,8 @@ def _without_folders(arguments: list[str]) -> Iterator[str]:
         with_value = argument.startswith("--") and "=" in argument
         option, equals, value = argument.partition("=") if with_value else ("", "", argument)
         is_folder = os.path.isdir(value)  # noqa: PTH112 (Path raises where a name is too long)
-        folder = k >= commands and (is_folder or "--out" in (option, arguments[k - 1]))
+        is_folder |= "--out" in (option, arguments[k - 1]) or (arguments[0] == "bids" and k <= 2)
+        folder = k >= commands and is_folder
         yield option + equals + ("DIR" if folder else Path(value).name or value)
 
 
@@ -85,9 +86,12 @@ def _run(arguments: list[str]) -> int:
     """Parse the arguments, run the command, and make sure that what it printed has arrived."""
     get_command = require("typer.main", extra="cli").get_command
     from relaxnet.cli._app import app  # noqa: PLC0415 (it needs typer)
+    from relaxnet.cli._bids import repeat_labels  # noqa: PLC0415
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter of a file name is no failure
+    if arguments[:1] == ["bids"]:
+        arguments = repeat_labels(arguments)
     status = get_command(app).main(arguments or ["--help"], "relaxnet", standalone_mode=False)
     try:
         sys.stdout.flush()

@@ -19,9 +19,16 @@ SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N
 TimeAxis = Annotated[
     int | None, typer.Option(metavar="AXIS", help="Axis of time, counted from 0; 2 for (x, y, time). [default: 3]")
 ]
+Average = Annotated[bool, typer.Option("--average", help="Average repeated images along a fifth axis.")]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Bring files, masks and labels on other grids to that of the first file.")
+]
 OfDicom = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
 
-OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label")}
+OPTIONS = {
+    name: f"--{name.replace('_', '-')}"
+    for name in ("volumes", "skip_first", "time_axis", "series", "label", "first", "average", "resample")
+}
 """Options of commands that read a scan, by the argument of the library that messages name."""
 
 
@@ -39,7 +46,9 @@ def speaking_of(**options: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         if error.args and isinstance(error.args[0], str):
-            text = re.sub(rf"\b({'|'.join(known)})=", lambda m: f"{known[m[1]]} ", error.args[0])
+            text = re.sub(
+                rf"\b({'|'.join(known)})=(?:True\b)?", lambda m: known[m[1]] + " " * m[0].endswith("="), error.args[0]
+            )
             error.args = (re.sub(r"\btimes_ms\b", known.get("times_ms", "times_ms"), text), *error.args[1:])
         raise
 

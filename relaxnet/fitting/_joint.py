@@ -51,7 +51,8 @@ def fit_joint(
         All images of the protocol, with one axis for them: (batch, image, ...) by default.
     protocol
         What was acquired. Its contrasts must begin with a common image that none of their T changes, which for decays
-        is one at time 0, or be a single one.
+        is one at time 0, or be a single one. Of mono-exponential decays, the common image may be later: the amplitude
+        is then its signal (:meth:`relaxnet.Protocol.counted_from_first`).
     mask
         Voxels to fit: binary, of the shape of the images without their axis ``dim``.
     bounds
@@ -94,6 +95,7 @@ def fit_joint(
     >>> bool((joint.maps["t2"] - subject.truth["t2"])[subject.roi].abs().max() < 0.1)  # ms; voxels hold mixtures
     True
     """
+    protocol = protocol.counted_from_first()
     protocol.require_common_amplitude()
     times, owner = [0.0] * protocol.n_images, [0] * protocol.n_images
     for k, contrast in reversed(list(enumerate(protocol.contrasts))):

@@ -75,9 +75,9 @@ def nlls(
     Returns
     -------
     FitResult
-        Maps with their errors and status. Samples that are not finite are not used, nor exact zeros after the last
-        other sample of a decay, which processing has put there; ``n_used`` counts the others. Other zeros and negative
-        samples are used: they are what noise makes of a small signal.
+        Maps with their errors and status. Samples that are not finite are not used, nor exact zeros after the last of
+        two or more other samples of a decay, which processing has put there; ``n_used`` counts the others. Other zeros
+        and negative samples are used: they are what noise makes of a small signal.
 
     Raises
     ------

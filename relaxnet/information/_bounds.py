@@ -194,6 +194,7 @@ def crlb_joint(
     7.39 4.91
     """
     names = protocol.names
+    protocol = protocol.counted_from_first()
     protocol.require_common_amplitude()
     if protocol.contrasts[0].model.has_offset:
         raise ValueError(f"protocol: {protocol.contrasts[0].model!r} adds a constant: use relaxnet.information.crlb.")

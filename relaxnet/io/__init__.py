@@ -31,7 +31,11 @@ Times are milliseconds in memory and seconds in files, as in BIDS; only this pac
 reported before anything is computed, in one line that names the file.
 """
 
+from relaxnet.io._acquisition import read_acquisition
 from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
+from relaxnet.io._data_set import describe_derivative
+from relaxnet.io._find_series import JOINT, FoundSeries, find_series
+from relaxnet.io._join import join_scans
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_nifti
@@ -47,18 +51,24 @@ from relaxnet.io._write_cohort import write_cohort
 from relaxnet.io._write_predicted import predicted_paths, write_predicted
 
 __all__ = [
+    "JOINT",
     "FolderCohort",
+    "FoundSeries",
     "Paths",
     "Scan",
     "as_paths",
     "as_pictures",
     "as_slices",
     "check_protocol",
+    "describe_derivative",
     "describes_protocol",
+    "find_series",
+    "join_scans",
     "joint_map_paths",
     "map_paths",
     "picture_path",
     "predicted_paths",
+    "read_acquisition",
     "read_cohort",
     "read_label_map",
     "read_labels",

@@ -14,6 +14,8 @@ from relaxnet._messages import brief
 from relaxnet.errors import require
 from relaxnet.io._dicom import read_dicom
 from relaxnet.io._image import Image
+from relaxnet.io._itk import ENDINGS as BY_ITK
+from relaxnet.io._itk import read_by_itk
 from relaxnet.io._read import BOMB_BYTES, BOMB_RATIO, read_nifti_image
 
 NIFTI = (".nii", ".nii.gz")
@@ -21,10 +23,6 @@ DICOM = (".dcm", ".ima")
 ARRAYS = (".npy", ".npz")
 BY_NIBABEL = (".par", ".mgz", ".mgh", ".img", ".img.gz", ".hdr", ".head", ".brik", ".mnc")
 CONVERTERS = {
-    ".mha": "SimpleITK: SimpleITK.WriteImage(SimpleITK.ReadImage('scan.mha'), 'scan.nii.gz')",
-    ".mhd": "SimpleITK: SimpleITK.WriteImage(SimpleITK.ReadImage('scan.mhd'), 'scan.nii.gz')",
-    ".nrrd": "SimpleITK: SimpleITK.WriteImage(SimpleITK.ReadImage('scan.nrrd'), 'scan.nii.gz')",
-    ".nhdr": "SimpleITK: SimpleITK.WriteImage(SimpleITK.ReadImage('scan.nhdr'), 'scan.nii.gz')",
     ".rec": "pass the .PAR file that belongs to it",
     ".mat": "scipy.io.loadmat, then numpy.save for an array (x, y, z, time)",
     ".xml": "dcm2niix, for XML/REC files of Philips",
@@ -64,10 +62,12 @@ def read_image(path: Path, *, series: int | None = None) -> Image:
         return _read_array(path)
     if ending in BY_NIBABEL:
         return _read_by_nibabel(path, ending)
+    if ending in BY_ITK:
+        return read_by_itk(path)
     converter = CONVERTERS.get(ending)
     how = f"convert it by {converter}" if converter else "convert it to NIfTI, such as by dcm2niix or SimpleITK"
     how = str(converter) if ending == ".rec" else how
-    read = ", ".join((*NIFTI, *BY_NIBABEL, *DICOM, *ARRAYS))
+    read = ", ".join((*NIFTI, *BY_NIBABEL, *BY_ITK, *DICOM, *ARRAYS))
     raise ValueError(f"{path}: {ending or 'a name without ending'} is no format that is read, as {read} are: {how}.")
 
 

@@ -19,7 +19,7 @@ def describe_contrasts(
     models = {}
     for name, times, model in contrasts:
         described["Contrasts"].append(name)
-        described |= describe_times(name, times, model.axis)
+        described |= describe_times(name, times, model)
         if model != MonoExponential():
             models[name] = describe_model(model)
     if shared_first is not None:

@@ -13,13 +13,19 @@ from relaxnet.io._formats import read_image
 from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._labels import read_names, table_of
 from relaxnet.io._read import Scan
+from relaxnet.io._resample import resampled
 
 NOISE = 1e-3
 """Values that differ by less, as a share of the largest, are taken as equal: interpolation leaves such noise."""
 
 
 def read_mask(
-    path: Path | str, *, like: Scan, label: int | str | None = None, table: Path | str | None = None
+    path: Path | str,
+    *,
+    like: Scan,
+    label: int | str | None = None,
+    table: Path | str | None = None,
+    resample: bool = False,
 ) -> NDArray[np.bool_]:
     """Read a mask on the grid of a scan.
 
@@ -33,6 +39,8 @@ def read_mask(
         The label to use, of several: its number, or its name.
     table
         Names of labels: a file with the columns ``index`` and ``name`` of BIDS; by default ``.tsv`` beside the mask.
+    resample
+        Whether to take values from the nearest voxel where the mask lies on another grid.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def read_mask(
         values between.
     """
     path = Path(path)
-    values = on_grid(path, like=like, name="mask")
+    values = on_grid(path, like=like, name="mask", resample=resample)
     whole = np.round(values)
     largest = float(np.abs(values).max(initial=0)) if np.isfinite(values).all() else np.nan
     noise = NOISE * max(largest, 1)
@@ -69,7 +77,7 @@ def read_mask(
     return cast("NDArray[np.bool_]", whole != 0)
 
 
-def on_grid(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
+def on_grid(path: Path, *, like: Scan, name: str, resample: bool = False) -> NDArray[Any]:
     """Read a volume on the grid of a scan, and bring it to the scan's orientation; ``name`` is its name in messages."""
     space = like.data.shape[:3]
     image = read_image(path)
@@ -80,10 +88,14 @@ def on_grid(path: Path, *, like: Scan, name: str) -> NDArray[Any]:
     values, affine = image.data.reshape(shape[:3], order="F"), image.affine
     if not np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
         values, affine = _reoriented(values, affine, like.affine)
+    same = values.shape == space and np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE)
+    if resample and not same:
+        return resampled(values, affine, to=like.affine, shape=space, nearest=True)
     if values.shape != space:
         raise ValueError(differs)
     if not np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        raise ValueError(f"{path}: the {name} has another affine than {like.path}: resample it to the scan's grid.")
+        told = f"the {name} has another affine than {like.path}"
+        raise ValueError(f"{path}: {told}: use resample=True to bring it to the scan's grid.")
     return values
 
 

@@ -1,6 +1,7 @@
 """One door for all scans: a file or several, in any format that can be read, with the times of their images."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from os.path import commonpath
 from pathlib import Path
@@ -17,6 +18,7 @@ from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._image import Image
 from relaxnet.io._inherit import sidecars_of
 from relaxnet.io._read import Scan
+from relaxnet.io._resample import resampled
 from relaxnet.io._sidecar import times_of
 from relaxnet.io._times import check_agreement, given_times, read_times, times_of_files
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
@@ -34,6 +36,8 @@ def read_scan(
     skip_first: int = 0,
     time_axis: int | None = None,
     series: int | None = None,
+    average: bool = False,
+    resample: bool = False,
     axis: Axis = TIME,
 ) -> Scan:
     """Read a series of images and their times.
@@ -59,6 +63,10 @@ def read_scan(
         2: the image is a single slice.
     series
         Number of the series to use, of a folder that holds several.
+    average
+        Whether to average repeated images, which follow one another along a fifth axis, or of several files a fourth.
+    resample
+        Whether to resample files to the grid of the first one, by linear interpolation, where they are on another.
     axis
         What the images differ in, if it is no time: flip angles or b-values stand in the place of times.
 
@@ -96,7 +104,12 @@ def read_scan(
     single = images[0] if len(images) == 1 else None
     stored, of_file = _stored_times(files, images, contrast, axis, needed=given is None)
     times, source = (stored, of_file) if given is None else (given, "times_ms")
-    data = _with_time(single.data, files[0], time_axis, len(times or ())) if single else _joined(files, images)
+    n_times = len(times or ())
+    data = (
+        _with_time(single.data, files[0], time_axis, n_times, average=average)
+        if single
+        else _joined(files, images, average=average, resample=resample)
+    )
     if times is stored is not None and single is None:
         order = np.argsort(stored, kind="stable")
         data, times = data[..., order], CheckedTimes(stored[k] for k in order)
@@ -211,23 +224,39 @@ def _stored_times(
         return None, ""
 
 
-def _with_time(data: NDArray[Any], path: Path, time_axis: int | None, n_times: int) -> NDArray[Any]:
+def _with_time(data: NDArray[Any], path: Path, time_axis: int | None, n_times: int, *, average: bool) -> NDArray[Any]:
     """Bring the axis of time to the end, behind three of space."""
     shape = data.shape
+    if time_axis is not None and not -len(shape) <= time_axis < len(shape):
+        raise ValueError(f"{path}: time_axis={time_axis} is not one of the {len(shape)} axes of shape {shape}.")
+    if average:
+        data, time_axis = _averaged(data, path, time_axis, n_times)
     if time_axis is None:
-        later = [n for n in shape[3:] if n != 1]
+        later = [n for n in data.shape[3:] if n != 1]
         if len(later) != 1:
             problem = "two axes too many" if later else "no time axis"
-            hint = "" if later else _axis_hint(shape, n_times)
+            hint = "; if one of them is that of repetitions, use average=True" if later else _axis_hint(shape, n_times)
             raise ValueError(f"{path}: shape {shape} has {problem}: a fit needs (x, y, z, time){hint}.")
-        return data.reshape((*shape[:3], *later), order="F")
-    if not -len(shape) <= time_axis < len(shape):
-        raise ValueError(f"{path}: time_axis={time_axis} is not one of the {len(shape)} axes of shape {shape}.")
+        return data.reshape((*data.shape[:3], *later), order="F")
+    n = data.shape[time_axis]
     data = np.moveaxis(data, time_axis, -1)
     space = data.shape[:-1]
     if len(space) < 2 or any(n != 1 for n in space[3:]):
         raise ValueError(f"{path}: shape {shape} without time_axis={time_axis} is not (x, y) or (x, y, z).")
-    return data.reshape((*(*space, 1)[:3], shape[time_axis]), order="F")
+    return data.reshape((*(*space, 1)[:3], n), order="F")
+
+
+def _averaged(data: NDArray[Any], path: Path, time_axis: int | None, n_times: int) -> tuple[NDArray[Any], int | None]:
+    """Average over the axis behind those of space that is not that of time; return that of time, too."""
+    later = [axis for axis in range(3, data.ndim) if data.shape[axis] > 1]
+    if len(later) != 2:
+        raise ValueError(f"{path}: average=True needs (x, y, z, time, repetition), and its shape is {data.shape}.")
+    fitting = [axis for axis in later if data.shape[axis] == n_times]
+    time = time_axis % data.ndim if time_axis is not None else (fitting or later)[0]
+    repeated = [axis for axis in later if axis != time]
+    if len(repeated) != 1:
+        raise ValueError(f"{path}: time_axis={time_axis} with average=True must be one of the axes {later}.")
+    return data.mean(repeated[0], keepdims=True, dtype=data.dtype), time
 
 
 def _axis_hint(shape: tuple[int, ...], n_times: int) -> str:
@@ -242,21 +271,36 @@ def _axis_hint(shape: tuple[int, ...], n_times: int) -> str:
     return "; if its last axis is time, use time_axis=2; if it is one of several files, pass all of them"
 
 
-def _joined(files: Sequence[Path], images: list[Image]) -> NDArray[Any]:
+def _joined(files: Sequence[Path], images: list[Image], *, average: bool, resample: bool) -> NDArray[Any]:
     """Join the volumes of several files of one grid, and let go of each on the way."""
+    if average:
+        images[:] = [replace(image, data=image.data.mean(3)) if image.data.ndim == 4 else image for image in images]
     first = images[0]
+    if resample:
+        images[:] = [_on_grid_of(first, image) for image in images]
     for file, image in zip(files, images, strict=True):
         if image.data.shape[:3] != first.data.shape[:3] or image.data.ndim < 3 or np.prod(image.data.shape[3:]) != 1:
             told = f"shape {image.data.shape}, {files[0]} has {first.data.shape}"
             raise ValueError(f"{file}: of several files, each must hold one volume on one grid: it has {told}.")
         if not np.allclose(image.affine, first.affine, rtol=0, atol=AFFINE_TOLERANCE):
-            raise ValueError(f"{file}: it has another affine than {files[0]}: resample it to the grid of that file.")
+            told = f"it has another affine than {files[0]}"
+            raise ValueError(f"{file}: {told}: use resample=True to bring it to the grid of that file.")
     space = first.data.shape[:3]
     joined = np.empty((*space, len(images)), np.result_type(*(image.data for image in images)), order="F")
     for k, image in enumerate(images):
         joined[..., k] = image.data.reshape(space, order="F")
         images[k] = Image(joined[:0], image.affine, image.space_code)
     return joined
+
+
+def _on_grid_of(first: Image, image: Image) -> Image:
+    """Resample an image to the grid of another, if it is on a different one."""
+    shape = first.data.shape[:3]
+    same = np.allclose(image.affine, first.affine, rtol=0, atol=AFFINE_TOLERANCE)
+    if image.data.ndim < 3 or (same and image.data.shape[:3] == shape):
+        return image
+    data = resampled(image.data, image.affine, to=first.affine, shape=shape, nearest=False)
+    return replace(image, data=data, affine=first.affine)
 
 
 def _chosen(volumes: Iterable[int] | None, skip_first: int, n: int, path: Path) -> list[int]:

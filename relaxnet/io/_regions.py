@@ -16,7 +16,9 @@ from relaxnet.io._read_mask import on_grid
 _MISSING = "n/a"  # as BIDS writes it
 
 
-def read_labels(path: Path | str, *, like: Scan) -> tuple[NDArray[np.int32], dict[int, str] | None]:
+def read_labels(
+    path: Path | str, *, like: Scan, resample: bool = False
+) -> tuple[NDArray[np.int32], dict[int, str] | None]:
     r"""Read the regions of a scan, and their names where a table beside them gives names.
 
     Parameters
@@ -25,6 +27,8 @@ def read_labels(path: Path | str, *, like: Scan) -> tuple[NDArray[np.int32], dic
         A NIfTI file of whole numbers on the grid of the scan, 0 for the background.
     like
         The scan.
+    resample
+        Whether to take labels from the nearest voxel where they lie on another grid.
 
     Returns
     -------
@@ -41,7 +45,7 @@ def read_labels(path: Path | str, *, like: Scan) -> tuple[NDArray[np.int32], dic
         If it has another grid, holds other values, or nothing but background, or if a line of the table is invalid.
     """
     path = Path(path)
-    labels = as_labels(on_grid(path, like=like, name="label map"), path)
+    labels = as_labels(on_grid(path, like=like, name="label map", resample=resample), path)
     if not labels.any():
         raise ValueError(f"{path}: it holds nothing but 0, the background: there is no region.")
     table = table_of(path)

@@ -7,15 +7,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS
+from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._messages import brief, printable
 from relaxnet.io._bids import names_of
+from relaxnet.signals import SignalModel
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
 
 def keys_of(contrast: str, axis: Axis = TIME) -> tuple[str, ...]:
     """Return the keys under which a sidecar may hold the times of a contrast, or its values of another axis."""
-    return names_of(contrast).time_keys if axis == TIME else (AXIS_KEYS[axis.name],)
+    keys = names_of(contrast).keys_along(axis.name)
+    if not keys:
+        raise ValueError(
+            f"{contrast} is not acquired at several values of the {axis.name}: pass the times (times_ms=...)."
+        )
+    return keys
 
 
 def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple[float, ...]:
@@ -38,25 +44,29 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
     if contrast != "t1" and any(isinstance(value, int | float) and value > 1 for value in values):
         raise ValueError(f"{key}={brief(values)} looks like milliseconds; in files times are seconds, as in BIDS.")
     parse_times(values, unit="s", name=key)  # refuses what is no time
-    return CheckedTimes(_shifted(value, 3) for value in values)
+    return CheckedTimes(map(in_ms, values))
 
 
 def _others(content: dict[str, Any]) -> str:
     """Tell of arrays under other keys of times, which may be meant: spin-lock times often stand in EchoTime."""
-    keys = dict.fromkeys(key for known in KNOWN_CONTRASTS.values() for key in known.time_keys)
+    keys = dict.fromkeys(key for known in KNOWN_CONTRASTS.values() for key in known.keys_along())
     arrays = {key: len(content[key]) for key in keys if isinstance(content.get(key), list)}
     told = (f"{key} is an array of {n} and may hold them" for key, n in arrays.items())
     return "".join(f"; {text}" for text in told)
 
 
-def describe_times(contrast: str, times: Iterable[float], axis: Axis) -> dict[str, list[float]]:
+def describe_times(contrast: str, times: Iterable[float], model: SignalModel) -> dict[str, list[float]]:
     """Return the key and the values of a sidecar for the times of a contrast in ms, or its values of another axis."""
-    values = [float(value) for value in times]
-    if axis != TIME:
-        return {AXIS_KEYS[axis.name]: values}
+    values, own = [float(value) for value in times], type(model).__name__
+    keys = next((s.keys for s in names_of(contrast).series if s.model == own), keys_of(contrast, model.axis))
     # BIDS forbids an EchoTime of 0; an image at 0 ms was prepared, not refocused.
-    key = names_of(contrast).time_keys[-1 if 0 in values else 0]
-    return {key: [_shifted(value, -3) for value in values]}
+    key = keys[-1 if 0 in values else 0]
+    return {key: [_shifted(value, -3) for value in values] if model.axis == TIME else values}
+
+
+def in_ms(seconds: float) -> float:
+    """Turn seconds of a file into milliseconds: 0.0182 are 18.2, though 0.0182 * 1000 may differ from that."""
+    return _shifted(seconds, 3)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -103,5 +113,5 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _shifted(value: float, digits: int) -> float:
-    """Move the decimal point, so that 18.2 ms are 0.0182 s and 18.2 ms again: 0.0182 * 1000 may differ from 18.2."""
+    """Move the decimal point, so that 18.2 ms are 0.0182 s and 18.2 ms again."""
     return float(Decimal(repr(float(value))).scaleb(digits))

@@ -133,7 +133,7 @@ def check_protocol(scan: Path, protocol: Protocol, n: int) -> None:
     except FileNotFoundError:
         return
     for contrast in protocol.contrasts:
-        keys = KNOWN_CONTRASTS[contrast.name].time_keys if contrast.name in KNOWN_CONTRASTS else ()
+        keys = KNOWN_CONTRASTS[contrast.name].keys_along() if contrast.name in KNOWN_CONTRASTS else ()
         found = {key: _series(content.get(key)) for key in keys}
         told = {key: times for key, times in found.items() if times}
         channels = protocol.images_of(contrast.name)

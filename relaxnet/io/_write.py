@@ -137,7 +137,7 @@ def write_joint_maps(
     volumes = {
         joint_key(key, contrast): volume
         for contrast in protocol.names
-        for key, volume in _volumes(result, scan, contrast, of).items()
+        for key, volume in _volumes(result, scan, contrast, of, protocol.contrasts[0].times_ms[0]).items()
     }
     paths = joint_map_paths(scan.path, Path(folder), protocol.names)
     acquired = describe_protocol(protocol)
@@ -146,14 +146,14 @@ def write_joint_maps(
     )
 
 
-def _volumes(result: FitResult[Any], scan: Scan, contrast: str, of: str) -> dict[str, Volume]:
+def _volumes(result: FitResult[Any], scan: Scan, contrast: str, of: str, first_ms: float = 0) -> dict[str, Volume]:
     """Collect the maps of a contrast, with the keys of :func:`map_paths`; ``of`` names the fit in descriptions."""
     if tuple(result.status.shape) != scan.data.shape[:-1]:
         raise ValueError(f"result has shape {tuple(result.status.shape)}, the scan {scan.data.shape[:-1]} and time.")
-    title = title_of(contrast)
+    title, at = title_of(contrast), f" at {first_ms:g} ms" if first_ms else ""
     volumes = {
         contrast: map_volume(result.maps[contrast], result.units[contrast], title),
-        "m0": map_volume(result.maps["m0"], "signal", f"Signal at time 0 of the {of} decay"),
+        "m0": map_volume(result.maps["m0"], "signal", f"Amplitude of the fitted {of} signal{at}"),
         "std": map_volume(result.std[contrast], result.units[contrast], f"Standard error of the {title}"),
     }
     return volumes | quality_volumes(result, of)

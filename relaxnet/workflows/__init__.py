@@ -4,9 +4,11 @@ These are what the commands of the same names do, for scripts and notebooks. Eac
 before anything is computed, writes its files all or none, and returns an :class:`Outcome`.
 """
 
+from relaxnet.workflows._bids_app import fit_data_set
 from relaxnet.workflows._demo import demo
 from relaxnet.workflows._evaluate import evaluate_maps, evaluate_network
-from relaxnet.workflows._fit_scan import fit_joint_scan, fit_scan
+from relaxnet.workflows._fit_joint_scan import fit_joint_scan
+from relaxnet.workflows._fit_scan import fit_scan
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._predict_scan import NETWORK, predict_scan
 from relaxnet.workflows._view import serve_maps
@@ -17,6 +19,7 @@ __all__ = [
     "demo",
     "evaluate_maps",
     "evaluate_network",
+    "fit_data_set",
     "fit_joint_scan",
     "fit_scan",
     "predict_scan",

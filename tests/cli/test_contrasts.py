@@ -1,5 +1,7 @@
 """The commands that follow from the table of contrasts, each on a scan of its own physics."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -54,7 +56,6 @@ def test_b_values_come_from_the_sidecar_in_their_unit(scan, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("t1",), "--ti-ms or --ts-ms or --flip-deg"),
         (("t1", "--ti-ms", "1,2,3", "--ts-ms", "1,2,3"), "give one of them"),
         (("t1", "--flip-deg", "2,5,10"), "--tr-ms"),
         (("t1", "--flip-deg", "2,5,10", "--tr-ms", "-5"), "--tr-ms"),
@@ -65,6 +66,49 @@ def test_b_values_come_from_the_sidecar_in_their_unit(scan, tmp_path):
 def test_what_is_missing_is_named(arguments, told, scan, capsys):
     contrast, *options = arguments
     assert main(["fit", contrast, scan([3, 2, 1]), *options]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+
+
+BIDS = {
+    "flip-{}_VFA": ("t1 angles", [{"FlipAngle": a, "RepetitionTimeExcitation": 0.005} for a in (2, 5, 10, 15)]),
+    "inv-{}_IRT1": ("t1 inversion", [{"InversionTime": ti / 1000, "FlipAngle": 90} for ti in TI]),
+    "acq-se_inv-{}_IRT1": (
+        "t1 within TR", [{"InversionTime": ti / 1000, "RepetitionTimePreparation": 3.0} for ti in TI],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BIDS)
+def test_how_t1_was_acquired_stands_in_bids_files(name, tmp_path):
+    signal, sidecars = SCANS[BIDS[name][0]][0], BIDS[name][1]
+    files = []
+    for k, (value, sidecar) in enumerate(zip(signal, sidecars, strict=True), start=1):
+        file = tmp_path / f"sub-01_{name.format(k)}.nii.gz"
+        nib.save(nib.Nifti1Image(np.full((3, 2, 2), 1000 * value, np.float32), np.eye(4)), file)
+        file.with_name(file.name.replace(".nii.gz", ".json")).write_text(json.dumps(sidecar))
+        files.append(str(file))
+    assert main(["fit", "t1", *files, "--out", str(tmp_path / "out")]) == 0
+    (path,) = (p for p in tmp_path.glob("out/sub-01/anat/*_T1map.nii.gz") if "desc-" not in p.name)
+    np.testing.assert_allclose(nib.load(path).get_fdata(), 0.9, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "told"),
+    [
+        (None, "no JSON file says so"),
+        ({"EchoTime": 0.01}, "no JSON file says so"),
+        ({"InversionTime": [0.1, 0.2, 0.3], "FlipAngle": [2, 4, 6]}, "it holds InversionTime and FlipAngle"),
+        ({"FlipAngle": [2, 4, 6]}, "RepetitionTimeExcitation or RepetitionTime is missing"),
+        ({"FlipAngle": [2, 4, 6], "RepetitionTime": "5"}, "RepetitionTime='5' is no repetition time in seconds"),
+    ],
+)
+def test_an_unknown_way_to_acquire_t1_is_named(sidecar, told, scan, tmp_path, capsys):
+    path = scan([3, 2, 1])
+    if sidecar:
+        (tmp_path / "scan.json").write_text(json.dumps(sidecar))
+    assert main(["fit", "t1", path]) == 1
     error = capsys.readouterr().err
     assert told in error
     assert len(error.splitlines()) == 1

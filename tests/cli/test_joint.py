@@ -11,7 +11,7 @@ import pytest
 
 import relaxnet as rx
 from relaxnet.cli import main
-from relaxnet.workflows import _fit_scan
+from relaxnet.workflows import _fit_joint_scan
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 AFFINE = np.diag((-2.0, -2.0, 5.0, 1.0))
@@ -148,7 +148,7 @@ def test_options_reach_the_fit(scan, images, tmp_path, capsys):
         (("--te-ms", "0,10"), "--tsl-ms"),
         (("--tsl-ms", "0,ten", "--te-ms", "0,10"), "'0,ten'"),
         (("--tsl-ms", "0,0.01", "--te-ms", "0,10"), "seconds"),
-        (("--tsl-ms", "10,30", "--te-ms", "0,10"), "'10,30' must begin with 0"),
+        (("--tsl-ms", "10,30", "--te-ms", "0,10"), "'10,30' and '0,10' must begin with the same time"),
         (("--tsl-ms", "0,10", "--te-ms", "0,30,20"), "--te-ms"),
         ((*TIMES, "--sigma", "0"), "--sigma"),
         ((*TIMES, "--bounds-ms", "5"), "LOW"),
@@ -179,7 +179,7 @@ def test_volumes_that_do_not_match(refused, scan, tmp_path):
 def test_nothing_is_overwritten_unasked(refused, scan, tmp_path, monkeypatch, existing):
     (tmp_path / existing).write_text("mine")
     with monkeypatch.context() as patched:
-        patched.setattr(_fit_scan, "fit_joint", None)  # nothing may have been computed by then
+        patched.setattr(_fit_joint_scan, "fit_joint", None)  # nothing may have been computed by then
         line = refused(scan, *TIMES)
     assert existing in line
     assert "--overwrite" in line
@@ -209,7 +209,7 @@ def test_an_interruption_leaves_nothing_half_done(scan, tmp_path, capsys, monkey
     def interrupt(*_, **__):
         signal.raise_signal(signal.SIGTERM)
 
-    target = (_fit_scan, "fit_joint") if where == "computing" else (nibabel.Nifti1Image, "to_filename")
+    target = (_fit_joint_scan, "fit_joint") if where == "computing" else (nibabel.Nifti1Image, "to_filename")
     monkeypatch.setattr(*target, interrupt)
     assert joint(scan, *TIMES, "-q", "--out", tmp_path / "out") == 143
     assert capsys.readouterr().err == "relaxnet: interrupted by SIGTERM\n"

@@ -297,6 +297,17 @@ def test_spoiled_voxels_of_a_joint_fit():
     assert result.n_used.tolist() == [7, 6, 6, 4, 7, 7, 0]
 
 
+def test_a_common_first_image_may_be_later_than_0():
+    """Its signal is the amplitude then: only what later images have lost since depends on T."""
+    contrasts = [rx.Contrast(c.name, tuple(t + 2.5 for t in c.times_ms)) for c in PROTOCOL.contrasts]
+    signal = joint_signal(np.full(5, 100.0), np.linspace(30, 60, 5), np.linspace(50, 20, 5))
+    signal = signal + np.random.default_rng(0).normal(0, 2, signal.shape)
+    later, usual = (fit_joint(signal, p) for p in (rx.Protocol(tuple(contrasts), shared_first=True), PROTOCOL))
+    for name, values in usual.maps.items():
+        np.testing.assert_allclose(later.maps[name], values, rtol=1e-9)
+        np.testing.assert_allclose(later.std[name], usual.std[name], rtol=1e-9)
+
+
 def test_bounds_of_a_joint_fit_may_differ():
     signal = joint_signal(np.full(1, 100.0), np.full(1, 45.0), np.full(1, 34.0))
     result = fit_joint(signal, PROTOCOL, bounds={"t2": (5, 20)})
@@ -310,7 +321,9 @@ def test_bounds_of_a_joint_fit_may_differ():
     [
         (rx.Protocol(PROTOCOL.contrasts), {}, "common first image at 0 ms"),
         (
-            rx.Protocol(tuple(rx.Contrast(n, (5, 20)) for n in "ab"), shared_first=True),
+            rx.Protocol(
+                tuple(rx.Contrast(n, (5, 20), rx.signals.StretchedExponential(0.7)) for n in "ab"), shared_first=True
+            ),
             {},
             "common first image at 0 ms",
         ),

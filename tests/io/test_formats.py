@@ -74,8 +74,8 @@ def test_arrays_that_are_refused(tmp_path, arrays, problem):
 @pytest.mark.parametrize(
     ("name", "named"),
     [
-        ("scan.mha", "SimpleITK"),
-        ("scan.nrrd", "SimpleITK"),
+        ("scan.mha", "cannot be read as .mha"),
+        ("scan.nrrd", "cannot be read as .nrrd"),
         ("scan.REC", "PAR file"),
         ("scan.mat", "scipy.io.loadmat"),
         ("scan.jpg", "dcm2niix"),

@@ -102,22 +102,23 @@ class Design:
         """Keep what concerns relaxation time ``k``; zero for images that depend on another."""
         return values if self.owner is None else values * (self.owner == k)[:, None]
 
-    def blanked(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
+    def blanked(
+        self, samples: Float[Tensor, "time voxel"], used: Bool[Tensor, "time voxel"]
+    ) -> Bool[Tensor, "time voxel"]:
         """Find the exact zeros after the last other sample of a decay: processing has put them there, not noise.
 
-        A voxel of zeros alone has none.
+        Where less than two of the ``used`` samples come before, there are none: what is left would be no decay.
         """
-        blank = torch.zeros_like(samples, dtype=torch.bool)
+        blank = torch.zeros_like(used)
         for k, model in enumerate(self.models):
             if not isinstance(model, ExponentialDecay | MonoExponentialWithOffset):
                 continue
             images = self.images_of(k).nonzero()[:, 0]
             latest_first = images[torch.argsort(self.time[images, 0], descending=True)]
-            zero = samples[latest_first] == 0
-            if zero[0].any():
-                blank[latest_first] = (
-                    zero.cumsum(0) == torch.arange(1, len(zero) + 1).to(zero.device)[:, None]
-                ) & ~zero.all(0)
+            if (samples[latest_first[0]] == 0).any() or not used[latest_first[0]].all():
+                of_decay = used[latest_first]
+                trailing = ((samples[latest_first] == 0) | ~of_decay).cummin(0).values
+                blank[latest_first] = trailing & ((of_decay & ~trailing).sum(0) >= 2)
         return blank
 
     def incompatible(self, samples: Samples) -> Bool[Tensor, "t voxel"]:

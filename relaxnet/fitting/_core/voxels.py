@@ -91,8 +91,10 @@ class Voxels:
 
     def used(self, samples: Tensor) -> Tensor:
         """Find the samples that are finite, below saturation and not blanked."""
-        used = torch.isfinite(samples) & ~self.design.blanked(samples)
-        return used if self.saturation is None else used & (samples < self.saturation)
+        used = torch.isfinite(samples)
+        if self.saturation is not None:
+            used &= samples < self.saturation
+        return used & ~self.design.blanked(samples, used)
 
     def weigh(self, block: Block) -> tuple[Tensor, Tensor | None]:
         """Return the relative weights of the samples of a block, and the noise level of a sample of weight 1.
