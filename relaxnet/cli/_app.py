@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from relaxnet._version import __version__
-from relaxnet.cli import _bids, _demo, _experiment, _fit, _info, _predict, _simulate, _train
+from relaxnet.cli import (
+    _bids,
+    _demo,
+    _design,
+    _evaluate,
+    _experiment,
+    _fit,
+    _info,
+    _predict,
+    _simulate,
+    _train,
+    _view,
+)
 
 app = typer.Typer(
     help="Relaxation-time maps from a handful of weighted MR images. RELAXNET_DEBUG=1, or --debug anywhere in the "
@@ -18,6 +30,9 @@ app.command("demo")(_demo.demo)
 app.command("simulate")(_simulate.simulate)
 app.command("train")(_train.train)
 app.command("predict")(_predict.predict)
+app.command("evaluate")(_evaluate.evaluate)
+app.command("design")(_design.design)
+app.command("view")(_view.view)
 app.command("experiment")(_experiment.experiment)
 app.command("bids")(_bids.bids)
 app.command("info")(_info.info)

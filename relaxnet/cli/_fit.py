@@ -62,6 +62,7 @@ Fill = Annotated[float | None, typer.Option(help="Write this value in place of N
 Rates = Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")]
 Dicom = Annotated[bool, typer.Option("--dicom", help="Write DICOM Parametric Maps in ms, too, of a SCAN in DICOM.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
+Report = Annotated[bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
@@ -95,6 +96,7 @@ def _shared(
     rates: Rates = False,
     dicom: Dicom = False,
     strict: Strict = False,
+    report: Report = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> dict[str, Any]:
@@ -119,6 +121,7 @@ def _shared(
         "rates": rates,
         "dicom": dicom,
         "strict": strict,
+        "report": report,
         "overwrite": overwrite,
         "command": COMMAND_LINE.get(),
         "log": silence if quiet else say,

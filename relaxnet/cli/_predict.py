@@ -25,6 +25,9 @@ def predict(
     time_axis: TimeAxis = None,
     series: OfDicom = None,
     inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
 ) -> None:
     """Predict the maps of a scan by a trained network.
@@ -45,6 +48,7 @@ def predict(
             time_axis=time_axis,
             series=series,
             inputs=inputs,
+            report=report,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
             log=say,

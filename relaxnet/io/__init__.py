@@ -41,6 +41,7 @@ from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_nifti
 from relaxnet.io._read_cohort import FolderCohort, read_cohort
 from relaxnet.io._read_label_map import read_label_map, read_tissue_table
+from relaxnet.io._read_map import read_map
 from relaxnet.io._read_mask import read_mask
 from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
 from relaxnet.io._regions import read_labels, write_regions
@@ -74,6 +75,7 @@ __all__ = [
     "read_cohort",
     "read_label_map",
     "read_labels",
+    "read_map",
     "read_mask",
     "read_nifti",
     "read_protocol",

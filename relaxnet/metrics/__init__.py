@@ -4,7 +4,7 @@
   within a region, and :func:`roi_mean` needs no reference. They take arrays or tensors of one shape and return plain
   numbers in ms. A NaN in the region makes the result NaN, as in NumPy, so that failed voxels are never ignored
   silently. Restrict the region to compare valid voxels only, for instance ``roi & result.ok``; or take
-  :func:`roi_statistics`, which leaves failed voxels out and counts them.
+  :func:`roi_statistics` or :func:`agreement`, which leave failed voxels out and count them.
 - **Statistics over subjects**, from one such number for each subject: :func:`bootstrap_mean` computes a mean with its
   confidence interval, :func:`ratio_of_means` an error relative to that of another method, and
   :func:`paired_difference` tests whether two methods differ; :func:`holm` corrects for several comparisons. :func:`icc`
@@ -25,6 +25,7 @@ from relaxnet.metrics._bootstrap import (
     paired_difference,
     ratio_of_means,
 )
+from relaxnet.metrics._compare import Agreement, agreement
 from relaxnet.metrics._holm import holm
 from relaxnet.metrics._roi import RoiStatistics, bias, error_sd, limits_of_agreement, rmae, roi_mean, roi_statistics
 from relaxnet.metrics.calibration import (
@@ -42,6 +43,7 @@ from relaxnet.metrics.calibration import (
 )
 
 __all__ = [
+    "Agreement",
     "Calibration",
     "CalibrationReport",
     "CalibrationScores",
@@ -49,6 +51,7 @@ __all__ = [
     "PairedDifference",
     "Ratio",
     "RoiStatistics",
+    "agreement",
     "ause",
     "bias",
     "bootstrap_mean",

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from relaxnet._files import prepare_folder
@@ -34,9 +36,11 @@ from relaxnet.workflows._fit_scan import (
     question,
     shown_of,
     size_of,
-    tabulated,
 )
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._report.fit import Fitted, beside
+from relaxnet.workflows._report.page import report_path
+from relaxnet.workflows._report.provenance import provenance
 
 CONTRASTS = ("t1rho", "t2")
 """Contrasts of a joint fit."""
@@ -66,6 +70,7 @@ def fit_joint_scan(
     rates: bool = False,
     dicom: bool = False,
     strict: bool = False,
+    report: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -84,14 +89,14 @@ def fit_joint_scan(
         Of two series, what to take for the common first image: that of ``"t1rho"`` or ``"t2"``, or their ``"mean"``.
     out, volumes, skip_first, time_axis, series, average, resample, mask, label, label_table
         As for :func:`fit_scan`.
-    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, overwrite, command, log
+    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, report, overwrite, command, log
         As for :func:`fit_scan`.
 
     Returns
     -------
     Outcome
         Its files are those of :func:`relaxnet.io.joint_map_paths`, and a ``"t2_picture"`` of each contrast, and
-        ``"rois"`` where there are labels; its result is the :class:`~relaxnet.FitResult`.
+        ``"rois"`` and ``"report"`` as for :func:`fit_scan`; its result is the :class:`~relaxnet.FitResult`.
 
     Raises
     ------
@@ -105,13 +110,14 @@ def fit_joint_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
-    parts = _parts(scan)
+    start, parts = perf_counter(), _parts(scan)
     files = [file for part in parts for file in as_paths(part)]
     path = scan_path(files)
     folder = path.parent if out is None else Path(out)
     maps = joint_map_paths(path, folder, CONTRASTS, rates=rates)
     pictures = picture_paths(maps, CONTRASTS)
     table = {} if labels is None else {"rois": regions_path(path, folder, CONTRASTS)}
+    table |= {"report": report_path(pictures[CONTRASTS[0]], "joint")} if report else {}
     exported = {name: dicom_path(maps[name]) for name in CONTRASTS} if dicom else {}
     others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
     check_files(inputs_of(files, mask, labels), maps, others, overwrite=overwrite)
@@ -146,7 +152,11 @@ def fit_joint_scan(
     question(path, lines, strict=strict)
     log(f"writing maps to {folder}")
     drawn = drawings({name: shown_of(result, name, image) for name in CONTRASTS}, pictures)
-    drawn |= tabulated(result, regions, table)
+    fitted = [Fitted(one.name, one.times_ms, one.model, protocol.images_of(one.name)) for one in protocol.contrasts]
+    inputs = {"scan": files, "mask": mask, "labels": labels}
+    settings = {"label": label, "method": "joint", "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
+    made = partial(provenance, inputs, settings, start, command)
+    drawn |= beside(result, image, fitted, regions, lines, made, table)
     drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
     write_joint_maps(
         result,

@@ -1,10 +1,11 @@
 """Fitting a scan: from a file to maps and pictures."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,13 @@ from relaxnet.io import (
     scan_path,
     sidecar_path,
     write_maps,
-    write_regions,
 )
 from relaxnet.signals import SignalModel
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._report.fit import Fitted, beside
+from relaxnet.workflows._report.page import report_path
+from relaxnet.workflows._report.provenance import provenance
 
 Bounds = tuple[float, float]
 
@@ -64,6 +67,7 @@ def fit_scan(
     rates: bool = False,
     dicom: bool = False,
     strict: bool = False,
+    report: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -113,6 +117,8 @@ def fit_scan(
     strict
         Whether an input that does not look like what was meant is an error, before anything is written, and not only a
         warning: see :func:`relaxnet.fitting.doubts`.
+    report
+        Whether to write a report, one HTML file with its figures, beside the picture.
     overwrite
         Whether maps that are there may be replaced.
     command
@@ -124,7 +130,7 @@ def fit_scan(
     -------
     Outcome
         Its files are the maps, under the keys of :func:`relaxnet.io.map_paths`, a ``"picture"``, and ``"rois"`` where
-        there are labels; its result is the :class:`~relaxnet.FitResult`.
+        there are labels, ``"report"`` if asked for; its result is the :class:`~relaxnet.FitResult`.
 
     Raises
     ------
@@ -138,6 +144,7 @@ def fit_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
+    start = perf_counter()
     algorithm = pick("method", method, METHODS).summary
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
@@ -145,6 +152,7 @@ def fit_scan(
     model = model or _model_of(scan, contrast)
     pictures = picture_paths(maps, (contrast,))
     table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
+    table |= {"report": report_path(pictures[contrast])} if report else {}
     exported = {contrast: dicom_path(maps[contrast])} if dicom else {}
     others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
     check_files(inputs_of(scan, mask, labels), maps, others, overwrite=overwrite)
@@ -179,10 +187,18 @@ def fit_scan(
     )
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
-    result = replace(result, maps=maps_of, std=std, units=units)
-    question(path, doubts(image.data, result, signed=model.signed), strict=strict)
+    new = {"t": contrast}
+    pairs = {(new.get(a, a), new.get(b, b)): values for (a, b), values in result.covariances.items()}
+    result = replace(result, maps=maps_of, std=std, units=units, covariances=pairs)
+    doubted = doubts(image.data, result, signed=model.signed)
+    question(path, doubted, strict=strict)
     log(f"writing maps to {folder}")
-    drawn = drawings({contrast: shown_of(result, contrast, image)}, pictures) | tabulated(result, regions, table)
+    drawn = drawings({contrast: shown_of(result, contrast, image)}, pictures)
+    fitted = [Fitted(contrast, times, model, range(len(times)))]
+    inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
+    settings = {"label": label, "method": method, "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
+    made = partial(provenance, inputs, settings, start, command)
+    drawn |= beside(result, image, fitted, regions, doubted, made, table)
     drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
     write_maps(
         result,
@@ -219,16 +235,6 @@ def question(scan: Path, lines: Iterable[str], *, strict: bool) -> None:
         if strict:
             raise ValueError(f"{scan}: {line}")
         warnings.warn(f"{scan}: {line}", stacklevel=3)
-
-
-def tabulated(
-    result: FitResult[Any], regions: tuple[NDArray[Any], dict[int, str] | None] | None, table: Mapping[str, Path]
-) -> dict[Path, Callable[[Path], None]]:
-    """Return what writes the table of regions, by its path."""
-    if regions is None:
-        return {}
-    rows = result.regions(regions[0], names=regions[1])
-    return {path: partial(write_regions, rows) for path in table.values()}
 
 
 def _model_of(scan: Paths, contrast: str) -> SignalModel:

@@ -1,7 +1,9 @@
 """Predicting the maps of a scan by a network: from a file to maps and pictures."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 from relaxnet._files import prepare_folder
 from relaxnet.io import (
@@ -17,10 +19,14 @@ from relaxnet.io import (
     sidecar_path,
     write_predicted,
 )
+from relaxnet.io._pictures import from_slices
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._report.page import report_path, write_report
+from relaxnet.workflows._report.predict import predicted_page
+from relaxnet.workflows._report.provenance import provenance
 
 NETWORK = "network.safetensors"
 """Name of a trained network in the folder of its run."""
@@ -36,6 +42,7 @@ def predict_scan(
     time_axis: int | None = None,
     series: int | None = None,
     inputs: str | None = None,
+    report: bool = False,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -55,6 +62,8 @@ def predict_scan(
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     inputs
         The input images, for a network of any input set.
+    report
+        Whether to write a report, one HTML file with its figures, beside the pictures.
     overwrite
         Whether maps that are there may be replaced.
     command
@@ -65,8 +74,8 @@ def predict_scan(
     Returns
     -------
     Outcome
-        Its files are the maps under their names, and a ``"<name>_picture"`` of each contrast; its result is the maps
-        (slice, row, column) by name.
+        Its files are the maps under their names, and a ``"<name>_picture"`` of each contrast, and the ``"report"`` if
+        asked for; its result is the maps (slice, row, column) by name.
 
     Raises
     ------
@@ -75,7 +84,7 @@ def predict_scan(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    run, path = Path(run), scan_path(scan)
+    start, run, path = perf_counter(), Path(run), scan_path(scan)
     folder = path.parent if out is None else Path(out)
     trained = load(run / NETWORK if run.is_dir() else run)
     protocol = trained.net.protocol
@@ -86,7 +95,8 @@ def predict_scan(
     )
     maps = predicted_paths(names, path, folder)
     pictures = picture_paths(maps, protocol.names)
-    check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures, overwrite=overwrite)
+    page = {"report": report_path(pictures[protocol.names[0]], "predicted")} if report else {}
+    check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures | page, overwrite=overwrite)
     image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
     _check(path, image.data.shape[3], trained)
     acquired = _acquired(path, image.data.shape[3], protocol)
@@ -99,6 +109,11 @@ def predict_scan(
     log(f"writing maps to {folder}")
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
+    drawn = drawings(shown, pictures)
+    if report:
+        made = partial(provenance, {"network": run, "scan": as_paths(scan)}, {"inputs": inputs}, start, command)
+        on_grid = {name: from_slices(found[name], image) for name in names}
+        drawn[page["report"]] = partial(write_report, partial(predicted_page, image, on_grid, protocol, made=made))
     write_predicted(
         {name: found[name] for name in names},
         image,
@@ -106,10 +121,10 @@ def predict_scan(
         protocol=protocol,
         algorithm=f"Neural network of {len(trained.net.input_channels)} images",
         command=command,
-        more=drawings(shown, pictures),
+        more=drawn,
         overwrite=overwrite,
     )
-    files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
+    files = maps | {f"{name}_picture": picture for name, picture in pictures.items()} | page
     summary = {"scan": str(path), "files": {key: str(file) for key, file in files.items()}}
     return Outcome(f"maps of {', '.join(protocol.names)}", files, summary, found)
 

@@ -1,8 +1,4 @@
-"""Figures of maps, with colour bars in their units.
-
-The figures do not use pyplot's global state: they can be saved or shown in a notebook, and none stays open. They need
-the extra ``plot``.
-"""
+"""Pictures of maps, slice by slice, and of maps of several methods side by side."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,20 +8,31 @@ from numpy.typing import NDArray
 
 from relaxnet._contrasts import label
 from relaxnet.errors import require
+from relaxnet.fitting import FitStatus
+from relaxnet.plots._figure import empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["comparison_figure", "map_figure"]
-
 MAP_COLOURS = "viridis"
 ERROR_COLOURS = "inferno"
 MISSING_COLOUR = "0.75"
 MAX_TILES = 12
+STATUS_COLOURS = {
+    FitStatus.CONVERGED: "#35b779",
+    FitStatus.AT_BOUND: "#fde725",
+    FitStatus.TOO_FEW_SAMPLES: "#9e6bd1",
+    FitStatus.NO_DECAY: "#e8743b",
+    FitStatus.NO_SIGNAL: "#4a5568",
+    FitStatus.NOT_CONVERGED: "#d62728",
+    FitStatus.MASKED: "#c9ced6",
+}
 
 
-def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = None, unit: str = "ms") -> "Figure":
+def map_figure(
+    map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = None, unit: str = "ms", title: str | None = None
+) -> "Figure":
     """Draw a map, slice by slice.
 
     Parameters
@@ -38,6 +45,8 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
         Voxels to show, of the shape of the map; by default those that are finite.
     unit
         Unit of the map, for the colour bar.
+    title
+        Title of the figure; by default that it is a map of ``name``.
 
     Returns
     -------
@@ -51,29 +60,52 @@ def map_figure(map_ms: NDArray[Any], *, name: str, ok: NDArray[Any] | None = Non
     MissingExtraError
         If matplotlib is not installed.
     """
-    volume = np.asarray(map_ms, dtype=float)
-    if volume.ndim not in (2, 3):
-        raise ValueError(
-            f"map_ms has {volume.ndim} axes, shape {volume.shape}: pass (row, column) or (slice, row, column)."
-        )
-    shown = np.isfinite(volume) if ok is None else np.isfinite(volume) & np.asarray(ok, dtype=bool)
-    volume = np.where(shown, volume, np.nan).reshape(-1, *volume.shape[-2:])
-    slices = np.unique(np.linspace(0, len(volume) - 1, min(len(volume), MAX_TILES)).round().astype(int))
-    columns = int(np.ceil(np.sqrt(len(slices))))
-    rows = int(np.ceil(len(slices) / columns))
-    width = 4.5 if len(slices) == 1 else 8.0 / columns
-    height = width * volume.shape[1] / volume.shape[2]
-    figure = _figure((width * columns + 1.0, max(2.0, rows * height + 0.6)))
-    axes = figure.subplots(rows, columns, squeeze=False)
-    low, high = _range(volume[slices])
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, k in zip(axes.flat, slices, strict=False):
+    volume = _slices(map_ms, "map_ms")
+    shown = np.isfinite(volume) if ok is None else np.isfinite(volume) & _slices(ok, "ok").astype(bool)
+    volume = np.where(shown, volume, np.nan)
+    figure, tiles = _tiles(volume)
+    low, high = _range(np.stack([volume[k] for _, k in tiles]))
+    for axis, k in tiles:
         image = _draw(axis, volume[k], MAP_COLOURS, low, high)
-        if len(volume) > 1:
-            axis.set_title(f"slice {k}", fontsize=8)
-    figure.colorbar(image, ax=axes, label=f"{label(name)} ({unit})", shrink=0.9, extend="max")
-    figure.suptitle(f"{label(name)} map", fontsize=11)
+    figure.colorbar(image, ax=figure.axes, label=f"{label(name)} ({unit})", shrink=0.9, extend="max")
+    figure.suptitle(f"{label(name)} map" if title is None else title, fontsize=11)
+    return figure
+
+
+def status_figure(status: NDArray[Any], *, title: str | None = None) -> "Figure":
+    """Draw how the fit of each voxel ended, slice by slice.
+
+    Parameters
+    ----------
+    status
+        The :class:`~relaxnet.FitStatus` of each voxel: (row, column) or (slice, row, column), the first row at the top.
+        At most twelve slices are shown.
+    title
+        Title of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure, with the colours of the statuses that occur.
+
+    Raises
+    ------
+    ValueError
+        If the map has neither two nor three axes.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    volume = _slices(status, "status")
+    figure, tiles = _tiles(volume)
+    matplotlib = require("matplotlib.colors", extra="plot")
+    colours = matplotlib.ListedColormap([STATUS_COLOURS[member] for member in FitStatus])
+    for axis, k in tiles:
+        _draw(axis, volume[k], colours, -0.5, len(FitStatus) - 0.5)
+    patch = require("matplotlib.patches", extra="plot").Patch
+    there = [member for member in FitStatus if (volume == member).any()]
+    handles = [patch(facecolor=STATUS_COLOURS[member], edgecolor="0.5", label=member.name) for member in there]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3), fontsize=8, frameon=False)
+    figure.suptitle("Status" if title is None else title, fontsize=11)
     return figure
 
 
@@ -121,7 +153,7 @@ def comparison_figure(
     outline = None if roi is None else roi[box]
     n_columns = max(len(methods) for methods in maps_ms.values())
     height = 2.4 * box[0].size / box[1].size
-    figure = _figure((2.4 * n_columns + 1.0, 2 * len(maps_ms) * (height + 0.2) + 0.3))
+    figure = empty_figure((2.4 * n_columns + 1.0, 2 * len(maps_ms) * (height + 0.2) + 0.3))
     axes = figure.subplots(2 * len(maps_ms), n_columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -141,13 +173,36 @@ def comparison_figure(
     return figure
 
 
-def _figure(size: tuple[float, float]) -> "Figure":
-    figure: Figure = require("matplotlib.figure", extra="plot").Figure(figsize=size, dpi=120, layout="constrained")
-    return figure
+def _slices(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return a volume of slices; a ValueError names a map that has none."""
+    volume = np.asarray(values, dtype=float)
+    if volume.ndim not in (2, 3):
+        raise ValueError(
+            f"{name} has {volume.ndim} axes, shape {volume.shape}: pass (row, column) or (slice, row, column)."
+        )
+    return volume.reshape(-1, *volume.shape[-2:])
+
+
+def _tiles(volume: NDArray[Any]) -> tuple["Figure", list[tuple["Axes", int]]]:
+    """Make a figure with axes for the slices of a volume, evenly chosen if they are many."""
+    slices = np.unique(np.linspace(0, len(volume) - 1, min(len(volume), MAX_TILES)).round().astype(int))
+    columns = int(np.ceil(np.sqrt(len(slices))))
+    rows = int(np.ceil(len(slices) / columns))
+    width = 4.5 if len(slices) == 1 else 8.0 / columns
+    height = width * volume.shape[1] / volume.shape[2]
+    figure = empty_figure((width * columns + 1.0, max(2.0, rows * height + 0.6)))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    tiles = [(axis, int(k)) for axis, k in zip(axes.flat, slices, strict=False)]
+    if len(volume) > 1:
+        for axis, k in tiles:
+            axis.set_title(f"slice {k}", fontsize=8)
+    return figure, tiles
 
 
 def _draw(
-    axis: "Axes", values: NDArray[Any], colours: str, low: float, high: float, *, roi: NDArray[Any] | None = None
+    axis: "Axes", values: NDArray[Any], colours: Any, low: float, high: float, *, roi: NDArray[Any] | None = None
 ) -> Any:
     axis.set_facecolor(MISSING_COLOUR)
     axis.set_axis_on()

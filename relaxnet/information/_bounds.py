@@ -1,17 +1,6 @@
-r"""How good a fit can get: Fisher information, the Cramér-Rao bound, and the times that make it smallest.
+"""Fisher information and the Cramér-Rao bound."""
 
-No unbiased estimate of a relaxation time has a smaller standard deviation than the Cramér-Rao bound, whatever the
-method. The bound follows from the model's derivatives, the times and the noise alone, so protocols can be compared,
-and chosen, before anything is measured:
-
-- :func:`fisher` and :func:`crlb` for one contrast, and :func:`crlb_joint` for several with a common first image, as
-  maps;
-- :func:`optimal_times`: when to acquire images for a range of T.
-"""
-
-import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import product
 from typing import Any, get_args
 
@@ -20,7 +9,6 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from relaxnet.protocol import Contrast, Protocol
@@ -28,16 +16,11 @@ from relaxnet.signals import Noise, SignalModel
 from relaxnet.signals._precision import in_double
 from relaxnet.times import parse_times
 
-__all__ = ["crlb", "crlb_joint", "fisher", "optimal_times"]
-
 Values = float | NDArray[Any] | Tensor
 """A number, or a map: an array or a tensor."""
 
 _NODES = 256  # of the quadrature; at 64 the bound is the same to 1e-9
 _REACH = 12.0  # standard deviations from the amplitude, beyond which there is no probability to speak of
-_RANGE_POINTS = 24
-_DRAWN, _STARTS = 1000, 6
-_USELESS = 1e3  # the cost of times that do not determine T
 
 
 def fisher(
@@ -103,7 +86,7 @@ def fisher(
     if model.has_offset:
         columns.append(torch.ones_like(basis))
     prediction = amplitude * basis if form is model else (amplitude * basis).abs()
-    information = _information(columns, prediction, _noise_of_each(sigma, time), noise)
+    information = information_of(columns, prediction, _noise_of_each(sigma, time), noise)
     return _like(information, m0, t)
 
 
@@ -229,91 +212,9 @@ def crlb_joint(
     used = range(protocol.n_images) if inputs is None else protocol.channels(inputs)
     predictions = torch.stack([rows[channel][0] for channel in used])
     columns = [torch.stack([rows[channel][1][p] for channel in used]) for p in range(len(names) + 1)]
-    information = _information(columns, predictions, _noise_of_each(sigma, predictions), noise)
+    information = information_of(columns, predictions, _noise_of_each(sigma, predictions), noise)
     kinds = (m0, *t_ms.values())
     return _bounds(_like(information, *kinds), ("m0", *names), *kinds)
-
-
-def optimal_times(
-    model: SignalModel,
-    t_range_ms: tuple[float, float],
-    n: int,
-    max_ms: float,
-    *,
-    min_ms: float = 0.0,
-    seed: int = 0,
-) -> tuple[float, ...]:
-    r"""Choose the times that measure a range of relaxation times best.
-
-    What is minimised is the mean over the range (evenly in log T) of the squared Cramér-Rao bound of T relative to T,
-    for Gaussian noise alike in all images; times that coincide mean that an image is acquired more than once.
-
-    Parameters
-    ----------
-    model
-        The signal model.
-    t_range_ms
-        Smallest and largest T of interest, in the unit of the model; the same number twice for one T.
-    n
-        Number of images.
-    max_ms
-        Largest possible time in ms, or what else the axis of the model is.
-    min_ms
-        Smallest possible time.
-    seed
-        Of the random beginnings of the search.
-
-    Returns
-    -------
-    tuple of float
-        The times in ms, rising.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer images than parameters, or a range is reversed or not positive.
-
-    Notes
-    -----
-    For two images and one T the exact answer is known: the first as early as can be, the second x T later, where
-    :math:`x = 1 + e^{-2x} = 1.109`.
-
-    Examples
-    --------
-    >>> first, second = rx.information.optimal_times(rx.signals.MonoExponential(), (40, 40), n=2, max_ms=100)
-    >>> round(first, 2), round(second / 40, 3)
-    (0.0, 1.109)
-    """
-    n_parameters = 2 + model.has_offset
-    if n < n_parameters:
-        raise ValueError(f"n={n}: {n_parameters} parameters need as many images or more.")
-    shortest, longest = t_range_ms
-    if not 0 < shortest <= longest < math.inf:
-        raise ValueError(f"t_range_ms={t_range_ms}: give the shortest and the longest T, with 0 < shortest <= longest.")
-    if not 0 <= min_ms < max_ms < math.inf:
-        raise ValueError(f"min_ms={min_ms} and max_ms={max_ms}: 0 <= min_ms < max_ms is needed.")
-    relaxation = torch.logspace(math.log10(shortest), math.log10(longest), _RANGE_POINTS, dtype=torch.float64)
-    step_ms = 1e-8 * max_ms
-
-    def costs(some: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute the logarithm of the mean for each row of times."""
-        time = torch.from_numpy(some.T.copy())[:, :, None]
-        basis, slope, _ = model.unfolded.basis_with_derivatives(relaxation.expand(*time.shape[:2], -1), time)
-        columns = [basis, slope, *([torch.ones_like(basis)] if model.has_offset else [])]
-        relative = _invert(_information(columns, basis, torch.ones_like(time), "gaussian"))[1, 1]
-        return torch.log(relative.mean(dim=-1)).nan_to_num(nan=_USELESS, posinf=_USELESS).numpy()
-
-    def cost_and_gradient(times: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        step = np.where(times + step_ms > max_ms, -step_ms, step_ms)
-        value, *moved = costs(np.vstack((times, times + np.diag(step))))
-        return float(value), (np.array(moved) - value) / step
-
-    drawn = np.random.default_rng(seed).uniform(min_ms, max_ms, (_DRAWN, n))
-    starts = [np.linspace(min_ms, max_ms, n), *drawn[np.argsort(costs(drawn))[:_STARTS]]]
-    search = partial(minimize, cost_and_gradient, jac=True, method="L-BFGS-B", options={"ftol": 1e-14})
-    found = [search(start, bounds=[(min_ms, max_ms)] * n) for start in starts]
-    best = min(found, key=lambda result: result.fun)
-    return tuple(float(time) for time in np.sort(best.x))
 
 
 def _to_tensor(values: Values | Sequence[float]) -> Float[Tensor, "*space"]:
@@ -348,7 +249,7 @@ def _noise_of_each(sigma: Values | Sequence[float], images: Tensor) -> Tensor:
     return noise.to(images.device).reshape(-1, *(1,) * (images.ndim - 1))
 
 
-def _information(
+def information_of(
     columns: list[Float[Tensor, "time *space"]],
     amplitudes: Float[Tensor, "time *space"],
     sigma: Tensor,
@@ -380,7 +281,7 @@ def _rician_factor(snr: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return factor.reshape(snr.shape)
 
 
-def _invert(information: Float[Tensor, "parameter parameter *space"]) -> Float[Tensor, "parameter parameter *space"]:
+def invert(information: Float[Tensor, "parameter parameter *space"]) -> Float[Tensor, "parameter parameter *space"]:
     """Invert a matrix for each voxel, scaled to a unit diagonal first; infinite where it is singular."""
     matrices = information.movedim((0, 1), (-2, -1))
     scale = torch.sqrt(torch.diagonal(matrices, dim1=-2, dim2=-1))
@@ -394,5 +295,5 @@ def _invert(information: Float[Tensor, "parameter parameter *space"]) -> Float[T
 
 def _bounds(information: Any, names: tuple[str, ...], *kinds: Values) -> dict[str, Any]:
     tensor = information if isinstance(information, Tensor) else torch.from_numpy(np.asarray(information))
-    inverse = _invert(tensor)
+    inverse = invert(tensor)
     return {name: _like(torch.sqrt(inverse[k, k]), *kinds) for k, name in enumerate(names)}
