@@ -16,7 +16,7 @@ DESCRIPTION = "dataset_description.json"
 _NAME = re.compile(r"sub-[0-9A-Za-z+]+(_[a-z]+-[0-9A-Za-z+]+)*_[0-9A-Za-z]+")
 _KEPT = ("sub", "ses", "task", "acq", "ce", "rec", "run", "chunk", "space")  # of images that became one map
 _DATATYPES = ("anat", "dwi")
-_IGNORED = ("figures", "logs", "*_rois.*", "*.html", "*.dcm")  # what BIDS has no names for
+_IGNORED = ("figures", "logs", "*_rois.*", "*.html", "*.dcm", "*_run.json")  # what BIDS has no names for
 
 
 def placed(name: str, folder: Path, *, beside: bool, datatype: str) -> Path:

@@ -95,9 +95,9 @@ def write_volumes(
             text.write_text(json.dumps(volume.sidecar, indent=4) + "\n", encoding="utf-8")
         writers: list[Callable[[Path], None]] = [partial(_save, v.values, affine, space_code) for v in volumes.values()]
         with ThreadPoolExecutor(_WRITERS) as pool:  # most of the time is compression, which lets other threads run
-            pending = [
-                pool.submit(write, to) for write, to in zip([*writers, *more.values()], temporaries[n:], strict=True)
-            ]
+            pending = [pool.submit(write, to) for write, to in zip(writers, temporaries[n : 2 * n], strict=True)]
+            for write, temporary in zip(more.values(), temporaries[2 * n :], strict=True):
+                write(temporary)  # in this thread: figures have settings that all threads share
             for one in pending:
                 one.result()
 

@@ -22,10 +22,10 @@ from relaxnet.training import Trained, load
 from relaxnet.workflows._drawing import Log, silence
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._predict_scan import NETWORK
+from relaxnet.workflows._provenance import record
 from relaxnet.workflows._report.evaluate import Compared, maps_page, network_page
 from relaxnet.workflows._report.fit import sure_voxels
 from relaxnet.workflows._report.page import Page, report_path, write_report
-from relaxnet.workflows._report.provenance import provenance
 
 _UNLIKELY = 100  # times between two maps of one quantity: seconds and milliseconds are 1000 apart
 ALL = "all"
@@ -97,7 +97,7 @@ def evaluate_maps(
         raise ValueError(f"{path}: it has no voxel in common with {reference_path}: nothing can be compared.")
     rows.append(({"label": ALL} if names is None else {"label": ALL, "name": ""}) | whole)
     read = {"map": path, "reference": Path(reference_path), "labels": labels}
-    made = partial(provenance, read, {}, start, command)
+    made = partial(record, read, {}, start, command)
     compared = Compared(values, reference, inside, unit)
     _write(files, rows, partial(maps_page, path.name, Path(reference_path).name, one.affine, compared, rows, made=made))
     summary = {"unit": unit, "rows": _plain(rows), "files": {key: str(file) for key, file in files.items()}}
@@ -162,8 +162,8 @@ def evaluate_network(
     for name, compared in pooled.items():
         row = {"subject": ALL, "map": name, "unit": compared.unit, "against": against}
         rows.append(row | asdict(agreement(compared.values, compared.reference, compared.where)))
-    read = {"network": run / NETWORK if run.is_dir() else run, "cohort": folder / f"{len(subjects)} subjects"}
-    made = partial(provenance, read, {"inputs": inputs, "compared with": against}, start, command)
+    settings = {"inputs": inputs, "subjects": len(subjects), "compared with": against}
+    made = partial(record, {"network": run / NETWORK if run.is_dir() else run}, settings, start, command)
     _write(files, rows, partial(network_page, pooled, rows, against, made=made))
     summary = {"against": against, "rows": _plain(rows), "files": {key: str(file) for key, file in files.items()}}
     return Outcome(_tabulated(rows), files, summary, rows)

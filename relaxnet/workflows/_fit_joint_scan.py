@@ -38,9 +38,9 @@ from relaxnet.workflows._fit_scan import (
     size_of,
 )
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._provenance import record, run_path
 from relaxnet.workflows._report.fit import Fitted, beside
 from relaxnet.workflows._report.page import report_path
-from relaxnet.workflows._report.provenance import provenance
 
 CONTRASTS = ("t1rho", "t2")
 """Contrasts of a joint fit."""
@@ -117,6 +117,7 @@ def fit_joint_scan(
     maps = joint_map_paths(path, folder, CONTRASTS, rates=rates)
     pictures = picture_paths(maps, CONTRASTS)
     table = {} if labels is None else {"rois": regions_path(path, folder, CONTRASTS)}
+    table |= {"run": run_path(pictures[CONTRASTS[0]], "joint")}
     table |= {"report": report_path(pictures[CONTRASTS[0]], "joint")} if report else {}
     exported = {name: dicom_path(maps[name]) for name in CONTRASTS} if dicom else {}
     others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
@@ -154,8 +155,18 @@ def fit_joint_scan(
     drawn = drawings({name: shown_of(result, name, image) for name in CONTRASTS}, pictures)
     fitted = [Fitted(one.name, one.times_ms, one.model, protocol.images_of(one.name)) for one in protocol.contrasts]
     inputs = {"scan": files, "mask": mask, "labels": labels}
-    settings = {"label": label, "method": "joint", "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
-    made = partial(provenance, inputs, settings, start, command)
+    settings = {
+        "volumes": volumes,
+        "skip_first": skip_first or None,
+        "first": first if len(parts) == 2 else None,
+        "label": label,
+        "times_ms": times,
+        "method": "joint",
+        "bounds": bounds_ms,
+        "saturation": saturation,
+        "sigma": sigma,
+    }
+    made = partial(record, inputs, settings, start, command)
     drawn |= beside(result, image, fitted, regions, lines, made, table)
     drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
     write_joint_maps(

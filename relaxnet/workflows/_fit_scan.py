@@ -35,9 +35,9 @@ from relaxnet.io import (
 from relaxnet.signals import SignalModel
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._provenance import record, run_path
 from relaxnet.workflows._report.fit import Fitted, beside
 from relaxnet.workflows._report.page import report_path
-from relaxnet.workflows._report.provenance import provenance
 
 Bounds = tuple[float, float]
 
@@ -152,6 +152,7 @@ def fit_scan(
     model = model or _model_of(scan, contrast)
     pictures = picture_paths(maps, (contrast,))
     table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
+    table |= {"run": run_path(pictures[contrast])}
     table |= {"report": report_path(pictures[contrast])} if report else {}
     exported = {contrast: dicom_path(maps[contrast])} if dicom else {}
     others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
@@ -196,8 +197,17 @@ def fit_scan(
     drawn = drawings({contrast: shown_of(result, contrast, image)}, pictures)
     fitted = [Fitted(contrast, times, model, range(len(times)))]
     inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
-    settings = {"label": label, "method": method, "bounds": bounds_ms, "saturation": saturation, "sigma": sigma}
-    made = partial(provenance, inputs, settings, start, command)
+    settings = {
+        "volumes": volumes,
+        "skip_first": skip_first or None,
+        "label": label,
+        "times_ms": times,
+        "method": method,
+        "bounds": bounds_ms,
+        "saturation": saturation,
+        "sigma": sigma,
+    }
+    made = partial(record, inputs, settings, start, command)
     drawn |= beside(result, image, fitted, regions, doubted, made, table)
     drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
     write_maps(

@@ -24,9 +24,9 @@ from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._provenance import record, run_path, write_record
 from relaxnet.workflows._report.page import report_path, write_report
 from relaxnet.workflows._report.predict import predicted_page
-from relaxnet.workflows._report.provenance import provenance
 
 NETWORK = "network.safetensors"
 """Name of a trained network in the folder of its run."""
@@ -86,7 +86,8 @@ def predict_scan(
     """
     start, run, path = perf_counter(), Path(run), scan_path(scan)
     folder = path.parent if out is None else Path(out)
-    trained = load(run / NETWORK if run.is_dir() else run)
+    network = run / NETWORK if run.is_dir() else run
+    trained = load(network)
     protocol = trained.net.protocol
     names = (
         *protocol.names,
@@ -95,7 +96,9 @@ def predict_scan(
     )
     maps = predicted_paths(names, path, folder)
     pictures = picture_paths(maps, protocol.names)
-    page = {"report": report_path(pictures[protocol.names[0]], "predicted")} if report else {}
+    first = pictures[protocol.names[0]]
+    page = {"run": run_path(first, "predicted")}
+    page |= {"report": report_path(first, "predicted")} if report else {}
     check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures | page, overwrite=overwrite)
     image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
     _check(path, image.data.shape[3], trained)
@@ -110,8 +113,9 @@ def predict_scan(
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
     drawn = drawings(shown, pictures)
+    made = partial(record, {"network": network, "scan": as_paths(scan)}, {"inputs": inputs}, start, command)
+    drawn[page["run"]] = partial(write_record, made, f"maps of {', '.join(protocol.names)}")
     if report:
-        made = partial(provenance, {"network": run, "scan": as_paths(scan)}, {"inputs": inputs}, start, command)
         on_grid = {name: from_slices(found[name], image) for name in names}
         drawn[page["report"]] = partial(write_report, partial(predicted_page, image, on_grid, protocol, made=made))
     write_predicted(

@@ -241,7 +241,7 @@ def test_predict_writes_maps_of_the_scan(run, folder, scan, tmp_path, capsys):
     assert predict(run, scan, "--out", tmp_path / "out") == 0
     captured = capsys.readouterr()
     files = {f"scan_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".json")}
-    files |= {"scan_T1rho.png", "scan_T2map.png"}
+    files |= {"scan_T1rho.png", "scan_T2map.png", "scan_predicted_run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files
     assert all(str(tmp_path / "out" / name) in captured.out for name in files if not name.endswith(".json"))
     assert "scan.json" in captured.err

@@ -18,7 +18,7 @@ from relaxnet.workflows import _fit_scan
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 AFFINE = np.diag((-2.0, -2.0, 5.0, 1.0))
 MAPS = ("T1rho", "S0map", "desc-std_T1rho", "desc-r2_T1rho", "desc-rmse_T1rho", "desc-status_T1rho")
-FILES = {f"scan_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".json")} | {"scan_T1rho.png"}
+FILES = {f"scan_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".json")} | {"scan_T1rho.png", "scan_T1rho_run.json"}
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_no_folder_is_named_in_what_is_written(scan, mask, tmp_path, monkeypatch
     options = ["--tsl-ms=0,10,30,50", "--mask=DOE_JANE_19700101/a=b.nii.gz", *out]
     assert main(["--debug", "fit", "t1rho", str(patient / "scan.nii.gz"), *options]) == 0
     written = {path: path.read_bytes() for path in tmp_path.rglob("scan_*") if path.suffix in (".json", ".png")}
-    assert len(written) == 7
+    assert len(written) == 8
     assert not any(b"DOE" in content or str(tmp_path).encode() in content for content in written.values())
     named = "relaxnet fit t1rho scan.nii.gz --tsl-ms=0,10,30,50 --mask=a=b.nii.gz"
     line = next(json.loads(content)["CommandLine"] for path, content in written.items() if path.suffix == ".json")

@@ -1,6 +1,7 @@
 """What `relaxnet fit` writes beside its maps: tables of regions, BIDS derivatives; and what it doubts."""
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -179,3 +180,20 @@ def test_maps_of_rates_are_written_if_asked(tmp_path, capsys):
     assert json.loads(rate.with_name("sub-01_R2map.json").read_text())["Units"] == "1/s"
     assert fit("adc", path, "--b", "0,100,200,500", "--rates") == 1
     assert "--rates, but adc is no relaxation time" in capsys.readouterr().err
+
+
+def test_a_record_says_how_maps_came_about(tmp_path):
+    patient = tmp_path / "Doe^John"
+    path = save(patient / "scan.nii.gz", decay())
+    mask = save(patient / "mask.nii.gz", np.ones((6, 5, 2)), np.uint8)
+    assert fit("t2", path, "--te-ms", TE, "--mask", mask, "--sigma", 5, "--out", patient / "out") == 0
+    text = (patient / "out" / "scan_T2map_run.json").read_text()
+    made = json.loads(text)
+    assert made["Outcome"] == "60 of 60 voxels converged (100.0 %)"
+    assert made["Settings"] == {"times_ms": [10, 20, 40, 80], "method": "nlls", "sigma": 5}
+    assert made["Inputs"]["scan"] == [{"Name": "scan.nii.gz", "SHA256": hashlib.sha256(path.read_bytes()).hexdigest()}]
+    assert made["Inputs"]["mask"][0]["Name"] == "mask.nii.gz"
+    assert {"relaxnet", "torch", "numpy", "Python"} == set(made["Versions"])
+    assert made["DurationSeconds"] > 0
+    assert made["CommandLine"].startswith("relaxnet fit t2 scan.nii.gz --te-ms 10,20,40,80")
+    assert "Doe" not in text

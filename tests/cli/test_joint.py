@@ -19,7 +19,7 @@ TIMES = ("--tsl-ms", "0,10,30,50", "--te-ms", "0,18.2,34.6,51")
 KINDS = ("", "desc-std_", "desc-r2_", "desc-rmse_", "desc-status_")
 MAPS = ("S0map", *(kind + suffix for suffix in ("T1rho", "T2map") for kind in KINDS))
 FILES = {f"scan_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".json")}
-FILES |= {"scan_T1rho.png", "scan_T2map.png"}
+FILES |= {"scan_T1rho.png", "scan_T2map.png", "scan_joint_run.json"}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from relaxnet._contrasts import label
 from relaxnet.io import as_pictures
 from relaxnet.metrics import coverage, ence
 from relaxnet.plots import bland_altman_figure, calibration_figure, map_figure
-from relaxnet.workflows._report.page import Page, Picture, Section, Table
+from relaxnet.workflows._report.page import Page, Picture, Section, Table, provenance_section
 
 _NAMES = {
     "n_missing": "missing",
@@ -56,7 +56,7 @@ def maps_page(
     compared: Compared,
     rows: Sequence[Mapping[str, Any]],
     *,
-    made: Callable[[str], Section],
+    made: Callable[[str], dict[str, Any]],
 ) -> Page:
     """Make the report of a map (x, y, z) and its reference."""
     inside = np.where(compared.where, compared.values, np.nan), np.where(compared.where, compared.reference, np.nan)
@@ -81,7 +81,7 @@ def maps_page(
         (
             Section("Agreement", (_MEASURES,), (_table(rows),), (_bland_altman(plot, ""),)),
             Section("Maps", pictures=pictures),
-            made(outcome),
+            provenance_section(made(outcome)),
         ),
     )
 
@@ -91,7 +91,7 @@ def network_page(
     rows: Sequence[Mapping[str, Any]],
     against: str,
     *,
-    made: Callable[[str], Section],
+    made: Callable[[str], dict[str, Any]],
 ) -> Page:
     """Make the report of a network on a cohort; rows are those of each subject, then those of all."""
     subjects = len({row["subject"] for row in rows}) - 1
@@ -112,7 +112,7 @@ def network_page(
             Section("Agreement", (_MEASURES,), (_table(whole),), plots),
             _calibration(pooled, against),
             Section("Subjects", tables=(_table(each),)),
-            made(outcome),
+            provenance_section(made(outcome)),
         ),
     )
 

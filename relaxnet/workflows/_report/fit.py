@@ -15,7 +15,8 @@ from relaxnet.io import Scan, as_pictures, write_regions
 from relaxnet.plots import decay_figure, map_figure, residual_figure, status_figure
 from relaxnet.signals import SignalModel
 from relaxnet.times import CheckedTimes
-from relaxnet.workflows._report.page import Page, Picture, Section, Table, write_report
+from relaxnet.workflows._provenance import write_record
+from relaxnet.workflows._report.page import Page, Picture, Section, Table, provenance_section, write_report
 
 _RESIDUAL_VOXELS = 50_000
 STANDARD_ERROR = "standard error"
@@ -40,7 +41,7 @@ def fit_page(
     result: FitResult[NDArray[Any]],
     contrasts: Sequence[Fitted],
     *,
-    made: Callable[[str], Section],
+    made: Callable[[str], dict[str, Any]],
     regions: Sequence[Mapping[str, Any]] = (),
     warnings: Iterable[str] = (),
 ) -> Page:
@@ -59,7 +60,7 @@ def fit_page(
             Section("Status", tables=(_counts(result),), pictures=(_status(result, affine),)),
             *(decay_section(result, images[..., list(one.channels)], one) for one in contrasts),
             *([_regions(regions)] if regions else []),
-            made(converged_share(result.status)),
+            provenance_section(made(converged_share(result.status))),
         ),
         tuple(warnings),
     )
@@ -71,13 +72,17 @@ def beside(
     contrasts: Sequence[Fitted],
     regions: tuple[NDArray[Any], dict[int, str] | None] | None,
     doubts: Iterable[str],
-    made: Callable[[str], Section],
+    made: Callable[[str], dict[str, Any]],
     targets: Mapping[str, Path],
 ) -> dict[Path, Callable[[Path], None]]:
-    """Return what writes the table of regions and the report, where these are asked for, by their paths."""
+    """Return what writes the record, and the table of regions and the report where they are asked for, by path."""
     rows = () if regions is None else result.regions(regions[0], names=regions[1])
     page = partial(fit_page, scan, result, contrasts, regions=rows, warnings=doubts, made=made)
-    writers = {"rois": partial(write_regions, rows), "report": partial(write_report, page)}
+    writers = {
+        "rois": partial(write_regions, rows),
+        "report": partial(write_report, page),
+        "run": partial(write_record, made, converged_share(result.status)),
+    }
     return {path: writers[key] for key, path in targets.items()}
 
 

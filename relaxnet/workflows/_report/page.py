@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import count
@@ -134,3 +134,23 @@ def svg(picture: Picture, prefix: str) -> str:
     width, height = (float(found) for found in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2])
     svg = re.sub(r'(?:width|height)="[\d.]+pt" ?', "", svg, count=2)
     return svg.replace("<svg ", f'<svg role="img" style="aspect-ratio: {width:g} / {height:g}" ', 1)
+
+
+def provenance_section(made: Mapping[str, Any]) -> Section:
+    """Make the section that says how a result came about, from its record."""
+    rows = [
+        ("outcome", made["Outcome"]),
+        ("date", made["Date"]),
+        ("duration", f"{made['DurationSeconds']:.1f} s"),
+        ("versions", ", ".join(f"{name} {number}" for name, number in made["Versions"].items())),
+        ("command", made["CommandLine"]),
+        *((name, ", ".join(file["Name"] for file in files)) for name, files in made["Inputs"].items()),
+        *((name, _plain(value)) for name, value in made["Settings"].items()),
+    ]
+    return Section("How it was made", tables=(Table((), [row for row in rows if row[1] is not None]),))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,13 +12,13 @@ from relaxnet.fitting import FitResult, FitStatus
 from relaxnet.io import Scan
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.workflows._report.fit import Fitted, decay_section, map_section, overview_section
-from relaxnet.workflows._report.page import Page, Section
+from relaxnet.workflows._report.page import Page, provenance_section
 
 _ERROR = "standard deviation"
 
 
 def predicted_page(
-    scan: Scan, maps: Mapping[str, NDArray[Any]], protocol: Protocol, *, made: Callable[[str], Section]
+    scan: Scan, maps: Mapping[str, NDArray[Any]], protocol: Protocol, *, made: Callable[[str], dict[str, Any]]
 ) -> Page:
     """Make the report of maps (x, y, z) that a network predicted of a scan; ``made`` says how they came about."""
     fitted = [Fitted(one.name, one.times_ms, one.model, _channels(scan, protocol, one)) for one in protocol.contrasts]
@@ -33,7 +33,7 @@ def predicted_page(
             overview_section(known, f"{outcome}.", _ERROR),
             *(map_section(result, scan.affine, name, _ERROR) for name, result in known.items()),
             *(decay_section(known[one.name], scan.data[..., one.channels], one) for one in fitted if one.channels),
-            made(outcome),
+            provenance_section(made(outcome)),
         ),
     )
 
