@@ -1,7 +1,9 @@
 """Weightings without uncertainty: controls that a better weighting has to outperform."""
 
+import math
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from relaxnet.losses._weighting import StoredWeights
@@ -50,12 +52,28 @@ class RandomWeighting(StoredWeights):
         Tensor
             Weighted mean residual of each task.
         """
-        if self.training:
+        if self.training and self._may_record(needed=True):
             # They depend on seed and step alone: a resumed run and all processes of a distributed one draw the same.
-            generator = torch.Generator().manual_seed(hash((self._seed, int(self._step))) & 0x7FFF_FFFF)
-            self._weights.copy_(torch.softmax(torch.randn(len(means), generator=generator), 0) * len(means))
+            normal = _normal(self._seed, self._step * len(means) + torch.arange(len(means), device=self._step.device))
+            self._weights.copy_(torch.softmax(normal, 0) * len(means))
             self._step += 1
         return super().combine(means)
+
+
+def _normal(seed: int, counter: Int[Tensor, " number"]) -> Float[Tensor, " number"]:
+    """Draw normally distributed numbers that depend on a seed and a counter alone.
+
+    A generator of torch would have to read the counter, for which compiled code stops and a GPU is waited for.
+    """
+
+    def mix(bits: Tensor) -> Tensor:  # the last step of MurmurHash3
+        bits = ((bits ^ (bits >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+        bits = ((bits ^ (bits >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+        return bits ^ (bits >> 16)
+
+    bits = mix(mix(mix(counter & 0xFFFFFFFF) ^ (seed & 0xFFFFFFFF)) ^ (seed >> 32))
+    uniform = ((bits >> 9) + 0.5) / 2**23
+    return math.sqrt(2) * torch.erfinv(2 * uniform - 1)
 
 
 class DynamicWeightAverage(StoredWeights):
@@ -118,7 +136,7 @@ class DynamicWeightAverage(StoredWeights):
         Tensor
             Weighted mean residual of each task.
         """
-        if self.training:
+        if self.training and self._may_record(needed=False):
             self._total += means.detach()  # zero without a voxel to use
             self._steps += 1 if self.any_used is None else self.any_used
         return super().combine(means)

@@ -107,6 +107,8 @@ class HeteroscedasticLaplace(Weighting):
         if self.faithful:
             loss = loss + residual
         means, any_used = self._mean(loss, mask, residual)
-        with torch.no_grad():
-            self._weights.copy_(torch.where(any_used, self._mean(weight.detach(), mask, residual)[0], self._weights))
+        if self._may_record(needed=False):
+            with torch.no_grad():
+                total, count = self._sum(weight, used)
+                self._weights.copy_(torch.where(any_used, total / count, self._weights))
         return torch.where(any_used, means, 0).sum()

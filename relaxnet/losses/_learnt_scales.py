@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relaxnet.losses._weighting import Weighting
+from relaxnet.signals._transforms import in_transform
 
 Start = float | Sequence[float] | Literal["data"]
 
@@ -69,7 +70,11 @@ class LearntScales(Weighting):
 
     def _initialise(self, means: Float[Tensor, " task"]) -> None:
         """Set the scales to the means of the first batch that has any, where ``init`` is ``"data"``."""
-        if self._waits_for_data and (means > 0).all():
-            with torch.no_grad():
-                self.log_scale.copy_(torch.log(means))
-                self._waits_for_data.fill_(False)
+        if in_transform():
+            self._may_record(needed=bool(self._waits_for_data))
+            return
+        with torch.no_grad():
+            first = self._waits_for_data & (means > 0).all()
+            # A change through .data leaves the graph of an earlier batch as it was.
+            self.log_scale.data.copy_(torch.where(first, torch.log(means), self.log_scale))
+            self._waits_for_data.logical_and_(~first)

@@ -70,7 +70,7 @@ class ProfiledLaplace(TaskWeighting):
             Negative log-likelihood of each task. A task whose residual is zero has no gradient.
         """
         scale = means.clamp(min=_TINY)
-        if self.training and self.any_used is not None:
+        if self.training and self._may_record(needed=self.momentum is not None) and self.any_used is not None:
             with torch.no_grad():
                 kept = torch.where(self._fresh, 0.0, self.momentum or 0.0)
                 kept = torch.where(self.any_used, kept, 1.0)  # without a voxel on any device, nothing changes
@@ -78,5 +78,5 @@ class ProfiledLaplace(TaskWeighting):
                 self._fresh.logical_and_(~self.any_used)
         if self.momentum is None:
             return 1 + torch.log(2 * scale)
-        running = self._scales.to(means.dtype)
+        running = self._scales.to(means.dtype, copy=True)  # the next batch may change them before the gradient
         return means / running + torch.log(running) + math.log(2)

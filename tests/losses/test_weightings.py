@@ -70,6 +70,61 @@ def test_gradients(make):
     assert torch.autograd.gradcheck(weighting, (residual,))
 
 
+WITH_STATE = ("profiled, running", "random")  # of their losses in training mode
+
+
+@every_weighting
+def test_further_derivatives_are_those_of_finite_differences(make):
+    weighting = make().double()
+    weighting(residuals(2, 2, 3))
+    weighting.eval()
+    residual = residuals(2, 2, 3, seed=1).requires_grad_()
+    assert torch.autograd.gradgradcheck(weighting, (residual,))
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_torch_func_transforms_it(name):
+    """Without a change of its buffers, so a loss that depends on them has to be told to leave them alone."""
+    residual, mask = residuals(3, 2, 4), torch.arange(12).reshape(3, 4) % 3 > 0
+    weighting = WEIGHTINGS[name]().double()
+    weighting(residuals(3, 2, 4, seed=1))
+    before = {key: value.clone() for key, value in weighting.state_dict().items()}
+    if name in WITH_STATE:
+        with pytest.raises(ValueError, match=r"changes with each batch.*call its eval\(\) first"):
+            torch.func.grad(weighting)(residual)
+        weighting.eval()
+
+    def loss(values, used=mask):
+        return weighting(values, mask=used)
+
+    slope = torch.func.grad(loss)(residual)
+    of_each = torch.func.vmap(lambda r, m: loss(r[None], m[None]))(residual, mask)
+    torch.testing.assert_close(dict(weighting.state_dict()), before, rtol=0, atol=0, equal_nan=True)
+    weighting.eval()
+    torch.testing.assert_close(of_each, torch.stack([loss(residual[[k]], mask[[k]]) for k in range(3)]))
+    (expected,) = torch.autograd.grad(loss(residual.requires_grad_()), residual)
+    torch.testing.assert_close(slope, expected)
+
+
+def test_scales_that_wait_for_data_are_not_found_in_a_transform():
+    weighting = rx.losses.HomoscedasticLaplace(2, init="data")
+    with pytest.raises(ValueError, match="HomoscedasticLaplace changes with each batch"):
+        torch.func.grad(weighting)(residuals(1, 2, 3))
+    weighting(residuals(1, 2, 3))
+    assert torch.isfinite(torch.func.grad(weighting)(residuals(1, 2, 3))).all()
+
+
+@every_weighting
+def test_gradients_of_two_batches_can_be_taken_at_once(make):
+    """What the second batch records is no longer what the gradient of the first one needs."""
+    weighting, other = make(), make()
+    first, second = residuals(1, 2, 3).requires_grad_(), residuals(1, 2, 3, seed=1).requires_grad_()
+    (weighting(first) + weighting(second)).backward()
+    for residual in (first, second):
+        (expected,) = torch.autograd.grad(other(residual), residual)
+        torch.testing.assert_close(residual.grad, expected)
+
+
 @every_weighting
 @pytest.mark.parametrize("space", [(), (5,), (4, 3), (2, 4, 3)])
 def test_a_mask_is_the_same_as_leaving_voxels_out(make, space):
