@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from relaxnet._numbers import seed_of
 from relaxnet.protocol import Contrast, Protocol
 from relaxnet.signals import Noise, SignalModel
 from relaxnet.signals._precision import in_double
@@ -307,7 +308,7 @@ def optimal_times(
         value, *moved = costs(np.vstack((times, times + np.diag(step))))
         return float(value), (np.array(moved) - value) / step
 
-    drawn = np.random.default_rng(seed).uniform(min_ms, max_ms, (_DRAWN, n))
+    drawn = np.random.default_rng(seed_of(seed)).uniform(min_ms, max_ms, (_DRAWN, n))
     starts = [np.linspace(min_ms, max_ms, n), *drawn[np.argsort(costs(drawn))[:_STARTS]]]
     search = partial(minimize, cost_and_gradient, jac=True, method="L-BFGS-B", options={"ftol": 1e-14})
     found = [search(start, bounds=[(min_ms, max_ms)] * n) for start in starts]

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from relaxnet._numbers import real, seed_of
 from relaxnet.losses._weighting import StoredWeights
 
 
@@ -20,6 +21,11 @@ class RandomWeighting(StoredWeights):
         Number of tasks.
     seed
         Seed of the weights.
+
+    Raises
+    ------
+    ValueError
+        If the seed is no whole number from 0 to 2**64 - 1.
 
     References
     ----------
@@ -36,7 +42,7 @@ class RandomWeighting(StoredWeights):
 
     def __init__(self, n_tasks: int, *, seed: int = 0) -> None:
         super().__init__(n_tasks)
-        self._seed = seed
+        self._seed = seed_of(seed)
         self._register_state("_step", torch.tensor(0))
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
@@ -116,9 +122,7 @@ class DynamicWeightAverage(StoredWeights):
 
     def __init__(self, n_tasks: int, *, temperature: float = 2.0) -> None:
         super().__init__(n_tasks)
-        if not temperature > 0:
-            raise ValueError(f"temperature={temperature}: it is positive.")
-        self.temperature = temperature
+        self.temperature = real(temperature, "temperature", lambda t: 0 < t < math.inf, "it is positive and finite")
         self._register_state("_total", torch.zeros(n_tasks))
         self._register_state("_last", torch.full((n_tasks,), torch.nan))
         self._register_state("_steps", torch.tensor(0))

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relaxnet._numbers import real
 from relaxnet.losses._weighting import TaskWeighting
 
 _TINY = 1e-12
@@ -45,9 +46,8 @@ class ProfiledLaplace(TaskWeighting):
 
     def __init__(self, *, momentum: float | None = None, n_tasks: int | None = None) -> None:
         super().__init__(n_tasks)
-        if momentum is not None and not 0 <= momentum < 1:
-            raise ValueError(f"momentum={momentum}: it lies in [0, 1).")
-        self.momentum = momentum
+        in_range = "it lies in [0, 1), or is None"
+        self.momentum = None if momentum is None else real(momentum, "momentum", lambda m: 0 <= m < 1, in_range)
         self._register_state("_scales", torch.ones(n_tasks or 1))
         self._register_state("_fresh", torch.tensor(True))
 

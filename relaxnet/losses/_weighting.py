@@ -8,6 +8,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Shaped
 from torch import Tensor, distributed, nn
 
+from relaxnet._numbers import whole
 from relaxnet.losses._precision import at_least_single
 from relaxnet.signals._transforms import in_transform, readable
 
@@ -33,9 +34,9 @@ class Weighting(nn.Module, ABC):
     given to :func:`relaxnet.training.train`, which passes the inputs that it :attr:`needs` and calls :meth:`step` at
     the end of each epoch.
 
-    ``torch.compile`` and the transforms of ``torch.func`` can follow a call. There, residuals and masks are not checked,
-    and :attr:`count` is None. In a transform, a weighting does not record its scales, and one whose loss depends on what
-    it records has to be in evaluation mode.
+    ``torch.compile`` and the transforms of ``torch.func`` follow a call. There, residuals and masks are not checked,
+    and :attr:`count` is None. In a transform, a weighting does not record its scales, and one whose loss depends on
+    what it records has to be in evaluation mode.
 
     Parameters
     ----------
@@ -61,9 +62,7 @@ class Weighting(nn.Module, ABC):
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
-        if n_tasks is not None and n_tasks < 1:
-            raise ValueError(f"n_tasks={n_tasks}: there must be one task or more.")
-        self.n_tasks = n_tasks
+        self.n_tasks = None if n_tasks is None else whole(n_tasks, "n_tasks", 1)
         self._starts: dict[str, Tensor] = {}
 
     @classmethod
@@ -256,7 +255,7 @@ class StoredWeights(TaskWeighting):
     _weights: Tensor
 
     def __init__(self, n_tasks: int, start: Float[Tensor, " task"] | None = None) -> None:
-        super().__init__(n_tasks)
+        super().__init__(whole(n_tasks, "n_tasks", 1))
         self._register_state("_weights", torch.ones(n_tasks) if start is None else start)
 
     @property

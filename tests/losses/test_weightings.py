@@ -360,6 +360,8 @@ def test_dynamic_weights_follow_the_paper():
         (lambda: rx.losses.HomoscedasticLaplace(n_tasks=2, init=-1.0), "init=-1.0"),
         (lambda: rx.losses.HomoscedasticLaplace(n_tasks=2, init="date"), "init='date'"),
         (lambda: rx.losses.HeteroscedasticLaplace(beta=2), "beta=2"),
+        (lambda: rx.losses.HomoscedasticLaplace(n_tasks=2, init=(1.0, 2.0, 3.0)), "one for each of 2 tasks"),
+        (lambda: rx.losses.Reconstruction(rx.protocols.LIVER_T1RHO_T2, held_out_from=3), "held_out_from=3: give"),
         (lambda: rx.losses.HeteroscedasticLaplace(beta=0.5, faithful=True), "choose one"),
         (lambda: rx.losses.HeteroscedasticLaplace()(torch.ones(1, 2, 3), torch.ones(1, 2, 4)), "log_scale has shape"),
         (
@@ -393,3 +395,26 @@ def test_dynamic_weights_follow_the_paper():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("value", ["much", True, None, [0.5], object()], ids=str)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("beta", lambda v: rx.losses.HeteroscedasticLaplace(beta=v)),
+        ("temperature", lambda v: rx.losses.DynamicWeightAverage(2, temperature=v)),
+        ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=v)),
+        ("init", lambda v: rx.losses.CorrelatedLaplace(2, init=v)),
+        ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=(1.0, v))),
+        ("weights", lambda v: rx.losses.FixedWeights((1.0, v))),
+        ("weights", lambda v: rx.losses.FixedWeights(None if isinstance(v, list) else v)),
+        ("n_tasks", rx.losses.RandomWeighting),
+        ("momentum", lambda v: rx.losses.ProfiledLaplace(momentum="0.5" if v is None else v)),
+        ("seed", lambda v: rx.losses.RandomWeighting(2, seed=v)),
+        ("faithful", lambda v: rx.losses.HeteroscedasticLaplace(faithful=1 if v is True else v)),
+    ],
+)
+@pytest.mark.usefixtures("as_user")
+def test_what_is_no_number_is_refused_by_name(name, make, value):
+    with pytest.raises(ValueError, match=f"^{name}="):
+        make(value)
