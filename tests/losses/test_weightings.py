@@ -36,6 +36,10 @@ def test_fixed_weights_weigh_task_means(a, b):
     )
 
 
+def test_a_task_of_weight_zero_does_not_count():
+    assert rx.losses.FixedWeights((2.0, 0.0))(torch.ones(1, 2, 3)) == 2
+
+
 @given(positive, positive)
 def test_homoscedastic_is_the_laplace_likelihood(a, b):
     residual = residuals(3, 2, 4, 5)
