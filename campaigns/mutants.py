@@ -30,7 +30,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 ROOT = Path(__file__).parents[1]
 SLOW = (
     "two_processes or compile or dask or threads or in_a_fork or density or preferred_relaxation_times or coverage "
-    "or is_small or memory or status_of_nonlinear"
+    "or is_small or memory"
 )
 TESTS = {  # of each package, the quickest first
     "signals": ("relaxnet/signals", "tests/signals"),

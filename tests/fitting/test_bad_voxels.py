@@ -25,7 +25,7 @@ nan, inf = np.nan, np.inf
         ([10, 20, 30, 40], FitStatus.NO_DECAY, 4),
         ([10, 10, 10, 10.001], FitStatus.NO_DECAY, 4),
         ([70, 70, 70, 70], FitStatus.AT_BOUND, 4),
-        ([100, 0, 0, 0], FitStatus.AT_BOUND, 4),
+        ([100, 0, 0, 0], FitStatus.TOO_FEW_SAMPLES, 1),
         ([100, 60, 20, -5], FitStatus.CONVERGED, 4),
         ([1e-42, 5e-43, 1e-43, 1e-44], FitStatus.NO_SIGNAL, 4),
     ],
