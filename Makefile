@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest lint types format docs bench bench-memory bench-peers kill fuzz soak experiments
-.PHONY: paper-tables readme clean
+.PHONY: help setup demo test test-oldest lint types format docs bench bench-costs bench-memory bench-peers kill fuzz soak mutants
+.PHONY: experiments paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ docs: $(STAMP)  ## Build the documentation and execute its examples; a warning i
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py
 
+bench-costs: $(STAMP)  ## Measure what a scan costs in processor time and memory
+	$(BIN)/python benchmarks/costs.py
+
 bench-memory: $(STAMP)  ## Measure the memory that the fit of a memory-mapped scan of 3 GB takes
 	$(BIN)/python benchmarks/memory.py
 
@@ -66,6 +69,10 @@ fuzz: $(STAMP)  ## Feed the readers with damaged files; ten minutes
 
 soak: $(STAMP)  ## Work in one process, and see that nothing grows; ten minutes
 	$(BIN)/python campaigns/soak.py
+
+mutants: $(STAMP)  ## Change the code in many places, and see that the tests notice; an hour
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.4'
+	$(BIN)/python campaigns/mutants.py
 
 experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on two cores, can be interrupted
 	$(BIN)/relaxnet experiment all --preset laptop

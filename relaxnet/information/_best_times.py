@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from relaxnet._numbers import seed_of
 from relaxnet.information._bounds import information_of, invert
 from relaxnet.protocol import Contrast
 from relaxnet.signals import SignalModel
@@ -105,7 +106,7 @@ def optimal_times(
         value, *moved = costs(np.vstack((times, times + np.diag(step))))
         return float(value), (np.array(moved) - value) / step
 
-    drawn = np.random.default_rng(seed).uniform(min_ms, last, (_DRAWN, n))
+    drawn = np.random.default_rng(seed_of(seed)).uniform(min_ms, last, (_DRAWN, n))
     equidistant = np.linspace(min_ms, max_ms, n) - gaps
     starts = [equidistant, *drawn[np.argsort(costs(drawn))[:_STARTS]]]
     search = partial(minimize, cost_and_gradient, jac=True, method="L-BFGS-B", options={"ftol": 1e-14})

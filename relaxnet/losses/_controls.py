@@ -1,9 +1,12 @@
 """Weightings without uncertainty: controls that a better weighting has to outperform."""
 
+import math
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from relaxnet._numbers import real, seed_of
 from relaxnet.losses._weighting import StoredWeights
 
 
@@ -18,6 +21,11 @@ class RandomWeighting(StoredWeights):
         Number of tasks.
     seed
         Seed of the weights.
+
+    Raises
+    ------
+    ValueError
+        If the seed is no whole number from 0 to 2**64 - 1.
 
     References
     ----------
@@ -34,7 +42,7 @@ class RandomWeighting(StoredWeights):
 
     def __init__(self, n_tasks: int, *, seed: int = 0) -> None:
         super().__init__(n_tasks)
-        self._seed = seed
+        self._seed = seed_of(seed)
         self._register_state("_step", torch.tensor(0))
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
@@ -50,12 +58,28 @@ class RandomWeighting(StoredWeights):
         Tensor
             Weighted mean residual of each task.
         """
-        if self.training:
+        if self.training and self._may_record(needed=True):
             # They depend on seed and step alone: a resumed run and all processes of a distributed one draw the same.
-            generator = torch.Generator().manual_seed(hash((self._seed, int(self._step))) & 0x7FFF_FFFF)
-            self._weights.copy_(torch.softmax(torch.randn(len(means), generator=generator), 0) * len(means))
+            normal = _normal(self._seed, self._step * len(means) + torch.arange(len(means), device=self._step.device))
+            self._weights.copy_(torch.softmax(normal, 0) * len(means))
             self._step += 1
         return super().combine(means)
+
+
+def _normal(seed: int, counter: Int[Tensor, " number"]) -> Float[Tensor, " number"]:
+    """Draw normally distributed numbers that depend on a seed and a counter alone.
+
+    A generator of torch would have to read the counter, for which compiled code stops and a GPU is waited for.
+    """
+
+    def mix(bits: Tensor) -> Tensor:  # the last step of MurmurHash3
+        bits = ((bits ^ (bits >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+        bits = ((bits ^ (bits >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+        return bits ^ (bits >> 16)
+
+    bits = mix(mix(mix(counter & 0xFFFFFFFF) ^ (seed & 0xFFFFFFFF)) ^ (seed >> 32))
+    uniform = ((bits >> 9) + 0.5) / 2**23
+    return math.sqrt(2) * torch.erfinv(2 * uniform - 1)
 
 
 class DynamicWeightAverage(StoredWeights):
@@ -98,9 +122,7 @@ class DynamicWeightAverage(StoredWeights):
 
     def __init__(self, n_tasks: int, *, temperature: float = 2.0) -> None:
         super().__init__(n_tasks)
-        if not temperature > 0:
-            raise ValueError(f"temperature={temperature}: it is positive.")
-        self.temperature = temperature
+        self.temperature = real(temperature, "temperature", lambda t: 0 < t < math.inf, "it is positive and finite")
         self._register_state("_total", torch.zeros(n_tasks))
         self._register_state("_last", torch.full((n_tasks,), torch.nan))
         self._register_state("_steps", torch.tensor(0))
@@ -118,7 +140,7 @@ class DynamicWeightAverage(StoredWeights):
         Tensor
             Weighted mean residual of each task.
         """
-        if self.training:
+        if self.training and self._may_record(needed=False):
             self._total += means.detach()  # zero without a voxel to use
             self._steps += 1 if self.any_used is None else self.any_used
         return super().combine(means)

@@ -143,8 +143,8 @@ class CorrelatedLaplace(LearntScales):
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
         if log_scale is None or coupling is None:
-            if self._waits_for_data:
-                self._initialise(self._mean(signed.detach().abs(), mask)[0])
+            total, count = self._sum(signed.detach().abs(), used)
+            self._initialise(total / count.clamp(min=1))
             to_maps = f"task -> 1 task{' 1' * (signed.ndim - 2)}"
             log_scale, coupling = rearrange(self.log_scale, to_maps), rearrange(self.coupling, to_maps)
         scale, coupling = softly_bounded(at_least_single(log_scale)), at_least_single(coupling)
@@ -154,7 +154,9 @@ class CorrelatedLaplace(LearntScales):
         rows, columns = torch.tril_indices(n_tasks, n_tasks, offset=-1, device=x.device)
         z = x.index_add(1, rows, coupling * x[:, columns])  # the product with the unit triangle of L^-1
         if self.distribution == "laplace":
-            loss = torch.linalg.vector_norm(z, dim=1)
+            square = z.square().sum(1)
+            zero = square == 0  # where the root has no second derivative
+            loss = torch.where(zero, 0, torch.where(zero, 1, square).sqrt())
             constant = math.log(2) + n_tasks / 2 * math.log(math.pi) + math.lgamma(n_tasks) - math.lgamma(n_tasks / 2)
         else:
             loss = z.square().sum(1) / 2

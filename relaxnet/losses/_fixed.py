@@ -1,10 +1,13 @@
 """Fixed weights."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from relaxnet._messages import brief
+from relaxnet._numbers import real
 from relaxnet.losses._weighting import StoredWeights
 
 
@@ -30,10 +33,13 @@ class FixedWeights(StoredWeights):
     """
 
     def __init__(self, weights: Sequence[float]) -> None:
-        values = torch.tensor(weights, dtype=torch.get_default_dtype())
-        super().__init__(len(weights), start=values)
-        if not (torch.isfinite(values) & (values >= 0)).all():
-            raise ValueError(f"weights={weights}: weights are finite and not negative.")
+        needed = "weights are numbers that are finite and not negative, one for each task"
+        given: Any = weights
+        if isinstance(given, str) or not hasattr(given, "__len__"):
+            raise ValueError(f"weights={brief(repr(weights))}: {needed}.")
+        numbers = (w.item() if isinstance(w, torch.Tensor) else w for w in given)
+        values = [real(w, "weights", lambda x: 0 <= x < math.inf, needed) for w in numbers]
+        super().__init__(len(values), start=torch.tensor(values, dtype=torch.get_default_dtype()))
 
     @classmethod
     def for_tasks(cls, n_tasks: int, **options: Any) -> "FixedWeights":

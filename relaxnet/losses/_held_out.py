@@ -1,8 +1,9 @@
 """The images that a residual uses: all, or only those held out from the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 
+from relaxnet._messages import brief
 from relaxnet.protocol import Protocol
 
 InputSet = str | Sequence[int]
@@ -71,6 +72,9 @@ def samples_of_each(held_out_from: HeldOutFrom, batch: int) -> list[tuple[InputS
     ValueError
         If the number of input sets is neither one nor that of the samples.
     """
+    given: object = held_out_from
+    if given is not None and not isinstance(given, Iterable):
+        raise ValueError(f"held_out_from={brief(repr(given))}: give the name of an input set, or channel numbers.")
     if held_out_from is None or isinstance(held_out_from, str) or all(isinstance(k, Integral) for k in held_out_from):
         return [(held_out_from, list(range(batch)))]  # type: ignore[list-item]
     sets = [entry if isinstance(entry, str) else tuple(entry) for entry in held_out_from]  # type: ignore[arg-type]

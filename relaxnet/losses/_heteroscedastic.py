@@ -7,6 +7,8 @@ from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from relaxnet._messages import brief
+from relaxnet._numbers import real
 from relaxnet.losses._precision import at_least_single
 from relaxnet.losses._weighting import Weighting, softly_bounded
 
@@ -50,11 +52,11 @@ class HeteroscedasticLaplace(Weighting):
 
     def __init__(self, *, beta: float = 0.0, faithful: bool = False, n_tasks: int | None = None) -> None:
         super().__init__(n_tasks)
-        if not 0 <= beta <= 1:
-            raise ValueError(f"beta={beta}: it lies between 0 and 1.")
+        self.beta = real(beta, "beta", lambda b: 0 <= b <= 1, "it lies between 0 and 1")
+        if not isinstance(faithful, bool):
+            raise ValueError(f"faithful={brief(repr(faithful))}: it is True or False.")  # noqa: TRY004 (as every argument)
         if beta and faithful:
             raise ValueError(f"beta={beta} and faithful=True: choose one of them.")
-        self.beta = beta
         self.faithful = faithful
         self.uncertainty = "faithful" if faithful else "heteroscedastic"
         self._register_state("_weights", torch.ones(n_tasks or 1))
@@ -107,6 +109,8 @@ class HeteroscedasticLaplace(Weighting):
         if self.faithful:
             loss = loss + residual
         means, any_used = self._mean(loss, mask, residual)
-        with torch.no_grad():
-            self._weights.copy_(torch.where(any_used, self._mean(weight.detach(), mask, residual)[0], self._weights))
+        if self._may_record(needed=False):
+            with torch.no_grad():
+                total, count = self._sum(weight, used)
+                self._weights.copy_(torch.where(any_used, total / count, self._weights))
         return torch.where(any_used, means, 0).sum()

@@ -1,13 +1,18 @@
 """Learnt scales and their initial values."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from relaxnet._messages import brief
+from relaxnet._numbers import real, whole
 from relaxnet.losses._weighting import Weighting
+from relaxnet.signals._transforms import in_transform
 
 Start = float | Sequence[float] | Literal["data"]
 
@@ -33,15 +38,19 @@ class LearntScales(Weighting):
     _waits_for_data: Tensor
 
     def __init__(self, n_tasks: int, init: Start) -> None:
-        super().__init__(n_tasks)
-        if isinstance(init, str) and str(init) != "data":
-            raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
-        start = torch.tensor(1.0 if isinstance(init, str) else init, dtype=torch.get_default_dtype()).expand(n_tasks)
-        if not (torch.isfinite(start) & (start > 0)).all():
-            raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
+        super().__init__(whole(n_tasks, "n_tasks", 1))
+        needed = f"give a positive scale, one for each of {n_tasks} tasks, or 'data'"
+        scales = init if isinstance(init, list | tuple | np.ndarray | Tensor) else (init,) * n_tasks
+        if isinstance(init, str) and str(init) == "data":
+            scales = (1.0,) * n_tasks
+        if len(scales) != n_tasks:
+            raise ValueError(f"init={brief(repr(init))}: {needed}.")
+        numbers = (s.item() if isinstance(s, Tensor) else s for s in scales)
+        checked = [real(s, "init", lambda x: 0 < x < math.inf, needed) for s in numbers]
+        start = torch.tensor(checked, dtype=torch.get_default_dtype())
         self.log_scale = nn.Parameter(torch.log(start))
         self.register_buffer("_start", torch.log(start))
-        self._register_state("_waits_for_data", torch.tensor(init == "data"))
+        self._register_state("_waits_for_data", torch.tensor(isinstance(init, str)))
 
     @classmethod
     def for_tasks(cls, n_tasks: int, **options: Any) -> "LearntScales":
@@ -69,7 +78,11 @@ class LearntScales(Weighting):
 
     def _initialise(self, means: Float[Tensor, " task"]) -> None:
         """Set the scales to the means of the first batch that has any, where ``init`` is ``"data"``."""
-        if self._waits_for_data and (means > 0).all():
-            with torch.no_grad():
-                self.log_scale.copy_(torch.log(means))
-                self._waits_for_data.fill_(False)
+        if in_transform():
+            self._may_record(needed=bool(self._waits_for_data))
+            return
+        with torch.no_grad():
+            first = self._waits_for_data & (means > 0).all()
+            # A change through .data leaves the graph of an earlier batch as it was.
+            self.log_scale.data.copy_(torch.where(first, torch.log(means), self.log_scale))
+            self._waits_for_data.logical_and_(~first)

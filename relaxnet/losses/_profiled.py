@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relaxnet._numbers import real
 from relaxnet.losses._weighting import TaskWeighting
 
 _TINY = 1e-12
@@ -45,9 +46,8 @@ class ProfiledLaplace(TaskWeighting):
 
     def __init__(self, *, momentum: float | None = None, n_tasks: int | None = None) -> None:
         super().__init__(n_tasks)
-        if momentum is not None and not 0 <= momentum < 1:
-            raise ValueError(f"momentum={momentum}: it lies in [0, 1).")
-        self.momentum = momentum
+        in_range = "it lies in [0, 1), or is None"
+        self.momentum = None if momentum is None else real(momentum, "momentum", lambda m: 0 <= m < 1, in_range)
         self._register_state("_scales", torch.ones(n_tasks or 1))
         self._register_state("_fresh", torch.tensor(True))
 
@@ -70,7 +70,7 @@ class ProfiledLaplace(TaskWeighting):
             Negative log-likelihood of each task. A task whose residual is zero has no gradient.
         """
         scale = means.clamp(min=_TINY)
-        if self.training and self.any_used is not None:
+        if self.training and self._may_record(needed=self.momentum is not None) and self.any_used is not None:
             with torch.no_grad():
                 kept = torch.where(self._fresh, 0.0, self.momentum or 0.0)
                 kept = torch.where(self.any_used, kept, 1.0)  # without a voxel on any device, nothing changes
@@ -78,5 +78,5 @@ class ProfiledLaplace(TaskWeighting):
                 self._fresh.logical_and_(~self.any_used)
         if self.momentum is None:
             return 1 + torch.log(2 * scale)
-        running = self._scales.to(means.dtype)
+        running = self._scales.to(means.dtype, copy=True)  # the next batch may change them before the gradient
         return means / running + torch.log(running) + math.log(2)

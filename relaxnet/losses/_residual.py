@@ -1,6 +1,6 @@
 """Base class of residuals, which compare maps with the images of a protocol, task by task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 
 import torch
 from einops import rearrange
@@ -43,7 +43,8 @@ class Residual(nn.Module):
                 )
         self.protocol = protocol
         self.held_out_from = held_out_from
-        for chosen, _ in samples_of_each(held_out_from, 1 if held_out_from is None else len(held_out_from)):
+        n_sets = len(held_out_from) if isinstance(held_out_from, Sized) else 1
+        for chosen, _ in samples_of_each(held_out_from, n_sets):
             used_images(protocol, chosen, at_least=self.at_least)
 
     def compare(

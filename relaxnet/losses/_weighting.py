@@ -8,7 +8,9 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Shaped
 from torch import Tensor, distributed, nn
 
+from relaxnet._numbers import whole
 from relaxnet.losses._precision import at_least_single
+from relaxnet.signals._transforms import in_transform, readable
 
 LIMIT = 20.0
 Needs = Literal["absolute", "signed", "scales"]
@@ -32,6 +34,10 @@ class Weighting(nn.Module, ABC):
     given to :func:`relaxnet.training.train`, which passes the inputs that it :attr:`needs` and calls :meth:`step` at
     the end of each epoch.
 
+    ``torch.compile`` and the transforms of ``torch.func`` follow a call. There, residuals and masks are not checked,
+    and :attr:`count` is None. In a transform, a weighting does not record its scales, and one whose loss depends on
+    what it records has to be in evaluation mode.
+
     Parameters
     ----------
     n_tasks
@@ -50,15 +56,13 @@ class Weighting(nn.Module, ABC):
     uncertainty: Literal["heteroscedastic", "faithful"] | None = None
     """The ``uncertainty`` of the :class:`~relaxnet.nets.RelaxationNet` that predicts the scales."""
     count: Count | None = None
-    """Numbers of voxels in the last loss."""
+    """Numbers of voxels in the last loss; None where they cannot be read."""
     any_used: Tensor | None = None
-    """Whether the last loss had a voxel to use, on any device of a distributed training."""
+    """Whether the last loss had a voxel to use, on any device of a distributed training; None in a transform."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
-        if n_tasks is not None and n_tasks < 1:
-            raise ValueError(f"n_tasks={n_tasks}: there must be one task or more.")
-        self.n_tasks = n_tasks
+        self.n_tasks = None if n_tasks is None else whole(n_tasks, "n_tasks", 1)
         self._starts: dict[str, Tensor] = {}
 
     @classmethod
@@ -150,6 +154,17 @@ class Weighting(nn.Module, ABC):
             raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
         return None if mask is None else _binary(mask, tuple(residual[:, 0].shape))
 
+    def _may_record(self, *, needed: bool) -> bool:
+        """Return whether a call may change buffers; raise an error if it may not, but the loss needs it."""
+        if not in_transform():
+            return True
+        if needed:
+            raise ValueError(
+                f"{type(self).__name__} changes with each batch, which a transform of torch.func does not allow: call "
+                f"its eval() first."
+            )
+        return False
+
     def _mean(
         self,
         residual: Float[Tensor, "batch task *space"],
@@ -162,16 +177,22 @@ class Weighting(nn.Module, ABC):
         """
         used = self._used(residual, mask)
         self.count = _count(used, residual, *others)
+        total, count = self._sum(residual, used)
+        self.any_used = None if in_transform() else count > 0
+        return total / count.clamp(min=1), count > 0
+
+    @staticmethod
+    def _sum(residual: Tensor, used: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Compute the sum of each task over the voxels to use, and their number, both over all processes."""
         residual = at_least_single(residual)
         if used is not None:
             residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
-        count = total.new_tensor(self.count.used)
+        count = total.new_tensor(residual[:, 0].numel()) if used is None else used.sum().to(total.dtype)
         if distributed.is_available() and distributed.is_initialized():
             total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
             distributed.all_reduce(count)
-        self.any_used = count > 0
-        return total / count.clamp(min=1), self.any_used
+        return total, count
 
 
 class TaskWeighting(Weighting):
@@ -234,7 +255,7 @@ class StoredWeights(TaskWeighting):
     _weights: Tensor
 
     def __init__(self, n_tasks: int, start: Float[Tensor, " task"] | None = None) -> None:
-        super().__init__(n_tasks)
+        super().__init__(whole(n_tasks, "n_tasks", 1))
         self._register_state("_weights", torch.ones(n_tasks) if start is None else start)
 
     @property
@@ -255,7 +276,7 @@ class StoredWeights(TaskWeighting):
         Tensor
             Weighted mean residual of each task.
         """
-        return self._weights.to(means.dtype) * means
+        return self._weights.to(means.dtype, copy=True) * means  # the next batch may change them before the gradient
 
 
 class _SumOfProcesses(torch.autograd.Function):
@@ -285,19 +306,21 @@ def softly_bounded(log_scale: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 def _binary(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     if mask.shape != shape:
         raise ValueError(f"mask has shape {tuple(mask.shape)}, but {shape} is needed.")
-    if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
+    if readable(mask) and mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
         raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
     return mask == 1
 
 
-def _count(used: Tensor | None, *residuals: Tensor) -> Count:
-    """Count voxels, and check that all residuals are finite at the voxels to use."""
+def _count(used: Tensor | None, *residuals: Tensor) -> Count | None:
+    """Count voxels, and check that all residuals are finite at the voxels to use; None where values cannot be read."""
+    if not readable(*residuals, *(() if used is None else (used,))):
+        return None
     invalid = torch.stack([~torch.isfinite(residual).all(1) for residual in residuals]).any(0)
-    n, n_invalid = invalid.numel(), int(invalid.sum())
-    n_used = n if used is None else int(used.sum())
-    harmful = n_invalid if used is None or not n_invalid else int((invalid & used).sum())
+    used = torch.ones_like(invalid) if used is None else used
+    # One transfer from the device, as each waits for it.
+    n_used, n_invalid, harmful = torch.stack([used.sum(), invalid.sum(), (invalid & used).sum()]).tolist()
     if harmful:
         raise ValueError(
             f"residual is not finite in {harmful} of {n_used} voxels to use: leave them out with mask=, or see why."
         )
-    return Count(used=n_used, left_out=n - n_used, not_finite=n_invalid)
+    return Count(used=n_used, left_out=invalid.numel() - n_used, not_finite=n_invalid)

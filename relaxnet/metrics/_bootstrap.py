@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from relaxnet._numbers import seed_of
 from relaxnet.metrics._region import Voxels, to_array
 
 _ROUNDING = 1e-12  # smaller relative differences are rounding errors
@@ -226,7 +227,7 @@ def _bca(statistic: Callable[[Voxels], Any], subjects: Voxels, level: float, n: 
     all_but_one = statistic(np.stack([np.delete(subjects, i, axis=1) for i in range(size)], axis=1))
     if np.ptp(all_but_one) <= _ROUNDING * np.abs(all_but_one).max():
         return (float(estimate),) * 3
-    resampled = statistic(subjects[:, np.random.default_rng(seed).integers(size, size=(n, size))])
+    resampled = statistic(subjects[:, np.random.default_rng(seed_of(seed)).integers(size, size=(n, size))])
     influence = all_but_one.mean() - all_but_one
     acceleration = (influence**3).sum() / (6 * (influence**2).sum() ** 1.5)
     tie = _ROUNDING * np.abs(resampled).max()
@@ -242,6 +243,6 @@ def _sign_flip(differences: Voxels, n: int, seed: int) -> float:
     if all_signs <= n:
         flipped = np.arange(all_signs)[:, None] >> np.arange(differences.size) & 1
     else:
-        flipped = np.random.default_rng(seed).integers(2, size=(n, differences.size))
+        flipped = np.random.default_rng(seed_of(seed)).integers(2, size=(n, differences.size))
     far = np.abs((1 - 2 * flipped) @ differences) >= abs(differences.sum()) - _ROUNDING * np.abs(differences).sum()
     return float(far.mean()) if all_signs <= n else (float(far.sum()) + 1) / (n + 1)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from relaxnet._numbers import whole
 from relaxnet.phantom._anatomy.abdomen import Anatomy
 from relaxnet.phantom._anatomy.geometry import Grid
 from relaxnet.phantom._corruptions import Corruption
 from relaxnet.phantom._partial_volume import FINE
-from relaxnet.phantom._settings import check_settings, whole
+from relaxnet.phantom._settings import check_settings
 from relaxnet.phantom._simulate import LabelSlice, SimulatedSubjects
 from relaxnet.protocol import Protocol
 from relaxnet.protocols import LIVER_T1RHO_T2

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from relaxnet._numbers import seed_of
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._tissues import Tissue
 from relaxnet.protocol import Contrast, Protocol
@@ -308,7 +309,7 @@ def corrupted(subject: Subject, corruptions: Sequence[Corruption], *, seed: int 
     >>> moved.truth is subject.truth, bool(torch.equal(moved.images, subject.images))
     (True, False)
     """
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(subject.index,))))
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed_of(seed), spawn_key=(subject.index,))))
     return acquire(subject, corruptions, rng, rng)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxnet._numbers import whole
 from relaxnet.phantom._label_map import FineMap
-from relaxnet.phantom._settings import check_settings, whole
+from relaxnet.phantom._settings import check_settings
 from relaxnet.phantom._simulate import LabelSlice, SimulatedSubjects
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._tissues import Tissue

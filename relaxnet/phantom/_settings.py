@@ -1,9 +1,9 @@
 """The settings that all simulated cohorts have, and their checks."""
 
 import math
-import operator
 from typing import Any
 
+from relaxnet._numbers import seed_of
 from relaxnet.phantom._more_values import KNOWN
 from relaxnet.phantom._tissues import FIELDS
 from relaxnet.protocol import Protocol
@@ -25,15 +25,4 @@ def check_settings(snr: object, seed: object, protocol: object, field_tesla: flo
         protocol.require_common_amplitude()
     if field_tesla not in FIELDS:
         raise ValueError(f"field_tesla={field_tesla!r}: the tissues of the phantom are known at {FIELDS} T.")
-    return {"snr": ratio, "seed": whole(seed, "seed", 0), "protocol": protocol, "field_tesla": float(field_tesla)}
-
-
-def whole(value: object, name: str, least: int) -> int:
-    """Return a whole number; raise a ValueError that calls it ``name`` if it is none, or below ``least``."""
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ValueError(f"{name}={value!r}: give a whole number, {least} or more.")
-    return number
+    return {"snr": ratio, "seed": seed_of(seed), "protocol": protocol, "field_tesla": float(field_tesla)}

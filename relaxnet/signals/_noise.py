@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet.signals._arrays import Values, like, to_tensor
+from relaxnet.signals._transforms import readable
 
 ArrayT = TypeVar("ArrayT", Tensor, NDArray[Any])
 Noise = Literal["gaussian", "rician"]
@@ -98,7 +99,7 @@ def rician_mean(signal: ArrayT, sigma: Values) -> ArrayT:
     """
     clean = to_tensor(signal)
     scale = _level(sigma, clean)
-    if not (scale > 0).all():
+    if readable(scale) and not (scale > 0).all():
         raise ValueError(f"sigma={sigma!r}: the noise level has to be positive.")
     x = (clean / scale).square() / 4
     bessel = (1 + 2 * x) * torch.special.i0e(x) + 2 * x * torch.special.i1e(x)
@@ -148,6 +149,6 @@ def remove_rician_bias(images: ArrayT, sigma: Values) -> ArrayT:
 
 def _level(sigma: Values, images: Tensor) -> Tensor:
     level = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)
-    if not (torch.isfinite(level) & (level >= 0)).all():
+    if readable(level) and not (torch.isfinite(level) & (level >= 0)).all():
         raise ValueError(f"sigma={sigma!r}: a standard deviation is finite and not negative.")
     return level

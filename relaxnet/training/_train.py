@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from relaxnet._choices import pick
+from relaxnet._numbers import seed_of
 from relaxnet.errors import require
 from relaxnet.losses import WEIGHTINGS, Weighting
 from relaxnet.nets import RelaxationNet
-from relaxnet.phantom._settings import whole
 from relaxnet.protocol import Protocol
 from relaxnet.training._calibrate import calibrate
 from relaxnet.training._data import Case, Slices, gather, require_different
@@ -119,7 +119,7 @@ def train(
     settings = preset if isinstance(preset, Preset) else pick("preset", preset, PRESETS, instead=_or("Preset"))
     chosen_loss = loss if isinstance(loss, Loss) else pick("loss", loss, LOSSES, instead=_or("Loss"))
     require("lightning", extra="train")
-    seed = whole(seed, "seed", 0)
+    seed = seed_of(seed)
     start = net.net if isinstance(net, Trained) else net
     acquired, cases = gather(data, start.protocol if protocol is None and start is not None else protocol)
     validating, training = _split(cases, validation, seed)

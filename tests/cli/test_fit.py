@@ -18,7 +18,10 @@ from relaxnet.workflows import _fit_scan
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 AFFINE = np.diag((-2.0, -2.0, 5.0, 1.0))
 MAPS = ("T1rho", "S0map", "desc-std_T1rho", "desc-r2_T1rho", "desc-rmse_T1rho", "desc-status_T1rho")
-FILES = {f"scan_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".json")} | {"scan_T1rho.png", "scan_T1rho_run.json"}
+FILES = {f"scan_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".json")} | {
+    "scan_T1rho.png",
+    "scan_T1rho_run.json",
+}
 
 
 @pytest.fixture

@@ -36,6 +36,10 @@ def test_fixed_weights_weigh_task_means(a, b):
     )
 
 
+def test_a_task_of_weight_zero_does_not_count():
+    assert rx.losses.FixedWeights((2.0, 0.0))(torch.ones(1, 2, 3)) == 2
+
+
 @given(positive, positive)
 def test_homoscedastic_is_the_laplace_likelihood(a, b):
     residual = residuals(3, 2, 4, 5)
@@ -68,6 +72,61 @@ def test_gradients(make):
     weighting(residual)
     weighting.eval()  # with running means and random weights at rest
     assert torch.autograd.gradcheck(weighting, (residual,))
+
+
+WITH_STATE = ("profiled, running", "random")  # of their losses in training mode
+
+
+@every_weighting
+def test_further_derivatives_are_those_of_finite_differences(make):
+    weighting = make().double()
+    weighting(residuals(2, 2, 3))
+    weighting.eval()
+    residual = residuals(2, 2, 3, seed=1).requires_grad_()
+    assert torch.autograd.gradgradcheck(weighting, (residual,))
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_torch_func_transforms_it(name):
+    """Without a change of its buffers, so a loss that depends on them has to be told to leave them alone."""
+    residual, mask = residuals(3, 2, 4), torch.arange(12).reshape(3, 4) % 3 > 0
+    weighting = WEIGHTINGS[name]().double()
+    weighting(residuals(3, 2, 4, seed=1))
+    before = {key: value.clone() for key, value in weighting.state_dict().items()}
+    if name in WITH_STATE:
+        with pytest.raises(ValueError, match=r"changes with each batch.*call its eval\(\) first"):
+            torch.func.grad(weighting)(residual)
+        weighting.eval()
+
+    def loss(values, used=mask):
+        return weighting(values, mask=used)
+
+    slope = torch.func.grad(loss)(residual)
+    of_each = torch.func.vmap(lambda r, m: loss(r[None], m[None]))(residual, mask)
+    torch.testing.assert_close(dict(weighting.state_dict()), before, rtol=0, atol=0, equal_nan=True)
+    weighting.eval()
+    torch.testing.assert_close(of_each, torch.stack([loss(residual[[k]], mask[[k]]) for k in range(3)]))
+    (expected,) = torch.autograd.grad(loss(residual.requires_grad_()), residual)
+    torch.testing.assert_close(slope, expected)
+
+
+def test_scales_that_wait_for_data_are_not_found_in_a_transform():
+    weighting = rx.losses.HomoscedasticLaplace(2, init="data")
+    with pytest.raises(ValueError, match="HomoscedasticLaplace changes with each batch"):
+        torch.func.grad(weighting)(residuals(1, 2, 3))
+    weighting(residuals(1, 2, 3))
+    assert torch.isfinite(torch.func.grad(weighting)(residuals(1, 2, 3))).all()
+
+
+@every_weighting
+def test_gradients_of_two_batches_can_be_taken_at_once(make):
+    """What the second batch records is no longer what the gradient of the first one needs."""
+    weighting, other = make(), make()
+    first, second = residuals(1, 2, 3).requires_grad_(), residuals(1, 2, 3, seed=1).requires_grad_()
+    (weighting(first) + weighting(second)).backward()
+    for residual in (first, second):
+        (expected,) = torch.autograd.grad(other(residual), residual)
+        torch.testing.assert_close(residual.grad, expected)
 
 
 @every_weighting
@@ -305,6 +364,8 @@ def test_dynamic_weights_follow_the_paper():
         (lambda: rx.losses.HomoscedasticLaplace(n_tasks=2, init=-1.0), "init=-1.0"),
         (lambda: rx.losses.HomoscedasticLaplace(n_tasks=2, init="date"), "init='date'"),
         (lambda: rx.losses.HeteroscedasticLaplace(beta=2), "beta=2"),
+        (lambda: rx.losses.HomoscedasticLaplace(n_tasks=2, init=(1.0, 2.0, 3.0)), "one for each of 2 tasks"),
+        (lambda: rx.losses.Reconstruction(rx.protocols.LIVER_T1RHO_T2, held_out_from=3), "held_out_from=3: give"),
         (lambda: rx.losses.HeteroscedasticLaplace(beta=0.5, faithful=True), "choose one"),
         (lambda: rx.losses.HeteroscedasticLaplace()(torch.ones(1, 2, 3), torch.ones(1, 2, 4)), "log_scale has shape"),
         (
@@ -338,3 +399,26 @@ def test_dynamic_weights_follow_the_paper():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("value", ["much", True, None, [0.5], object()], ids=str)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("beta", lambda v: rx.losses.HeteroscedasticLaplace(beta=v)),
+        ("temperature", lambda v: rx.losses.DynamicWeightAverage(2, temperature=v)),
+        ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=v)),
+        ("init", lambda v: rx.losses.CorrelatedLaplace(2, init=v)),
+        ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=(1.0, v))),
+        ("weights", lambda v: rx.losses.FixedWeights((1.0, v))),
+        ("weights", lambda v: rx.losses.FixedWeights(None if isinstance(v, list) else v)),
+        ("n_tasks", rx.losses.RandomWeighting),
+        ("momentum", lambda v: rx.losses.ProfiledLaplace(momentum="0.5" if v is None else v)),
+        ("seed", lambda v: rx.losses.RandomWeighting(2, seed=v)),
+        ("faithful", lambda v: rx.losses.HeteroscedasticLaplace(faithful=1 if v is True else v)),
+    ],
+)
+@pytest.mark.usefixtures("as_user")
+def test_what_is_no_number_is_refused_by_name(name, make, value):
+    with pytest.raises(ValueError, match=f"^{name}="):
+        make(value)

@@ -1,0 +1,120 @@
+"""Measure what a scan costs: ``make bench-costs``.
+
+Each step runs in a process of its own, once in small to load what it needs, then in full. Seconds are those of the
+processor, so another program on the machine hardly matters; memory is the largest resident set, libraries included.
+Writes ``results/costs.md`` and ``results/costs.json``, from which ``docs/costs.md`` reckons.
+"""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+
+import relaxnet as rx
+from relaxnet._files import write_text
+
+RESULTS = Path(__file__).parent / "results"
+SHAPE = (256, 256, 3)  # the paper's: three slices
+TIMES_MS = (0.0, 10.0, 30.0, 50.0)
+STEPS = {
+    "nlls": "`fit`, `nlls`, 4 images",
+    "rician": "`fit`, `rician`, 4 images",
+    "joint": "`fit_joint`, 7 images",
+    "command": "`relaxnet fit`, 4 images: start, read, `nlls`, write maps and picture",
+    "predict": "`predict`, 3 images to 2 maps",
+}
+OF_PAPER = rx.protocols.LIVER_T1RHO_T2
+
+
+def run(step: str, shape: tuple[int, ...]) -> None:
+    """Do one step for a scan of tissue everywhere, which is the most that a scan of this shape can cost."""
+    rng = np.random.default_rng(0)
+    times = np.array(TIMES_MS if step in ("nlls", "rician") else (0, 10, 30, 50, 18.2, 34.6, 51), dtype=np.float32)
+    clean = 1000 * np.exp(-times[:, None, None, None] / rng.uniform(30, 60, shape).astype(np.float32))
+    images = np.hypot(clean + rng.normal(0, 20, clean.shape), rng.normal(0, 20, clean.shape)).astype(np.float32)
+    if step == "joint":
+        rx.fit_joint(images, OF_PAPER, dim=0)
+    elif step == "predict":
+        net = rx.nets.RelaxationNet(OF_PAPER, "short")
+        net.predict(torch.from_numpy(images).movedim(-1, 0)[:, list(net.input_channels)])
+    else:
+        rx.fit(images, TIMES_MS, dim=0, method=step, sigma=20.0 if step == "rician" else None)
+
+
+def run_command(folder: Path) -> None:
+    """Fit a scan as a user of the command line does."""
+    scan = folder / "scan.nii.gz"
+    rng = np.random.default_rng(0)
+    decay = np.exp(-np.array(TIMES_MS) / rng.uniform(30, 60, (*SHAPE, 1)))
+    image = nib.Nifti1Image((1000 * decay + rng.normal(0, 20, decay.shape)).astype(np.float32), np.eye(4))
+    nib.save(image, scan)
+    start = [sys.executable, "-c", "from relaxnet.cli import main; main()"]
+    command = [*start, "fit", "t1rho", str(scan), "--tsl-ms", "0,10,30,50", "--out", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def measure(step: str) -> dict[str, float]:
+    """Measure one step in this process, or the command in its own."""
+    whose = resource.RUSAGE_CHILDREN if step == "command" else resource.RUSAGE_SELF
+    if step != "command":
+        run(step, (32, 32, 1))
+    before = resource.getrusage(whose)
+    if step == "command":
+        with tempfile.TemporaryDirectory() as folder:
+            run_command(Path(folder))
+    else:
+        run(step, SHAPE)
+    after = resource.getrusage(whose)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2),
+        "peak_mb": round(after.ru_maxrss * unit / 1e6),
+    }
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Write what was measured, and what follows for many subjects of one scan each."""
+    lines = ["| a scan of 256 × 256 × 3 voxels | processor, s | memory, MB |", "| :--- | ---: | ---: |"]
+    lines += [f"| {STEPS[step]} | {of['cpu_s']:g} | {of['peak_mb']} |" for step, of in found.items()]
+    versions = f"relaxnet {rx.__version__}, torch {torch.__version__}, numpy {np.__version__}"
+    machine = f"Python {platform.python_version()}; {platform.system()}, {platform.machine()}, {os.cpu_count()} cores"
+    lines += ["", f"`python benchmarks/costs.py`; {versions}; {machine}, shared."]
+    lines[-1:-1] = [
+        "| subjects, reckoned | one core, h | node of 32 cores, h | ten such nodes, h |",
+        "| :--- | ---: | ---: | ---: |",
+    ]
+    for n in (10_000, 100_000):
+        hours = n * found["command"]["cpu_s"] / 3600
+        lines[-1:-1] = [
+            f"| {n:,} × {found['command']['cpu_s']:g} s | {hours:.0f} | {hours / 32:.1f} | {hours / 320:.2f} |"
+        ]
+    lines.insert(-1, "")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure each step in a process of its own, and write the table."""
+    found: dict[str, Any] = {}
+    for step in STEPS:
+        command = [sys.executable, __file__, step]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        found[step] = json.loads(answer.stdout)
+        print(step, found[step], file=sys.stderr, flush=True)
+    write_text(RESULTS / "costs.json", json.dumps(found, indent=2) + "\n")
+    write_text(RESULTS / "costs.md", tables(found))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(sys.argv[1])))
+    else:
+        main()
