@@ -123,7 +123,7 @@ class CorrelatedLaplace(LearntScales):
             of its column. Needed together with ``log_scale``.
         mask
             Voxels to use: bool, or zeros and ones; by default all. If ``signed`` has an axis of pairs after the tasks,
-            the mask may be without it.
+            the mask may be without it. With a mask of the shape of ``signed``, a voxel is used where all tasks are.
 
         Returns
         -------
@@ -143,13 +143,13 @@ class CorrelatedLaplace(LearntScales):
         if (log_scale is None) != (coupling is None):
             raise ValueError("log_scale and coupling: pass both, or none.")
         if log_scale is None or coupling is None:
-            if self._waits_for_data:
+            if self._waits_for_data.any():
                 self._initialise(self._mean(signed.detach().abs(), mask)[0])
             to_maps = f"task -> 1 task{' 1' * (signed.ndim - 2)}"
             log_scale, coupling = rearrange(self.log_scale, to_maps), rearrange(self.coupling, to_maps)
         scale, coupling = softly_bounded(at_least_single(log_scale)), at_least_single(coupling)
         if used is not None:
-            signed = torch.where(rearrange(used, "batch ... -> batch 1 ..."), signed, 0)
+            signed = torch.where(used, signed, 0)
         x = signed * torch.exp(-scale)
         rows, columns = torch.tril_indices(n_tasks, n_tasks, offset=-1, device=x.device)
         z = x.index_add(1, rows, coupling * x[:, columns])  # the product with the unit triangle of L^-1
@@ -162,4 +162,8 @@ class CorrelatedLaplace(LearntScales):
         loss = loss + scale.sum(1)
         # One loss for all tasks of a voxel, repeated for the mean over voxels, which has one entry for each task.
         means, any_used = self._mean(repeat(loss, "batch ... -> batch task ...", task=n_tasks), mask, signed)
-        return torch.where(any_used, means[0] + constant, 0)
+        return torch.where(any_used[0], means[0] + constant, 0)
+
+    def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
+        used = super()._used(residual, mask)
+        return None if used is None else used.all(1, keepdim=True)

@@ -41,7 +41,7 @@ class LearntScales(Weighting):
             raise ValueError(f"init={init!r}: give positive scales, or 'data'.")
         self.log_scale = nn.Parameter(torch.log(start))
         self.register_buffer("_start", torch.log(start))
-        self._register_state("_waits_for_data", torch.tensor(init == "data"))
+        self._register_state("_waits_for_data", torch.full((n_tasks,), init == "data"))
 
     @classmethod
     def for_tasks(cls, n_tasks: int, **options: Any) -> "LearntScales":
@@ -68,8 +68,9 @@ class LearntScales(Weighting):
             self.log_scale.copy_(self._start)
 
     def _initialise(self, means: Float[Tensor, " task"]) -> None:
-        """Set the scales to the means of the first batch that has any, where ``init`` is ``"data"``."""
-        if self._waits_for_data and (means > 0).all():
+        """Set each scale to the mean of the first batch that has one, where ``init`` is ``"data"``."""
+        if self._waits_for_data.any():
             with torch.no_grad():
-                self.log_scale.copy_(torch.log(means))
-                self._waits_for_data.fill_(False)
+                begins = self._waits_for_data & (means > 0)
+                self.log_scale.copy_(torch.where(begins, torch.log(means), self.log_scale))
+                self._waits_for_data.logical_and_(~begins)

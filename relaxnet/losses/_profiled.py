@@ -49,7 +49,7 @@ class ProfiledLaplace(TaskWeighting):
             raise ValueError(f"momentum={momentum}: it lies in [0, 1).")
         self.momentum = momentum
         self._register_state("_scales", torch.ones(n_tasks or 1))
-        self._register_state("_fresh", torch.tensor(True))
+        self._register_state("_fresh", torch.ones(n_tasks or 1, dtype=torch.bool))
 
     @property
     def weights(self) -> Float[Tensor, " task"]:

@@ -18,11 +18,11 @@ class Count(NamedTuple):
     """Numbers of voxels in a loss, on this device."""
 
     used: int
-    """Voxels in the mean."""
+    """Voxels in the mean of a task."""
     left_out: int
-    """Voxels outside the mask."""
+    """Voxels outside the mask of all tasks."""
     not_finite: int
-    """Voxels outside the mask at which a residual is not finite."""
+    """Voxels at which a residual is not finite; it is outside the mask."""
 
 
 class Weighting(nn.Module, ABC):
@@ -52,7 +52,7 @@ class Weighting(nn.Module, ABC):
     count: Count | None = None
     """Numbers of voxels in the last loss."""
     any_used: Tensor | None = None
-    """Whether the last loss had a voxel to use, on any device of a distributed training."""
+    """Whether the last loss had a voxel to use, on any device of a distributed training: for each task, or for all."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Weighting(nn.Module, ABC):
         """
         return cls(n_tasks=n_tasks, **options)
 
-    def _register_state(self, name: str, start: Float[Tensor, " task"] | Shaped[Tensor, ""]) -> None:
+    def _register_state(self, name: str, start: Shaped[Tensor, " *task"]) -> None:
         """Register a buffer that :meth:`reset` sets back to its start."""
         self._starts[name] = start
         self.register_buffer(name, start.clone())
@@ -143,20 +143,20 @@ class Weighting(nn.Module, ABC):
         return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}]
 
     def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Check the number of tasks and the mask; return the mask as bool, or None if there is none."""
+        """Check the number of tasks and the mask; return it as bool (batch, 1 or task, ...), or None without one."""
         if self.n_tasks is None and residual.ndim > 1:
             self.adopt(residual.shape[1])
         if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
             raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
-        return None if mask is None else _binary(mask, tuple(residual[:, 0].shape))
+        return None if mask is None else _binary(mask, residual)
 
     def _mean(
         self,
         residual: Float[Tensor, "batch task *space"],
-        mask: Shaped[Tensor, "batch *space"] | None,
+        mask: Shaped[Tensor, "batch *masked"] | None,
         *others: Float[Tensor, "batch task *space"],
     ) -> tuple[Float[Tensor, " task"], Tensor]:
-        """Compute the mean of each task over the batch and the voxels to use, and whether there is such a voxel.
+        """Compute the mean of each task over the batch and the voxels to use, and which tasks have such a voxel.
 
         It is computed in single precision or better. In distributed training, it is over the voxels of all processes.
         """
@@ -164,9 +164,11 @@ class Weighting(nn.Module, ABC):
         self.count = _count(used, residual, *others)
         residual = at_least_single(residual)
         if used is not None:
-            residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
+            residual = torch.where(used, residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
-        count = total.new_tensor(self.count.used)
+        count = total.new_tensor([self.count.used])
+        if used is not None and used.shape[1] > 1:
+            count = reduce(used, "batch task ... -> task", "sum").to(total)
         if distributed.is_available() and distributed.is_initialized():
             total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
             distributed.all_reduce(count)
@@ -193,7 +195,7 @@ class TaskWeighting(Weighting):
         """
 
     def forward(
-        self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *space"] | None = None
+        self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *masked"] | None = None
     ) -> Float[Tensor, ""]:
         """Compute the loss.
 
@@ -202,13 +204,14 @@ class TaskWeighting(Weighting):
         residual
             Residual of each task.
         mask
-            Voxels to use: bool, or zeros and ones; by default all.
+            Voxels to use, (batch, ...), or those of each task, (batch, task, ...): bool, or zeros and ones; by default
+            all.
 
         Returns
         -------
         Tensor
-            The sum of :meth:`combine` over the tasks, from means over the batch and the voxels to use. Without any
-            voxel to use, the loss and its gradient are zero.
+            The sum of :meth:`combine` over the tasks, from means over the batch and the voxels to use. A task without
+            any voxel to use adds nothing to the loss and its gradient.
 
         Raises
         ------
@@ -282,20 +285,23 @@ def softly_bounded(log_scale: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return torch.where(beyond > 0, torch.sign(log_scale) * (LIMIT + torch.log1p(beyond)), log_scale)
 
 
-def _binary(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if mask.shape != shape:
-        raise ValueError(f"mask has shape {tuple(mask.shape)}, but {shape} is needed.")
+def _binary(mask: Tensor, residual: Tensor) -> Tensor:
+    """Check a mask of voxels, or one of voxels for each task, and return it as bool (batch, 1 or task, ...)."""
+    if mask.shape not in (residual[:, 0].shape, residual.shape):
+        voxels, tasks = tuple(residual[:, 0].shape), tuple(residual.shape)
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, but {voxels} is needed, or {tasks} for a mask a task.")
     if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
         raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
-    return mask == 1
+    used = mask == 1
+    return used if mask.ndim == residual.ndim else rearrange(used, "batch ... -> batch 1 ...")
 
 
 def _count(used: Tensor | None, *residuals: Tensor) -> Count:
     """Count voxels, and check that all residuals are finite at the voxels to use."""
-    invalid = torch.stack([~torch.isfinite(residual).all(1) for residual in residuals]).any(0)
-    n, n_invalid = invalid.numel(), int(invalid.sum())
-    n_used = n if used is None else int(used.sum())
-    harmful = n_invalid if used is None or not n_invalid else int((invalid & used).sum())
+    invalid = torch.stack([~torch.isfinite(residual) for residual in residuals]).any(0)
+    n, n_invalid = invalid[:, 0].numel(), int(invalid.any(1).sum())
+    n_used = n if used is None else int(used.any(1).sum())
+    harmful = n_invalid if used is None or not n_invalid else int((invalid & used).any(1).sum())
     if harmful:
         raise ValueError(
             f"residual is not finite in {harmful} of {n_used} voxels to use: leave them out with mask=, or see why."

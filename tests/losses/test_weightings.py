@@ -329,8 +329,8 @@ def test_dynamic_weights_follow_the_paper():
             "other than 0 and 1",
         ),
         (
-            lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 2, 4), mask=torch.ones(1, 2, 4) > 0),
-            r"mask has shape \(1, 2, 4\), but \(1, 4\)",
+            lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 2, 4), mask=torch.ones(1, 3, 4) > 0),
+            r"mask has shape \(1, 3, 4\), but \(1, 4\)",
         ),
     ],
 )
