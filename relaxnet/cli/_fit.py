@@ -11,6 +11,7 @@ import typer
 from relaxnet._contrasts import AXIS_KEYS, KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
 from relaxnet.cli._values import (
+    Fill,
     OfDicom,
     SkipFirst,
     TimeAxis,
@@ -58,7 +59,6 @@ Labels = Annotated[
         metavar="LABELS", help="NIfTI file of whole numbers on the grid of SCAN: adds a table of its regions."
     ),
 ]
-Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]

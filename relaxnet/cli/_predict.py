@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relaxnet.cli._console import COMMAND_LINE, listed, say
-from relaxnet.cli._values import OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
+from relaxnet.cli._values import Fill, OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
 
 
 def predict(
@@ -25,6 +25,7 @@ def predict(
     time_axis: TimeAxis = None,
     series: OfDicom = None,
     inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
+    fill: Fill = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
 ) -> None:
     """Predict the maps of a scan by a trained network.
@@ -45,6 +46,7 @@ def predict(
             time_axis=time_axis,
             series=series,
             inputs=inputs,
+            fill=fill,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
             log=say,

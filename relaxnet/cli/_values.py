@@ -20,6 +20,7 @@ TimeAxis = Annotated[
     int | None, typer.Option(metavar="AXIS", help="Axis of time, counted from 0; 2 for (x, y, time). [default: 3]")
 ]
 OfDicom = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
+Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
 
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("volumes", "skip_first", "time_axis", "series", "label")}
 """Options of commands that read a scan, by the argument of the library that messages name."""

@@ -32,6 +32,7 @@ reported before anything is computed, in one line that names the file.
 """
 
 from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
+from relaxnet.io._check_protocol import check_protocol
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import describes_protocol, read_protocol
 from relaxnet.io._read import Scan, read_nifti
@@ -40,7 +41,7 @@ from relaxnet.io._read_label_map import read_label_map, read_tissue_table
 from relaxnet.io._read_mask import read_mask
 from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
 from relaxnet.io._regions import read_labels, write_regions
-from relaxnet.io._times import check_protocol, read_times, read_times_file
+from relaxnet.io._times import read_times, read_times_file
 from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
 from relaxnet.io._write_predicted import predicted_paths, write_predicted

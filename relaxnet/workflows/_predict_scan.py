@@ -36,6 +36,7 @@ def predict_scan(
     time_axis: int | None = None,
     series: int | None = None,
     inputs: str | None = None,
+    fill: float | None = None,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -55,6 +56,8 @@ def predict_scan(
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     inputs
         The input images, for a network of any input set.
+    fill
+        Value of the maps in place of NaN, for programs that cannot take it.
     overwrite
         Whether maps that are there may be replaced.
     command
@@ -71,7 +74,7 @@ def predict_scan(
     Raises
     ------
     ValueError
-        If the scan has another number of images, or was acquired with another protocol.
+        If the scan has another number of images, or says that it was acquired with another protocol.
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
@@ -88,14 +91,18 @@ def predict_scan(
     pictures = picture_paths(maps, protocol.names)
     check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures, overwrite=overwrite)
     image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
-    _check(path, image.data.shape[3], trained)
-    acquired = _acquired(path, image.data.shape[3], protocol)
-    if acquired is None and volumes is None and not skip_first:
-        check_protocol(path, protocol, image.data.shape[3])
+    n = image.data.shape[3]
+    _check(path, n, trained)
+    acquired = _acquired(path, n, protocol) if volumes is None and not skip_first else None
+    if acquired is None:
+        check_protocol(image, protocol, range(n) if n == protocol.n_images else trained.net.input_channels)
     prepare_folder(folder)
     source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
     found = trained.predict(as_slices(image), protocol=acquired, inputs=inputs)
+    missing = [name for name in protocol.names if f"{name}_std" not in found]
+    if missing:
+        log(f"no standard deviations of {', '.join(missing)}: its training set nothing aside to calibrate them with")
     log(f"writing maps to {folder}")
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
@@ -107,6 +114,7 @@ def predict_scan(
         algorithm=f"Neural network of {len(trained.net.input_channels)} images",
         command=command,
         more=drawings(shown, pictures),
+        fill=fill,
         overwrite=overwrite,
     )
     files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
