@@ -51,4 +51,4 @@ def predict(
             command=COMMAND_LINE.get(),
             log=say,
         )
-    print(f"maps in s, pictures in ms\n{listed(outcome.files.values())}")
+    print(f"{outcome.text}\n{listed(outcome.files.values())}")

@@ -52,7 +52,7 @@ class Weighting(nn.Module, ABC):
     count: Count | None = None
     """Numbers of voxels in the last loss."""
     any_used: Tensor | None = None
-    """Whether the last loss had a voxel to use, on any device of a distributed training: for each task, or for all."""
+    """Whether the last loss had a voxel to use, on any device of a distributed training; for each task."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class Weighting(nn.Module, ABC):
         if used is not None:
             residual = torch.where(used, residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
-        count = total.new_tensor([self.count.used])
+        count = torch.full_like(total, self.count.used)
         if used is not None and used.shape[1] > 1:
             count = reduce(used, "batch task ... -> task", "sum").to(total)
         if distributed.is_available() and distributed.is_initialized():

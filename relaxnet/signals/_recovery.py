@@ -62,7 +62,7 @@ class Recovery(SignalModel):
 
     @property
     def has_offset(self) -> bool:  # type: ignore[override]
-        """Whether fits find the efficiency, for which they add a constant; losses and networks need one that is given."""
+        """Whether fits find the efficiency, for which they add a constant; losses and networks need it given."""
         return self.efficiency is None
 
     @property

@@ -126,8 +126,7 @@ class RelaxationModule(lightning.LightningModule):
             scales: tuple[Tensor, ...] = ()
             if self.weighting.needs == "scales":
                 scales = (output.log_scale - torch.log(scale) + self._begin_scales(residual.detach(), mask),)
-            signed = self.weighting.needs == "signed"  # of all contrasts at once
-            loss = self.weighting(residual, *scales, mask=mask.all(1) if signed else mask)
+            loss = self.weighting(residual, *scales, mask=self._simplified(mask))
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"The loss is not finite in epoch {self.current_epoch}, batch {batch_idx}, training slices "
@@ -162,6 +161,12 @@ class RelaxationModule(lightning.LightningModule):
         low, high = (to_maps(bound, batch["labels"]) for bound in bounds)
         reachable = (batch["labels"] >= low) & (batch["labels"] <= high)  # beyond is fluid, for one
         return (batch["labelled"] > 0.99) & reachable
+
+    def _simplified(self, mask: Tensor) -> Tensor:
+        """Return one mask for all contrasts where they agree, which each weighting takes, or are weighed together."""
+        of_all = mask.all(1)
+        together = self.weighting.needs == "signed" or torch.equal(mask, of_all[:, None].expand_as(mask))
+        return of_all if together else mask
 
     def _begin_scales(self, residual: Tensor, mask: Tensor) -> Tensor:
         """Let the scales that a new network predicts begin at the mean residuals of the first batch that has any.

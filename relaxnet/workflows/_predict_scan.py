@@ -17,6 +17,7 @@ from relaxnet.io import (
     sidecar_path,
     write_predicted,
 )
+from relaxnet.io._bids import on_disk
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
@@ -119,7 +120,9 @@ def predict_scan(
     )
     files = maps | {f"{name}_picture": picture for name, picture in pictures.items()}
     summary = {"scan": str(path), "files": {key: str(file) for key, file in files.items()}}
-    return Outcome(f"maps of {', '.join(protocol.names)}", files, summary, found)
+    units = dict.fromkeys(contrast.model.parameter.unit for contrast in protocol.contrasts)
+    stored = dict.fromkeys(on_disk(unit)[0] for unit in units)
+    return Outcome(f"maps in {', '.join(stored)}, pictures in {', '.join(units)}", files, summary, found)
 
 
 def _check(path: Path, n: int, trained: Trained) -> None:
@@ -141,5 +144,5 @@ def _acquired(scan: Path, n: int, trained_for: Protocol) -> Protocol | None:
 
 def _times(protocol: Protocol) -> str:
     first = ", one first image for all" if protocol.shared_first and len(protocol.names) > 1 else ""
-    contrasts = (f"{c.name} {', '.join(f'{t:g}' for t in c.times_ms)} ms" for c in protocol.contrasts)
+    contrasts = (f"{c.name} {', '.join(f'{t:g}' for t in c.times_ms)} {c.model.axis.unit}" for c in protocol.contrasts)
     return "; ".join(contrasts) + first
