@@ -173,3 +173,34 @@ def test_what_makes_no_sense_is_told(scans, options, message):
     nothing = [scans[0], torch.full_like(scans[1], torch.nan)]
     with pytest.raises(ValueError, match="subject 1 has no voxel where all images of a contrast are finite"):
         train(nothing, protocol=PROTOCOL)
+
+
+@pytest.mark.filterwarnings("ignore:no standard deviations")
+def test_fluid_above_the_bounds_does_not_spoil_tissue():
+    g = torch.Generator().manual_seed(0)
+    fluid = torch.zeros(2, 32, 32, dtype=torch.bool)
+    fluid[:, 20:, 20:] = True
+    m0, times = torch.full((2, 32, 32), 1000.0), ((45.0, 1800.0), (32.0, 2000.0))
+    t1rho, t2 = (
+        contrast.model(m0, torch.where(fluid, *map(torch.tensor, pair[::-1])), contrast)
+        for contrast, pair in zip(PROTOCOL.contrasts, times, strict=True)
+    )
+    clean = torch.cat((t1rho, t2[:, 1:]), dim=1)
+    data = [rx.signals.add_noise(clean, sigma=30.0, kind="rician", generator=g) for _ in range(3)]
+    preset = dataclasses.replace(LAPTOP_LIKE, epochs=10, steps=10, learning_rate=5e-3)
+    maps = train(data, protocol=PROTOCOL, preset=preset).predict(data[0])
+    for name, (tissue, _) in zip(PROTOCOL.names, times, strict=True):
+        assert maps[name][~fluid].median().item() == pytest.approx(tissue, rel=0.1)
+        assert maps[name][fluid].median() > 200
+
+
+def test_maps_that_are_no_times():
+    protocol = rx.Protocol((rx.Contrast("adc", (0, 200, 400, 800), model=rx.signals.Diffusion()),))
+    subjects = rx.phantom.liver_cohort(n_subjects=3, slices=1, shape=(32, 32), snr=30, protocol=protocol)
+    preset = dataclasses.replace(LAPTOP_LIKE, rate_shift=0.2)
+    trained = train(
+        [s.images for s in subjects], protocol=protocol, loss="orthogonal", bounds_ms=(2e-4, 4e-3), preset=preset
+    )
+    maps, known = trained.predict(subjects[0].images), subjects[0].roi
+    assert trained.net.bounds_ms == {"adc": (2e-4, 4e-3)}
+    assert (maps["adc"][known] / subjects[0].truth["adc"][known]).log().abs().median() < 0.3
