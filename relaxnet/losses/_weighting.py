@@ -30,7 +30,7 @@ class Weighting(nn.Module, ABC):
 
     Derive a weighting that uses only the mean residual of each task from :class:`TaskWeighting`. Any weighting can be
     given to :func:`relaxnet.training.train`, which passes the inputs that it :attr:`needs` and calls :meth:`step` at
-    the end of each epoch.
+    the end of each epoch. The mask is (batch, ...), or (batch, task, ...) where data lack some contrast.
 
     Parameters
     ----------
