@@ -138,7 +138,7 @@ def _check_bound(contrast: Contrast, t: Tensor) -> None:
 
 def _check_losses(contrast: Contrast, t: Tensor) -> None:
     """Check that residuals vanish at the truth, and have a gradient elsewhere."""
-    if contrast.model.requires_offset:
+    if contrast.model.has_offset:
         return  # no residual is made for a constant
     images = contrast.model(torch.full_like(t, _AMPLITUDE), t, contrast)
     protocol, truth = Protocol((contrast,)), t[:, None]

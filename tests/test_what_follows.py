@@ -11,6 +11,7 @@ import torch
 
 import relaxnet as rx
 from relaxnet import signals
+from relaxnet.signals._recovery import Recovery
 from relaxnet.training._augment import shift_rates, undo_rate_shift
 
 TABLE = Path(__file__).parents[1] / "docs" / "generated" / "what_follows.md"
@@ -53,7 +54,6 @@ class Given:
         self.m0 = torch.full_like(self.t, 100.0)
         self.offset = torch.full_like(self.t, 10.0) if model.has_offset else None
         self.images = model(self.m0, self.t, self.contrast, offset=self.offset)
-        self.perfect = self.images if model.requires_offset else model(self.m0, self.t, self.contrast)
 
     def shared(self):
         """The contrast beside another one, with their first image shared."""
@@ -113,9 +113,9 @@ def gradient(given):
 
 
 def residual_vanishes(residual, given):
-    assert residual(given.t[:, None], given.perfect).abs().max() < 1e-6
+    assert residual(given.t[:, None], given.images).abs().max() < 1e-6
     wrong = (1.1 * given.t[:, None]).requires_grad_()
-    (by_t,) = torch.autograd.grad(residual(wrong, given.perfect).sum(), wrong)
+    (by_t,) = torch.autograd.grad(residual(wrong, given.images).sum(), wrong)
     assert torch.isfinite(by_t).all()
     assert (by_t != 0).any()
 
@@ -223,15 +223,10 @@ NO_LINE = "no straight line"
 NOT_SHARED = "T changes every image"
 DECAYS_ONLY = "an `ExponentialDecay` has it"
 NO_EFFICIENCY = "give the efficiency"
-OF_A_PULSE = {
-    "Rician fit": NO_EFFICIENCY, "two-point fit": NO_EFFICIENCY, "joint fit": NO_EFFICIENCY,
-    "joint bound": NO_EFFICIENCY, "rate augmentation": "no rate",
-}  # fmt: skip
-PERFECT = dict.fromkeys(
-    ("pairwise constraint", "reconstruction loss", "network, training, intervals", "phantom and files"),
-    "of a perfect pulse",
-)
-"""What takes the efficiency to be 1 where fits find it."""
+OF_A_PULSE = dict.fromkeys(
+    ("Rician fit", "two-point fit", "joint fit", "joint bound", "pairwise constraint", "reconstruction loss",
+     "network, training, intervals"), NO_EFFICIENCY,
+) | {"rate augmentation": "no rate"}  # fmt: skip
 NO_MEANING = {
     "`…WithOffset`": {
         "Rician fit": "the floor is in the likelihood",
@@ -279,8 +274,8 @@ def test_every_use_follows_or_is_refused_by_name(column, use, tmp_path):
 
 def _yes(column, use):
     model = MODELS[column][0]
-    finds_efficiency = model.has_offset and not model.requires_offset
-    return PERFECT.get(use, "yes") if finds_efficiency else "yes"
+    simulates_a_pulse = use == "phantom and files" and isinstance(model, Recovery) and model.has_offset
+    return "of a perfect pulse" if simulates_a_pulse else "yes"
 
 
 def table():

@@ -12,6 +12,7 @@ from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
 from relaxnet.cli._values import (
     Average,
+    Fill,
     OfDicom,
     Resample,
     SkipFirst,
@@ -58,7 +59,6 @@ Labels = Annotated[
         metavar="LABELS", help="NIfTI file of whole numbers on the grid of SCAN: adds a table of its regions."
     ),
 ]
-Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
 Rates = Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")]
 Dicom = Annotated[bool, typer.Option("--dicom", help="Write DICOM Parametric Maps in ms, too, of a SCAN in DICOM.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relaxnet.cli._console import COMMAND_LINE, listed, say
-from relaxnet.cli._values import OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
+from relaxnet.cli._values import Fill, OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
 
 
 def predict(
@@ -28,6 +28,7 @@ def predict(
     report: Annotated[
         bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")
     ] = False,
+    fill: Fill = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
 ) -> None:
     """Predict the maps of a scan by a trained network.
@@ -49,8 +50,9 @@ def predict(
             series=series,
             inputs=inputs,
             report=report,
+            fill=fill,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
             log=say,
         )
-    print(f"maps in s, pictures in ms\n{listed(outcome.files.values())}")
+    print(f"{outcome.text}\n{listed(outcome.files.values())}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from relaxnet.cli._console import explain, listed, one_of, say
+from relaxnet.cli._values import check_positive, numbers, speaking_of
 from relaxnet.losses import WEIGHTINGS
 from relaxnet.training import LOSSES, PRESETS
 
@@ -19,12 +20,26 @@ def train(
     preset: Annotated[Preset, typer.Option(help=explain(PRESETS))] = "laptop",  # type: ignore[valid-type]
     loss: Annotated[Loss, typer.Option(help=explain(LOSSES))] = "held-out-orthogonal",  # type: ignore[valid-type]
     inputs: Annotated[str, typer.Option(help="Input images: short, middle, long, any, or as 0,2,5.")] = "middle",
+    sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of the noise. [default: estimated for each subject]")
+    ] = None,
+    bounds: Annotated[
+        str | None,
+        typer.Option("--bounds-ms", metavar="LOW,HIGH", help="Smallest and largest T to predict. [default: 5,400]"),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(metavar="PART", help="Part of the subjects to set aside; 0 for a single one.")
+    ] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Train a network on a folder of subjects, without labels.
 
-    Run it again to resume an interrupted run. The network is network.safetensors in the folder of the run.
+    Run it again to resume an interrupted run. The network is network.safetensors in the folder of the run. A subject
+    may have a mask of the voxels to learn from, sub-01/anat/sub-01_mask.nii.gz, may lack a contrast, or be of another
+    size.
     """
+    check_positive(sigma=sigma)
+    limits = None if bounds is None else numbers(bounds, "--bounds-ms")
     from relaxnet._files import prepare_folder  # noqa: PLC0415
     from relaxnet.io import read_cohort  # noqa: PLC0415 (it needs torch, which takes seconds)
     from relaxnet.training import train as run  # noqa: PLC0415
@@ -37,11 +52,28 @@ def train(
     if network.exists() and not (out / "run.ckpt").exists():
         raise FileExistsError(f"{network}: this is not of a run in its folder: choose another folder.")
     prepare_folder(out)
-    say(f"{cohort}: {len(subjects)} subjects, {subjects.protocol.n_images} images each")
-    trained = run(subjects, loss=loss, weighting=weighting, preset=preset, inputs=_inputs(inputs), seed=seed, out=out)
+    masks = subjects.masks()
+    masked = sum(mask is not None for mask in masks)
+    of_masks = f", {masked} with a mask" if masked else ""
+    say(f"{cohort}: {len(subjects)} subjects, {subjects.protocol.n_images} images each{of_masks}")
+    with speaking_of(bounds_ms="--bounds-ms", validation="--validation", sigma="--sigma"):
+        trained = run(
+            subjects,
+            loss=loss,
+            weighting=weighting,
+            preset=preset,
+            inputs=_inputs(inputs),
+            sigma=sigma,
+            mask=masks,
+            bounds_ms=limits,
+            validation=validation,
+            seed=seed,
+            out=out,
+        )
     trained.save(network)
-    best = min(trained.history, key=lambda epoch: epoch["val_residual"])
-    print(f"{len(trained.history)} epochs, best validation residual {best['val_residual']:.4f}\n{listed([network])}")
+    residuals = [epoch["val_residual"] for epoch in trained.history if "val_residual" in epoch]
+    told = f"best validation residual {min(residuals):.4f}" if residuals else "without validation"
+    print(f"{len(trained.history)} epochs, {told}\n{listed([network])}")
 
 
 def _inputs(text: str) -> str | tuple[int, ...]:

@@ -24,6 +24,7 @@ Resample = Annotated[
     bool, typer.Option("--resample", help="Bring files, masks and labels on other grids to that of the first file.")
 ]
 OfDicom = Annotated[int | None, typer.Option(metavar="N", help="Series to use of a DICOM folder that holds several.")]
+Fill = Annotated[float | None, typer.Option(help="Write this value in place of NaN, for programs that need one.")]
 
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"

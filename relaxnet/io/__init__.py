@@ -33,6 +33,7 @@ reported before anything is computed, in one line that names the file.
 
 from relaxnet.io._acquisition import read_acquisition
 from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
+from relaxnet.io._check_protocol import check_protocol
 from relaxnet.io._data_set import describe_derivative
 from relaxnet.io._find_series import JOINT, FoundSeries, find_series
 from relaxnet.io._join import join_scans
@@ -45,7 +46,7 @@ from relaxnet.io._read_map import read_map
 from relaxnet.io._read_mask import read_mask
 from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
 from relaxnet.io._regions import read_labels, write_regions
-from relaxnet.io._times import check_protocol, read_times, read_times_file
+from relaxnet.io._times import read_times, read_times_file
 from relaxnet.io._write import write_joint_maps, write_maps
 from relaxnet.io._write_cohort import write_cohort
 from relaxnet.io._write_dicom import dicom_map, dicom_path

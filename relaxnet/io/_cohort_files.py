@@ -32,6 +32,8 @@ class SubjectFiles:
         """Images of the protocol, (x, y, z, image)."""
         self.sidecar = sidecar_path(self.images)
         """JSON file beside the images; the last file of a subject that is written."""
+        self.mask = folder / name / "anat" / f"{name}_mask.nii.gz"
+        """Voxels to learn from, on the grid of the images, where there is a choice."""
         self.truth = folder / TRUTH / name / "anat"
         """Folder of the ground truth."""
         self.clean = self._of_truth("desc-clean_images")

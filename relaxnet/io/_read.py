@@ -41,6 +41,8 @@ class Scan:
     """Time of each image in ms, if :func:`read_scan` was asked for them."""
     times_from: str = ""
     """Where the times are from."""
+    volumes: tuple[int, ...] = ()
+    """Number of each image among those of the files, if :func:`read_scan` read them."""
 
     def __repr__(self) -> str:
         return f"<Scan {self.path}, {' x '.join(map(str, self.data.shape))} {self.data.dtype}>"

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -18,7 +19,7 @@ from relaxnet.io._cohort_files import PARTICIPANTS, SubjectFiles
 from relaxnet.io._data_set import DESCRIPTION
 from relaxnet.io._pictures import as_pictures, as_slices
 from relaxnet.io._protocol import read_protocol
-from relaxnet.io._read import read_nifti
+from relaxnet.io._read import Scan, read_nifti
 from relaxnet.io._read_mask import on_grid, read_mask
 from relaxnet.io._sidecar import read_object, read_table
 from relaxnet.phantom import Disease, Subject
@@ -64,6 +65,22 @@ class FolderCohort(_Items):
             raise IndexError(f"subject {index} is not in this cohort of {len(self)}.")
         return _read_subject(SubjectFiles(self.folder, self.names[index]), self.protocol, self.models)
 
+    def masks(self) -> list[Tensor | None]:
+        """Read the voxels of each subject to learn from, for :func:`relaxnet.training.train`.
+
+        Returns
+        -------
+        list
+            For each subject its mask (slice, height, width) from ``sub-01/anat/sub-01_mask.nii.gz``, on the grid of its
+            images; None where there is no such file.
+
+        Raises
+        ------
+        ValueError
+            If a mask is on another grid, or is not one. The message names the file.
+        """
+        return [_read_own_mask(SubjectFiles(self.folder, name)) for name in self.names]
+
 
 def read_cohort(folder: Path | str, *, models: Mapping[str, SignalModel] | None = None) -> FolderCohort:
     """Open a folder of subjects, which are read on access.
@@ -83,7 +100,8 @@ def read_cohort(folder: Path | str, *, models: Mapping[str, SignalModel] | None 
     -------
     FolderCohort
         A sequence of the subjects as they were written. For patients, who have no ground truth, the items are images
-        (slice, image, height, width) in the orientation of :func:`as_pictures`.
+        (slice, image, height, width) in the orientation of :func:`as_pictures`. A patient may lack a contrast, whose
+        images are NaN: the protocol is that of the subject with the most contrasts.
 
     Raises
     ------
@@ -110,6 +128,10 @@ def read_cohort(folder: Path | str, *, models: Mapping[str, SignalModel] | None 
     if not names:
         raise ValueError(f"{folder}: it holds no subject: a folder sub-01 is needed for each.")
     protocol = read_protocol(SubjectFiles(folder, names[0]).sidecar, models)
+    for name in names[1:]:
+        with suppress(OSError, ValueError):  # which is told when the subject is read
+            own = read_protocol(SubjectFiles(folder, name).sidecar, models)
+            protocol = own if len(own.names) > len(protocol.names) else protocol
     return FolderCohort(folder, names, protocol, dict(models or {}))
 
 
@@ -134,28 +156,28 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
     """Read a simulated subject, or the images of a patient."""
     content = read_object(files.sidecar)
     own = read_protocol(files.sidecar, models)
-    if own != protocol:
-        problem = f"the protocol is {brief(own)}, that of the first subject {brief(protocol)}"
+    part = "Simulation" not in content and _is_part(own, protocol)
+    if own != protocol and not part:
+        problem = f"the protocol is {brief(own)}, that of the cohort {brief(protocol)}"
         raise ValueError(f"{files.sidecar}: {problem}.")
     scan = read_nifti(files.images)
     images = as_slices(scan)
-    if images.shape[1] != protocol.n_images:
-        raise ValueError(f"{files.images}: it has {images.shape[1]} images, the protocol has {protocol.n_images}.")
+    if images.shape[1] != own.n_images:
+        raise ValueError(f"{files.images}: it has {images.shape[1]} images, the protocol has {own.n_images}.")
+    if part:
+        return _among_all(images, own, protocol)
     if "Simulation" not in content:
         return images
 
-    def pictures(volume: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(as_pictures(volume, scan.affine)))
-
     def read(path: Path) -> Tensor:
-        return pictures(on_grid(path, like=scan, name="volume"))
+        return _pictures(on_grid(path, like=scan, name="volume"), scan)
 
     clean = as_slices(read_nifti(files.clean))
     if clean.shape != images.shape:
         raise ValueError(f"{files.clean}: its shape differs from that of {files.images}.")
     truth = {c.name: read(files.map(c.name)) * on_disk(c.model.parameter.unit)[1] for c in protocol.contrasts}
     truth["m0"] = read(files.map("m0"))
-    roi, labels = pictures(read_mask(files.roi, like=scan)), read(files.labels).to(torch.uint8)
+    roi, labels = _pictures(read_mask(files.roi, like=scan), scan), read(files.labels).to(torch.uint8)
     known = content["Simulation"]
     with naming(files.sidecar, "Simulation is not what write_cohort wrote: "):
         between, row, column = (float(mm) for mm in known["voxel_mm"])
@@ -172,3 +194,29 @@ def _read_subject(files: SubjectFiles, protocol: Protocol, models: Mapping[str, 
             field_tesla=float(known["field_tesla"]),
             voxel_mm=(between, row, column),
         )
+
+
+def _is_part(own: Protocol, protocol: Protocol) -> bool:
+    """Return whether a subject was acquired with some of the contrasts of a protocol."""
+    alike = len(own.names) == 1 or own.shared_first == protocol.shared_first
+    fewer = len(own.names) < len(protocol.names)
+    return alike and fewer and all(contrast in protocol.contrasts for contrast in own.contrasts)
+
+
+def _among_all(images: Tensor, own: Protocol, protocol: Protocol) -> Tensor:
+    """Put the images of some contrasts in their places among all images of a protocol; others are NaN."""
+    everything = images.new_full((len(images), protocol.n_images, *images.shape[2:]), torch.nan)
+    for name in own.names:
+        everything[:, protocol.images_of(name)] = images[:, own.images_of(name)]
+    return everything
+
+
+def _read_own_mask(files: SubjectFiles) -> Tensor | None:
+    if not files.mask.exists():
+        return None
+    scan = read_nifti(files.images)
+    return _pictures(read_mask(files.mask, like=scan), scan)
+
+
+def _pictures(volume: NDArray[Any], scan: Scan) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(as_pictures(volume, scan.affine)))

@@ -127,7 +127,8 @@ def read_scan(
     if len(chosen) < n:
         data = data[..., chosen]
     first = images[0]
-    return Scan(named, data, first.affine, first.space_code, tuple(files), times, source if times else "")
+    source = source if times else ""
+    return Scan(named, data, first.affine, first.space_code, tuple(files), times, source, tuple(chosen))
 
 
 def as_paths(paths: Paths) -> list[Path]:

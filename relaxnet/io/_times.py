@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._inherit import read_sidecars
 from relaxnet.io._sidecar import keys_of, read_text, times_of
-from relaxnet.protocol import Protocol
 from relaxnet.times import TIME, Axis, TimeUnit, parse_times, show
 
 AGREE = 0.02
@@ -109,56 +107,6 @@ def check_agreement(given: Sequence[float], stored: Sequence[float], source: obj
     if len(given) == len(stored) and not np.allclose(given, stored, rtol=AGREE, atol=1e-6):
         told = f"it says {show(stored)} ms, but times_ms={show(given)} was given"
         raise ValueError(f"{source}: {told}: correct the one that is wrong.")
-
-
-def check_protocol(scan: Path, protocol: Protocol, n: int) -> None:
-    """Refuse a scan whose JSON files name other times than those of a protocol.
-
-    Parameters
-    ----------
-    scan
-        Path of the scan. Without JSON files that describe it, there is nothing to compare.
-    protocol
-        What the scan is taken for.
-    n
-        Number of its images: all of the protocol, or fewer.
-
-    Raises
-    ------
-    ValueError
-        If the times of a contrast are there, and differ.
-    """
-    try:
-        content, path = read_sidecars(scan)
-    except FileNotFoundError:
-        return
-    for contrast in protocol.contrasts:
-        keys = KNOWN_CONTRASTS[contrast.name].keys_along() if contrast.name in KNOWN_CONTRASTS else ()
-        found = {key: _series(content.get(key)) for key in keys}
-        told = {key: times for key, times in found.items() if times}
-        channels = protocol.images_of(contrast.name)
-        if told and not any(
-            _agree(times, contrast.times_ms, channels, protocol.n_images, n) for times in told.values()
-        ):
-            key, times = next(iter(told.items()))
-            expected = f"the network was trained for {contrast.name} at {show(contrast.times_ms)} ms"
-            raise ValueError(f"{path}: {key} is {show(times)} in ms, and {expected}: its maps would be wrong.")
-
-
-def _series(value: object) -> list[float]:
-    """Return the times in ms that a key of a sidecar holds, if it holds several that differ."""
-    if not isinstance(value, list) or not all(isinstance(v, int | float) and abs(v) < 1e9 for v in value):
-        return []
-    return [1000 * v for v in value] if len(set(value)) > 1 else []
-
-
-def _agree(times: list[float], expected: tuple[float, ...], channels: Sequence[int], n_all: int, n: int) -> bool:
-    """Return whether times are those of a contrast, one for each of its images or for each of the scan's."""
-    if len(times) == n_all == n:
-        times = [times[k] for k in channels]
-    if len(times) == len(expected):
-        return bool(np.allclose(times, expected, rtol=AGREE, atol=1e-6))
-    return n < n_all and all(np.isclose(time, expected, rtol=AGREE, atol=1e-6).any() for time in times)
 
 
 def read_times_file(path: Path | str, *, unit: TimeUnit = "ms", axis: Axis = TIME) -> tuple[float, ...]:

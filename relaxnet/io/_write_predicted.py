@@ -56,6 +56,7 @@ def write_predicted(
     algorithm: str,
     command: str | None = None,
     more: More | None = None,
+    fill: float | None = None,
     overwrite: bool = False,
 ) -> dict[str, Path]:
     """Write the maps that a network predicted from a scan, on the grid of the scan, with relaxation times in seconds.
@@ -76,6 +77,8 @@ def write_predicted(
         Command line of the prediction, for the sidecars.
     more
         More files to be written with the maps, all or none: by path, what writes one to the path that it is given.
+    fill
+        Value of the maps in place of NaN; by default they hold NaN.
     overwrite
         Whether existing files may be replaced. A file is never left half written.
 
@@ -101,4 +104,5 @@ def write_predicted(
         grid = from_slices(values, scan).astype(np.float32) / np.float32(divisor)
         volumes[name] = Volume(grid, {"Description": about, "Units": unit})
     paths = predicted_paths(tuple(maps_ms), scan.path, Path(folder))
-    return write_maps_of_scan(volumes, paths, scan, origin(algorithm, command), more=more, overwrite=overwrite)
+    source = origin(algorithm, command)
+    return write_maps_of_scan(volumes, paths, scan, source, more=more, fill=fill, overwrite=overwrite)

@@ -125,7 +125,7 @@ class DynamicWeightAverage(StoredWeights):
         self.temperature = real(temperature, "temperature", lambda t: 0 < t < math.inf, "it is positive and finite")
         self._register_state("_total", torch.zeros(n_tasks))
         self._register_state("_last", torch.full((n_tasks,), torch.nan))
-        self._register_state("_steps", torch.tensor(0))
+        self._register_state("_steps", torch.zeros(n_tasks, dtype=torch.long))
 
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
         """Multiply the means by the weights, and record them for the weights of the next epoch.
@@ -147,7 +147,7 @@ class DynamicWeightAverage(StoredWeights):
 
     def step(self) -> None:
         """End an epoch: compute the weights of the next one."""
-        if not self._steps:
+        if not self._steps.any():
             return
         mean = self._total / self._steps
         ratio = mean / self._last

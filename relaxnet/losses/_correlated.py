@@ -123,7 +123,7 @@ class CorrelatedLaplace(LearntScales):
             of its column. Needed together with ``log_scale``.
         mask
             Voxels to use: bool, or zeros and ones; by default all. If ``signed`` has an axis of pairs after the tasks,
-            the mask may be without it.
+            the mask may be without it. With a mask of the shape of ``signed``, a voxel is used where all tasks are.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class CorrelatedLaplace(LearntScales):
             log_scale, coupling = rearrange(self.log_scale, to_maps), rearrange(self.coupling, to_maps)
         scale, coupling = softly_bounded(at_least_single(log_scale)), at_least_single(coupling)
         if used is not None:
-            signed = torch.where(rearrange(used, "batch ... -> batch 1 ..."), signed, 0)
+            signed = torch.where(used, signed, 0)
         x = signed * torch.exp(-scale)
         rows, columns = torch.tril_indices(n_tasks, n_tasks, offset=-1, device=x.device)
         z = x.index_add(1, rows, coupling * x[:, columns])  # the product with the unit triangle of L^-1
@@ -164,4 +164,8 @@ class CorrelatedLaplace(LearntScales):
         loss = loss + scale.sum(1)
         # One loss for all tasks of a voxel, repeated for the mean over voxels, which has one entry for each task.
         means, any_used = self._mean(repeat(loss, "batch ... -> batch task ...", task=n_tasks), mask, signed)
-        return torch.where(any_used, means[0] + constant, 0)
+        return torch.where(any_used[0], means[0] + constant, 0)
+
+    def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
+        used = super()._used(residual, mask)
+        return None if used is None else used.all(1, keepdim=True)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from einops import rearrange
+from torch import Tensor
 
 from relaxnet._messages import brief
 from relaxnet._numbers import real
@@ -14,7 +16,8 @@ from relaxnet.losses._weighting import StoredWeights
 class FixedWeights(StoredWeights):
     r"""Weigh tasks by fixed numbers, :math:`\sum_k w_k r_k`.
 
-    Weights of 1 are the paper's "Baseline"; (1, 0) trains a single task ("ST").
+    Weights of 1 are the paper's "Baseline"; (1, 0) trains a single task ("ST"), and the residual of
+    the other one may be NaN.
 
     Parameters
     ----------
@@ -58,3 +61,8 @@ class FixedWeights(StoredWeights):
             The weighting.
         """
         return cls((1.0,) * n_tasks, **options)
+
+    def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
+        used = super()._used(residual, mask)
+        weighed = rearrange(self._weights != 0, f"task -> 1 task{' 1' * (residual.ndim - 2)}").to(residual.device)
+        return weighed.expand_as(residual) if used is None else used & weighed

@@ -3,7 +3,6 @@
 import math
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -71,7 +70,7 @@ class HeteroscedasticLaplace(Weighting):
         residual: Float[Tensor, "batch task *space"],
         log_scale: Float[Tensor, "batch task *space"],
         *,
-        mask: Shaped[Tensor, "batch *space"] | None = None,
+        mask: Shaped[Tensor, "batch *masked"] | None = None,
     ) -> Float[Tensor, ""]:
         """Compute the loss.
 
@@ -82,7 +81,8 @@ class HeteroscedasticLaplace(Weighting):
         log_scale
             Natural logarithm of the scales, which are in the units of the residual.
         mask
-            Voxels to use: bool, or zeros and ones; by default all.
+            Voxels to use, (batch, ...), or those of each task, (batch, task, ...): bool, or zeros and ones; by default
+            all.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class HeteroscedasticLaplace(Weighting):
         used = self._used(residual, mask)
         residual, log_scale = at_least_single(residual), at_least_single(log_scale)
         if used is not None:  # outside the mask it may be NaN, and torch.where below would not stop a NaN gradient
-            log_scale = torch.where(rearrange(used, "batch ... -> batch 1 ..."), log_scale, 0)
+            log_scale = torch.where(used, log_scale, 0)
         bounded = softly_bounded(log_scale)
         weight = torch.exp(-bounded)
         weighed = residual.detach() if self.faithful else residual

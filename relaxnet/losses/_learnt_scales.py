@@ -50,7 +50,7 @@ class LearntScales(Weighting):
         start = torch.tensor(checked, dtype=torch.get_default_dtype())
         self.log_scale = nn.Parameter(torch.log(start))
         self.register_buffer("_start", torch.log(start))
-        self._register_state("_waits_for_data", torch.tensor(isinstance(init, str)))
+        self._register_state("_waits_for_data", torch.full((n_tasks,), init == "data"))
 
     @classmethod
     def for_tasks(cls, n_tasks: int, **options: Any) -> "LearntScales":
@@ -77,12 +77,12 @@ class LearntScales(Weighting):
             self.log_scale.copy_(self._start)
 
     def _initialise(self, means: Float[Tensor, " task"]) -> None:
-        """Set the scales to the means of the first batch that has any, where ``init`` is ``"data"``."""
+        """Set each scale to the mean of the first batch that has one, where ``init`` is ``"data"``."""
         if in_transform():
-            self._may_record(needed=bool(self._waits_for_data))
+            self._may_record(needed=bool(self._waits_for_data.any()))
             return
         with torch.no_grad():
-            first = self._waits_for_data & (means > 0).all()
+            begins = self._waits_for_data & (means > 0)
             # A change through .data leaves the graph of an earlier batch as it was.
-            self.log_scale.data.copy_(torch.where(first, torch.log(means), self.log_scale))
-            self._waits_for_data.logical_and_(~first)
+            self.log_scale.data.copy_(torch.where(begins, torch.log(means), self.log_scale))
+            self._waits_for_data.logical_and_(~begins)

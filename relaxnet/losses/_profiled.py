@@ -49,7 +49,7 @@ class ProfiledLaplace(TaskWeighting):
         in_range = "it lies in [0, 1), or is None"
         self.momentum = None if momentum is None else real(momentum, "momentum", lambda m: 0 <= m < 1, in_range)
         self._register_state("_scales", torch.ones(n_tasks or 1))
-        self._register_state("_fresh", torch.tensor(True))
+        self._register_state("_fresh", torch.ones(n_tasks or 1, dtype=torch.bool))
 
     @property
     def weights(self) -> Float[Tensor, " task"]:

@@ -36,10 +36,10 @@ class Residual(nn.Module):
     def __init__(self, protocol: Protocol, held_out_from: HeldOutFrom = None) -> None:
         super().__init__()
         for contrast in protocol.contrasts:
-            if contrast.model.requires_offset:
+            if contrast.model.has_offset:
                 raise ValueError(
                     f"protocol: contrast {contrast.name!r} has the model {contrast.model!r}, whose constant no map "
-                    f"predicts and no pair of images cancels: use a model without one."
+                    f"predicts and no pair of images cancels: use {contrast.model.without_offset}."
                 )
         self.protocol = protocol
         self.held_out_from = held_out_from

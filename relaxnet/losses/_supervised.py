@@ -11,7 +11,7 @@ def supervised(
     maps_ms: Float[Tensor, "batch task *space"],
     reference_ms: Float[Tensor, "batch task *space"],
     *,
-    mask: Shaped[Tensor, "batch *space"] | None = None,
+    mask: Shaped[Tensor, "batch *masked"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""Compute the mean absolute difference of maps from labels, :math:`\sum_k \overline{|T_k - T_k^{ref}|}`.
 
@@ -25,7 +25,8 @@ def supervised(
     reference_ms
         Labels in ms, of the same shape.
     mask
-        Voxels to use: bool, or zeros and ones; by default all.
+        Voxels to use, (batch, ...), or those of each contrast, (batch, task, ...): bool, or zeros and ones; by default
+        all.
 
     Returns
     -------

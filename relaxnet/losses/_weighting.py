@@ -20,11 +20,11 @@ class Count(NamedTuple):
     """Numbers of voxels in a loss, on this device."""
 
     used: int
-    """Voxels in the mean."""
+    """Voxels in the mean of a task."""
     left_out: int
-    """Voxels outside the mask."""
+    """Voxels outside the mask of all tasks."""
     not_finite: int
-    """Voxels outside the mask at which a residual is not finite."""
+    """Voxels at which a residual is not finite; it is outside the mask."""
 
 
 class Weighting(nn.Module, ABC):
@@ -32,7 +32,7 @@ class Weighting(nn.Module, ABC):
 
     Derive a weighting that uses only the mean residual of each task from :class:`TaskWeighting`. Any weighting can be
     given to :func:`relaxnet.training.train`, which passes the inputs that it :attr:`needs` and calls :meth:`step` at
-    the end of each epoch.
+    the end of each epoch. The mask is (batch, ...), or (batch, task, ...) where data lack some contrast.
 
     ``torch.compile`` and the transforms of ``torch.func`` follow a call. There, residuals and masks are not checked,
     and :attr:`count` is None. In a transform, a weighting does not record its scales, and one whose loss depends on
@@ -58,7 +58,7 @@ class Weighting(nn.Module, ABC):
     count: Count | None = None
     """Numbers of voxels in the last loss; None where they cannot be read."""
     any_used: Tensor | None = None
-    """Whether the last loss had a voxel to use, on any device of a distributed training; None in a transform."""
+    """Which tasks had a voxel to use in the last loss, on any device of a distributed training; None in a transform."""
 
     def __init__(self, n_tasks: int | None) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Weighting(nn.Module, ABC):
         """
         return cls(n_tasks=n_tasks, **options)
 
-    def _register_state(self, name: str, start: Float[Tensor, " task"] | Shaped[Tensor, ""]) -> None:
+    def _register_state(self, name: str, start: Shaped[Tensor, " *task"]) -> None:
         """Register a buffer that :meth:`reset` sets back to its start."""
         self._starts[name] = start
         self.register_buffer(name, start.clone())
@@ -147,12 +147,12 @@ class Weighting(nn.Module, ABC):
         return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}]
 
     def _used(self, residual: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Check the number of tasks and the mask; return the mask as bool, or None if there is none."""
+        """Check the number of tasks and the mask; return it as bool (batch, 1 or task, ...), or None without one."""
         if self.n_tasks is None and residual.ndim > 1:
             self.adopt(residual.shape[1])
         if residual.ndim < 2 or residual.shape[1] != self.n_tasks:
             raise ValueError(f"residual has shape {tuple(residual.shape)}: axis 1 needs {self.n_tasks} tasks.")
-        return None if mask is None else _binary(mask, tuple(residual[:, 0].shape))
+        return None if mask is None else _binary(mask, residual)
 
     def _may_record(self, *, needed: bool) -> bool:
         """Return whether a call may change buffers; raise an error if it may not, but the loss needs it."""
@@ -168,10 +168,10 @@ class Weighting(nn.Module, ABC):
     def _mean(
         self,
         residual: Float[Tensor, "batch task *space"],
-        mask: Shaped[Tensor, "batch *space"] | None,
+        mask: Shaped[Tensor, "batch *masked"] | None,
         *others: Float[Tensor, "batch task *space"],
     ) -> tuple[Float[Tensor, " task"], Tensor]:
-        """Compute the mean of each task over the batch and the voxels to use, and whether there is such a voxel.
+        """Compute the mean of each task over the batch and the voxels to use, and which tasks have such a voxel.
 
         It is computed in single precision or better. In distributed training, it is over the voxels of all processes.
         """
@@ -186,9 +186,12 @@ class Weighting(nn.Module, ABC):
         """Compute the sum of each task over the voxels to use, and their number, both over all processes."""
         residual = at_least_single(residual)
         if used is not None:
-            residual = torch.where(rearrange(used, "batch ... -> batch 1 ..."), residual, 0)
+            residual = torch.where(used, residual, 0)
         total = reduce(residual, "batch task ... -> task", "sum")
-        count = total.new_tensor(residual[:, 0].numel()) if used is None else used.sum().to(total.dtype)
+        if used is None:
+            count = torch.full_like(total, residual[:, 0].numel())
+        else:
+            count = reduce(used, "batch task ... -> task", "sum").to(total).expand_as(total).contiguous()
         if distributed.is_available() and distributed.is_initialized():
             total = cast("Tensor", _SumOfProcesses.apply(total))  # type: ignore[no-untyped-call]
             distributed.all_reduce(count)
@@ -214,7 +217,7 @@ class TaskWeighting(Weighting):
         """
 
     def forward(
-        self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *space"] | None = None
+        self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *masked"] | None = None
     ) -> Float[Tensor, ""]:
         """Compute the loss.
 
@@ -223,13 +226,14 @@ class TaskWeighting(Weighting):
         residual
             Residual of each task.
         mask
-            Voxels to use: bool, or zeros and ones; by default all.
+            Voxels to use, (batch, ...), or those of each task, (batch, task, ...): bool, or zeros and ones; by default
+            all.
 
         Returns
         -------
         Tensor
-            The sum of :meth:`combine` over the tasks, from means over the batch and the voxels to use. Without any
-            voxel to use, the loss and its gradient are zero.
+            The sum of :meth:`combine` over the tasks, from means over the batch and the voxels to use. A task without
+            any voxel to use adds nothing to the loss and its gradient.
 
         Raises
         ------
@@ -303,24 +307,27 @@ def softly_bounded(log_scale: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return torch.where(beyond > 0, torch.sign(log_scale) * (LIMIT + torch.log1p(beyond)), log_scale)
 
 
-def _binary(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if mask.shape != shape:
-        raise ValueError(f"mask has shape {tuple(mask.shape)}, but {shape} is needed.")
+def _binary(mask: Tensor, residual: Tensor) -> Tensor:
+    """Check a mask of voxels, or one of voxels for each task, and return it as bool (batch, 1 or task, ...)."""
+    if mask.shape not in (residual[:, 0].shape, residual.shape):
+        voxels, tasks = tuple(residual[:, 0].shape), tuple(residual.shape)
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, but {voxels} is needed, or {tasks} for a mask a task.")
     if readable(mask) and mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
         raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
-    return mask == 1
+    used = mask == 1
+    return used if mask.ndim == residual.ndim else rearrange(used, "batch ... -> batch 1 ...")
 
 
 def _count(used: Tensor | None, *residuals: Tensor) -> Count | None:
     """Count voxels, and check that all residuals are finite at the voxels to use; None where values cannot be read."""
     if not readable(*residuals, *(() if used is None else (used,))):
         return None
-    invalid = torch.stack([~torch.isfinite(residual).all(1) for residual in residuals]).any(0)
-    used = torch.ones_like(invalid) if used is None else used
-    # One transfer from the device, as each waits for it.
-    n_used, n_invalid, harmful = torch.stack([used.sum(), invalid.sum(), (invalid & used).sum()]).tolist()
+    invalid = torch.stack([~torch.isfinite(residual) for residual in residuals]).any(0)
+    used = torch.ones_like(invalid[:, :1]) if used is None else used
+    counted = used.any(1).sum(), invalid.any(1).sum(), (invalid & used).any(1).sum()
+    n_used, n_invalid, harmful = torch.stack(counted).tolist()  # one transfer from the device, as each waits for it
     if harmful:
         raise ValueError(
             f"residual is not finite in {harmful} of {n_used} voxels to use: leave them out with mask=, or see why."
         )
-    return Count(used=n_used, left_out=invalid.numel() - n_used, not_finite=n_invalid)
+    return Count(used=n_used, left_out=invalid[:, 0].numel() - n_used, not_finite=n_invalid)

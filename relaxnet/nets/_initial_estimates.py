@@ -52,7 +52,7 @@ def initial_estimate(
     channels
         Channels of the images in a stack.
     images
-        Normalised images, zero where they are no inputs.
+        Normalised images. What is not finite is missing: there, the contrast has no estimate of its own.
     mask
         Images that are inputs.
     bounds
@@ -66,12 +66,15 @@ def initial_estimate(
         Relaxation times on a logarithmic scale, -1 for the smallest and 1 for the largest; 0 for a contrast with fewer
         than two input images. And the amplitude at time zero, the mean over the other contrasts; 1 without any.
     """
-    if width > 0:
-        images = _smooth(images, width)
     logs, amplitudes, knowns = [], [], []
     for contrast, (low, high) in zip(protocol.contrasts, bounds, strict=True):
         own, times = own_images(contrast, protocol, channels)
-        samples = Samples(images[:, own], mask[:, own].to(images.dtype), images.new_tensor(times))
+        inputs = over_space(mask[:, own], images.ndim - 2)
+        # A voxel with a missing image must not affect the estimates of its neighbours.
+        complete = (torch.isfinite(images[:, own]) | ~inputs).all(dim=1, keepdim=True)
+        whole = torch.where(complete & inputs, images[:, own], 0)
+        whole = _smooth(whole, width) if width > 0 else whole
+        samples = Samples(whole, mask[:, own].to(images.dtype), images.new_tensor(times))
         if isinstance(contrast.model, ExponentialDecay):
             t, m0 = _log_linear(contrast.model, samples, (low, high))
         else:

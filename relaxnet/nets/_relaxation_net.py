@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
-from einops import rearrange
+from einops import reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -216,11 +216,10 @@ class RelaxationNet(nn.Module):
             shown, counted = self._shown(images, mask)
             scale = subject_scale(shown, counted)
             complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
-            # A voxel with a missing input image has no estimate, and must not affect those of its neighbours.
-            whole = torch.where(rearrange(complete, "batch ... -> batch 1 ..."), shown / scale, 0)
-            bounds = tuple(self.bounds_ms.values())
+            mask = reduce(counted, "batch channel ... -> batch channel", "max")  # an image without values is no input
+            known, bounds = torch.where(counted, shown / scale, torch.nan), tuple(self.bounds_ms.values())
             estimates = [
-                initial_estimate(self.protocol, self.input_channels, whole, mask, bounds, width)
+                initial_estimate(self.protocol, self.input_channels, known, mask, bounds, width)
                 for width in self.initial_estimates
             ]
             times, amplitudes = [t for t, _ in estimates], [amplitude for _, amplitude in estimates]

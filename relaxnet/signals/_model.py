@@ -212,11 +212,6 @@ class SignalModel(ABC):
         return None
 
     @property
-    def requires_offset(self) -> bool:
-        """Whether the signal has no meaning without its constant, so that losses and networks cannot use the model."""
-        return self.has_offset
-
-    @property
     def without_offset(self) -> str:
         """What to use where no constant can be found, for messages."""
         return "a model without one"

@@ -62,13 +62,8 @@ class Recovery(SignalModel):
 
     @property
     def has_offset(self) -> bool:  # type: ignore[override]
-        """Whether fits find the efficiency, for which they add a constant."""
+        """Whether fits find the efficiency, for which they add a constant; losses and networks need it given."""
         return self.efficiency is None
-
-    @property
-    def requires_offset(self) -> bool:
-        """False: without the constant, the pulse is perfect."""
-        return False
 
     @property
     def without_offset(self) -> str:

@@ -61,7 +61,10 @@ class Augmentation:
             The augmented batch.
         """
         preset = self.preset
-        maps = {name: batch[name] for name in ("images", "labels", "labelled") if name in batch}
+        maps: Batch = {name: batch[name] for name in ("images", "labels", "labelled", "mask") if name in batch}
+        known = torch.isfinite(batch["images"])
+        if not known.all():  # an interpolation would spread what is missing
+            maps |= {"images": torch.where(known, batch["images"], 0), "known": known}
         stack, shapes = pack([of.to(maps["images"]) for of in maps.values()], "batch * height width")
         degrees, shift = preset.max_degrees, preset.max_shift
         if degrees or shift:
@@ -69,6 +72,8 @@ class Augmentation:
         if preset.flips:
             stack = random_flip(stack, generator=generator)
         batch = batch | dict(zip(maps, unpack(stack, shapes, "batch * height width"), strict=True))
+        if "known" in batch:
+            batch["images"] = torch.where(batch.pop("known") > 0.99, batch["images"], torch.nan)
         if preset.fresh_noise:
             images = batch["images"]
             source = torch.Generator(images.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))

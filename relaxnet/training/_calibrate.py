@@ -65,9 +65,11 @@ def calibrate(net: RelaxationNet, cases: list[Case]) -> Spread:
     Warns
     -----
     UserWarning
-        If a contrast cannot be calibrated.
+        If a contrast cannot be calibrated, or there are no subjects.
     """
     if not cases:
+        told = "no standard deviations: no subject was set aside to calibrate them with (validation=0)."
+        warnings.warn(told, stacklevel=3)
         return Spread()
     images = [case.images for case in cases]
     usual = _usual_noise(net, images)
@@ -135,13 +137,22 @@ def _factors(
         everything = {ANY: [part for parts in by_set.values() for part in parts]}
         for inputs, parts in (by_set | everything).items():
             t, std, reference, its_std = (torch.cat(column) for column in zip(*parts, strict=True))
+            if not len(t):
+                problem = f"the held-out images determine no voxel to {_SURE:.0%}"
+                warnings.warn(f"no standard deviations for {name}{_of(inputs)}: {problem}.", stacklevel=4)
+                continue
             try:
                 known.setdefault(name, {})[inputs] = calibration_factor(
                     t, std, reference, level=LEVEL, kind="gaussian", reference_std_ms=its_std if its_std.any() else None
                 )
             except ValueError as error:
-                warnings.warn(f"no standard deviations for {name}, they cannot be calibrated: {error}", stacklevel=4)
+                problem = f"they cannot be calibrated: {error}"
+                warnings.warn(f"no standard deviations for {name}{_of(inputs)}, {problem}", stacklevel=4)
     return {name: by_set for name, by_set in known.items() if ANY in by_set}
+
+
+def _of(inputs: str) -> str:
+    return "" if inputs == ANY else f" from the input set {inputs!r}"
 
 
 def _compare(
@@ -153,7 +164,8 @@ def _compare(
         for inputs in input_sets(net):
             maps, stds = predict(some, inputs)
             channels = net.protocol.channels(inputs) if inputs else net.input_channels
-            for name, reference, its_std, where in _references(case, net.protocol, channels):
+            for name, reference, its_std, there in _references(case, net.protocol, channels):
+                where = there & torch.isfinite(maps[name]) & (torch.tensor(True) if case.mask is None else case.mask)
                 own = Compared(maps[name][where], stds[name][where], reference[where], its_std[where])
                 found[name].setdefault(name_of(net, inputs), []).append(own)
     return found

@@ -155,9 +155,16 @@ class SaveRun(Callback):
 
 
 class ShowProgress(Callback):
-    """Show epochs, residual and time left on standard error: a bar on a terminal, now and then a line elsewhere."""
+    """Show epochs, residual and time left on standard error: a bar on a terminal, now and then a line elsewhere.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    n_slices
+        Number of training slices.
+    """
+
+    def __init__(self, n_slices: int) -> None:
+        self.n_slices = n_slices
         self.console = Console(file=sys.stderr)
         self.bar = Progress(
             TextColumn("training"),
@@ -179,6 +186,12 @@ class ShowProgress(Callback):
             What Lightning passes.
         """
         del pl_module
+        epochs, steps = trainer.max_epochs or 0, int(trainer.num_training_batches)
+        self.console.print(
+            f"training: {self.n_slices} slices, {steps} steps in an epoch, {epochs * steps} in {epochs} epochs",
+            highlight=False,
+            soft_wrap=True,
+        )
         self.bar.start()
         self.task = self.bar.add_task(
             "train", total=trainer.max_epochs, completed=trainer.current_epoch, residual="..."

@@ -131,19 +131,39 @@ def to_maps(of_tasks: Float[Tensor, " task"], like: Float[Tensor, "batch task *r
     return over_space(of_tasks.to(like), like.ndim - 2)
 
 
-def usable(output: RelaxationOutput, images: Tensor) -> Bool[Tensor, "batch *space"]:
-    """Return the voxels to train with: all images are finite, and not all inputs are zero.
+def usable(net: RelaxationNet, images: Float[Tensor, "batch image *space"]) -> Bool[Tensor, "batch task *space"]:
+    """Return the voxels that each contrast is trained with: its images are finite, and not all inputs are zero.
 
     Parameters
     ----------
-    output
-        The outputs of the network.
+    net
+        The network, for its protocol and inputs.
     images
         All images of the protocol.
 
     Returns
     -------
     Tensor
-        Mask of the voxels.
+        Mask of the voxels of each contrast.
     """
-    return output.valid & torch.isfinite(images).all(1)
+    shown = (images[:, net.input_channels].nan_to_num(0.0) != 0).any(dim=1, keepdim=True)
+    return complete(net, images) & shown
+
+
+def complete(net: RelaxationNet, images: Float[Tensor, "batch image *space"]) -> Bool[Tensor, "batch task *space"]:
+    """Return the voxels where all images of a contrast are finite.
+
+    Parameters
+    ----------
+    net
+        The network, for its protocol.
+    images
+        All images of the protocol.
+
+    Returns
+    -------
+    Tensor
+        Mask of the voxels of each contrast.
+    """
+    finite = torch.isfinite(images)
+    return torch.stack([finite[:, net.protocol.images_of(name)].all(1) for name in net.protocol.names], dim=1)

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Sampler
 from relaxnet.losses import Weighting
 from relaxnet.nets import RelaxationNet, UNet
 from relaxnet.training._augment import Augmentation, shift_rates, undo_rate_shift
-from relaxnet.training._comparison import to_maps, usable
-from relaxnet.training._data import Batch, Slices, mix
+from relaxnet.training._comparison import complete, to_maps, usable
+from relaxnet.training._data import Batch, Slices, collate, mix
 from relaxnet.training._loss import Loss
 from relaxnet.training._presets import Preset
 from relaxnet.training._run_folder import seal
@@ -112,15 +112,21 @@ class RelaxationModule(lightning.LightningModule):
             output = net(own, inputs)
         scale = net.scale(own, inputs)
         residual = self.compare(
-            output, images, scale, batch["sigma"], labels=batch.get("labels"), inputs=inputs, generator=generator
+            output,
+            _filled(images),
+            scale,
+            batch["sigma"],
+            labels=batch.get("labels"),
+            inputs=inputs,
+            generator=generator,
         )
-        mask = usable(output, images) & self._labelled(batch)
+        mask = usable(net, images) & self._labelled(batch) & _chosen(batch)
         loss: Tensor = residual.new_tensor(math.nan)
         if torch.isfinite(residual).all():
             scales: tuple[Tensor, ...] = ()
             if self.weighting.needs == "scales":
                 scales = (output.log_scale - torch.log(scale) + self._begin_scales(residual.detach(), mask),)
-            loss = self.weighting(residual, *scales, mask=mask)
+            loss = self.weighting(residual, *scales, mask=self._simplified(mask))
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"The loss is not finite in epoch {self.current_epoch}, batch {batch_idx}, training slices "
@@ -153,24 +159,30 @@ class RelaxationModule(lightning.LightningModule):
             return torch.ones((), dtype=torch.bool, device=batch["images"].device)
         bounds = torch.tensor(list(self.net.bounds_ms.values())).T
         low, high = (to_maps(bound, batch["labels"]) for bound in bounds)
-        reachable = ((batch["labels"] >= low) & (batch["labels"] <= high)).all(1)  # beyond is fluid, for one
+        reachable = (batch["labels"] >= low) & (batch["labels"] <= high)  # beyond is fluid, for one
         return (batch["labelled"] > 0.99) & reachable
+
+    def _simplified(self, mask: Tensor) -> Tensor:
+        """Return one mask for all contrasts where they agree, which each weighting takes, or are weighed together."""
+        of_all = mask.all(1)
+        together = self.weighting.needs == "signed" or torch.equal(mask, of_all[:, None].expand_as(mask))
+        return of_all if together else mask
 
     def _begin_scales(self, residual: Tensor, mask: Tensor) -> Tensor:
         """Let the scales that a new network predicts begin at the mean residuals of the first batch that has any.
 
         However strong the receiver of a contrast, the network then has the same way to go.
         """
-        if self.net.first_log_scale.any():
+        first = self.net.first_log_scale
+        if first.all():
             return torch.zeros(())
-        used = torch.where(rearrange(mask, "batch ... -> batch 1 ..."), residual, 0)
-        sums = torch.cat([reduce(used, "batch task ... -> task", "sum"), mask.sum().to(used).reshape(1)])
-        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")  # over all processes, which go the same way
-        means = sums[:-1] / sums[-1]
-        if not (means > 0).all():
-            return torch.zeros(())
-        self.net.first_log_scale.copy_(torch.log(means))
-        return to_maps(self.net.first_log_scale, residual)
+        sums = [reduce(part, "batch task ... -> task", "sum") for part in (torch.where(mask, residual, 0), mask)]
+        # over all processes, which go the same way
+        total, n = self.trainer.strategy.reduce(torch.stack([part.to(residual) for part in sums]), reduce_op="sum")
+        begins = (first == 0) & (total > 0)
+        more = torch.where(begins, torch.log(total / n), 0)
+        first.add_(more)
+        return to_maps(more, residual)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Average the weights.
@@ -194,8 +206,12 @@ class RelaxationModule(lightning.LightningModule):
         """
         seal(checkpoint)
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget the residuals of the last epoch."""
+        self.sums = torch.zeros(2, len(self.net.protocol.names), device=self.device)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Record the validation residual of a batch; for a network that takes any input set, over all of them.
+        """Add up the validation residuals of a batch; for a network that takes any input set, over all of them.
 
         Parameters
         ----------
@@ -211,21 +227,34 @@ class RelaxationModule(lightning.LightningModule):
         """
         del batch_idx
         images, net = batch["images"], self.best_guess
-        own = images[:, net.input_channels]
-        means = []
+        own, target, known = images[:, net.input_channels], _filled(images), complete(net, images) & _chosen(batch)
         for name in net.protocol.input_sets if net.any_subset else (None,):
             inputs = None if name is None else [name] * len(images)
-            residual = self.validate(net(own, inputs), images, net.scale(own, inputs), batch["sigma"], inputs=inputs)
-            means.append(reduce(residual, "batch task ... -> task", "mean"))
-        mean = torch.stack(means).mean(0)
-        if not torch.isfinite(mean).all():
+            residual = self.validate(net(own, inputs), target, net.scale(own, inputs), batch["sigma"], inputs=inputs)
+            parts = (torch.where(known, residual, 0), known)
+            self.sums += torch.stack([reduce(part, "batch task ... -> task", "sum").to(residual) for part in parts])
+        if not torch.isfinite(self.sums).all():
             raise FloatingPointError(
                 f"The validation residual is not finite in epoch {self.current_epoch}, validation slices "
                 f"{batch['slice'].tolist()}. Look for images that are all zero, or lower the learning rate."
             )
-        for k, name in enumerate(net.protocol.names):
-            self.log(f"{VALIDATION}_{name}", mean[k], sync_dist=True, batch_size=len(images))
-        self.log(VALIDATION, mean[self.trained_tasks].mean(), sync_dist=True, batch_size=len(images))
+
+    def on_validation_epoch_end(self) -> None:
+        """Record the mean residual of each contrast that the validation subjects have, and over those trained.
+
+        Raises
+        ------
+        FloatingPointError
+            If they have none that is trained.
+        """
+        total, n = self.sums
+        there = [k for k, own in enumerate(n.tolist()) if own > 0]
+        trained = [k for k in there if k in self.trained_tasks]
+        if not trained:
+            raise FloatingPointError("The validation subjects have no voxel where all images of a contrast are finite.")
+        for k in there:
+            self.log(f"{VALIDATION}_{self.net.protocol.names[k]}", total[k] / n[k], sync_dist=True)
+        self.log(VALIDATION, (total / n)[trained].mean(), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Set up Adam, with a rate of its own for the weighting.
@@ -250,6 +279,18 @@ class RelaxationModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
 
+def _filled(images: Tensor) -> Tensor:
+    """Return images with zeros in place of what is not finite: a mask alone would not stop a NaN gradient."""
+    return torch.where(torch.isfinite(images), images, 0)
+
+
+def _chosen(batch: Batch) -> Tensor:
+    """Return the voxels within the masks of the subjects, for all contrasts; all where there are no masks."""
+    if "mask" not in batch:
+        return torch.ones((), dtype=torch.bool, device=batch["images"].device)
+    return rearrange(batch["mask"] > 0.99, "batch ... -> batch 1 ...")
+
+
 class SliceModule(lightning.LightningDataModule):
     """Training and validation slices, for Lightning.
 
@@ -259,16 +300,19 @@ class SliceModule(lightning.LightningDataModule):
         Slices.
     batch_size
         Slices in a step.
+    steps
+        Smallest number of steps in an epoch.
     seed
         Of the order, which depends on nothing but the seed and the epoch, so that a resumed run goes on as it would
         have.
     """
 
-    def __init__(self, training: Slices, validation: Slices | None, batch_size: int, seed: int) -> None:
+    def __init__(self, training: Slices, validation: Slices | None, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         self.training = training
         self.validation = validation
         self.batch_size = batch_size
+        self.steps = steps
         self.seed = seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -280,7 +324,8 @@ class SliceModule(lightning.LightningDataModule):
             Batches of an epoch.
         """
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(self.training, self.batch_size, sampler=_Shuffled(len(self.training), self.seed, rank, world))
+        batches = _Batches(len(self.training), self.batch_size, self.steps, self.seed, rank, world)
+        return DataLoader(self.training, batch_sampler=batches, collate_fn=collate)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """Take the validation slices in order; each process takes all of them.
@@ -290,30 +335,38 @@ class SliceModule(lightning.LightningDataModule):
         DataLoader
             Batches; none without validation.
         """
-        return [] if self.validation is None else DataLoader(self.validation, self.batch_size)
+        return [] if self.validation is None else DataLoader(self.validation, self.batch_size, collate_fn=collate)
 
 
-class _Shuffled(Sampler[int]):
-    """An order that depends on nothing but the seed and the epoch, which Lightning sets; each process has its part."""
+class _Batches(Sampler[list[int]]):
+    """Batches in an order that depends on nothing but the seed and the epoch; each process has its part of each pass.
 
-    def __init__(self, n: int, seed: int, rank: int, world: int) -> None:
+    There are as many passes over the slices as make the smallest number of steps.
+    """
+
+    def __init__(self, n: int, batch_size: int, steps: int, seed: int, rank: int, world: int) -> None:
         self.n = n
+        self.n_own = math.ceil(n / world)  # all processes take as many, or some would wait for the others
+        self.batch_size = batch_size
+        self.passes = math.ceil(steps / math.ceil(self.n_own / batch_size))
         self.seed = seed
         self.rank = rank
         self.world = world
         self.epoch = 0
+        self.sampler = self  # whose epoch Lightning sets
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-        order = torch.randperm(self.n, generator=generator).tolist()
-        # All processes take as many, or some would wait for the others.
-        yield from (order[k % self.n] for k in range(self.rank, len(self) * self.world, self.world))
+        for _ in range(self.passes):
+            order = torch.randperm(self.n, generator=generator).tolist()
+            own = [order[k % self.n] for k in range(self.rank, self.n_own * self.world, self.world)]
+            yield from (own[k : k + self.batch_size] for k in range(0, self.n_own, self.batch_size))
 
     def __len__(self) -> int:
-        return math.ceil(self.n / self.world)
+        return self.passes * math.ceil(self.n_own / self.batch_size)
 
 
 def validation_loss(net: RelaxationNet) -> Loss:

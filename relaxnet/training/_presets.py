@@ -12,7 +12,7 @@ from relaxnet.losses._names import require_option
 Schedule = Literal["constant", "cosine"]
 
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("base depth epochs batch_size patience", lambda n: index(n) >= 1, "a whole number of at least 1 is needed."),
+    ("base depth epochs steps batch_size patience", lambda n: index(n) >= 1, "a whole number of at least 1 is needed."),
     ("learning_rate weighting_rate", lambda rate: 0 < rate < math.inf, "a rate is a positive number."),
     ("averaging", lambda part: 0 <= part < 1, "it lies in [0, 1)."),
     ("rate_shift", lambda part: 0 <= part < math.inf, "give a part of the typical rate, 0 or more."),
@@ -39,7 +39,10 @@ class Preset:
     depth: int = 4
     """Levels of the U-Net below the first."""
     epochs: int = 300
-    """Largest number of passes over the training slices."""
+    """Largest number of epochs, passes over the training slices."""
+    steps: int = 1
+    """Smallest number of steps in an epoch: where the slices are too few for it, an epoch passes over them more than
+    once. So a training of few slices takes as many steps as it needs to learn."""
     batch_size: int = 4
     """Slices in a step."""
     learning_rate: float = 5e-4
@@ -104,6 +107,7 @@ PRESETS = {
     "laptop": Preset(
         shape=(96, 96),
         epochs=80,
+        steps=13,
         batch_size=6,
         learning_rate=4e-3,
         weighting_rate=5e-2,
@@ -116,8 +120,9 @@ PRESETS = {
         initial_estimates=(0.0, 1.5, 3.0, 6.0),
         averaging=0.99,
     ),
-    "paper": Preset(),
+    "paper": Preset(steps=20),
 }
 """The presets by name: ``smoke`` takes seconds and only shows that everything runs, ``laptop`` takes minutes on a CPU,
 ``paper`` is that of Huang et al. (2023): 256x256, batches of 4, 300 epochs, Adam at 5e-4 with a weight decay of 1e-4.
-The paper does not state the patience and the size of rotations and translations."""
+The paper does not state the patience and the size of rotations and translations. With few slices, an epoch of
+``laptop`` and ``paper`` passes over them more than once, as :attr:`Preset.steps` says."""

@@ -162,7 +162,7 @@ def _parts(case: Case) -> list[Tensor]:
     if case.subject is not None:
         truth = (case.subject.truth[name] for name in sorted(case.subject.truth))
         parts += [case.subject.clean, case.subject.roi, *truth]
-    return parts
+    return parts if case.mask is None else [*parts, case.mask]
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -1,6 +1,8 @@
 """From a cohort to a trained network."""
 
 import copy
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from relaxnet.training._run_folder import CHECKPOINT, describe_run, open_run
 from relaxnet.training._trained import Trained
 
 EachEpoch = Callable[[int, RelaxationNet, dict[str, float]], None]
+_FEW_STEPS = 200
 _TRAINER = {"accelerator": "auto", "devices": 1, "precision": "32-true"}
 
 
@@ -35,6 +38,9 @@ def train(
     preset: str | Preset = "laptop",
     inputs: str | Sequence[int] = "middle",
     net: RelaxationNet | Trained | None = None,
+    sigma: Any = None,
+    mask: Sequence[Any] | None = None,
+    bounds_ms: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     validation: float = 0.2,
     seed: int = 0,
     out: str | Path | None = None,
@@ -58,7 +64,9 @@ def train(
     data
         Training subjects: a phantom's cohort; a folder of subjects, opened by :func:`relaxnet.io.read_cohort`; a
         sequence of arrays or tensors with all images of a subject each, (slice, image, height, width); or a
-        :class:`torch.utils.data.Dataset` of such. They are held in memory.
+        :class:`torch.utils.data.Dataset` of such. They are held in memory. Subjects may differ in size. Values that are
+        not finite are missing, and cost their voxels alone; a contrast that a subject does not have is NaN, and the
+        subject trains the others.
     protocol
         What was acquired; subjects of a phantom and folders know it.
     loss
@@ -69,13 +77,24 @@ def train(
         :class:`~relaxnet.losses.Weighting`. Scales of weightings by name begin at the mean residuals of the first
         batch.
     preset
-        Size of the network and length of the training: a name of :data:`PRESETS`, or a :class:`Preset`.
+        Size of the network and length of the training: a name of :data:`PRESETS`, or a :class:`Preset`. Its epochs
+        have a smallest number of steps (:attr:`Preset.steps`), so that few slices are learnt from as long as many.
     inputs
         The input images: the name of an input set of the protocol, channel numbers, or ``"any"`` for one network that
         takes any input set.
     net
         A network to begin with, in the place of a new one of the preset's size; of a trained one, the weights are
         fine-tuned. It is not changed itself.
+    sigma
+        Noise level of the images, one number or one for each subject; by default that which a digital subject knows,
+        or an estimate by :func:`relaxnet.fitting.estimate_sigma`. Losses that remove the bias of the noise, as the
+        default does, and the calibration use it.
+    mask
+        For each subject the voxels to learn from, (slice, height, width), or None for all: such as
+        :meth:`relaxnet.io.FolderCohort.masks`. The network sees all voxels.
+    bounds_ms
+        Smallest and largest T that a new network can predict, for all contrasts or by name, in the unit of the
+        contrast; by default those of the signal models, (5, 400) ms for decays.
     validation
         Fraction of the subjects to set aside, at least one; 0 to train with all and keep the last epoch, as for a
         single scan.
@@ -109,6 +128,11 @@ def train(
     MissingExtraError
         If Lightning is not installed.
 
+    Warns
+    -----
+    UserWarning
+        If the training has too few steps to learn, or a contrast cannot have standard deviations.
+
     Examples
     --------
     >>> cohort = rx.phantom.liver_cohort(n_subjects=3, slices=1, shape=(32, 32), snr=20, seed=0)
@@ -121,12 +145,17 @@ def train(
     require("lightning", extra="train")
     seed = seed_of(seed)
     start = net.net if isinstance(net, Trained) else net
-    acquired, cases = gather(data, start.protocol if protocol is None and start is not None else protocol)
-    validating, training = _split(cases, validation, seed)
+    if start is not None and bounds_ms is not None:
+        raise ValueError(
+            f"bounds_ms={bounds_ms!r}: those of net are {start.bounds_ms}; leave it out, or leave out net."
+        )
+    known = start.protocol if protocol is None and start is not None else protocol
+    acquired, cases = gather(data, known, sigma=sigma, mask=mask)
+    validating, training = _split(cases, acquired, validation, seed)
     with torch.random.fork_rng():  # the seed of a training is not the business of the caller's random numbers
         torch.manual_seed(seed)
         balance = _weighting(weighting, len(acquired.names))
-        own = _network(start, acquired, inputs, settings, chosen_loss, balance)
+        own = _network(start, acquired, inputs, settings, chosen_loss, balance, bounds_ms)
         run = _Run(own, chosen_loss, balance, settings, seed, None if out is None else Path(out))
         history = run.fit(acquired, training, validating, {**_TRAINER, **(trainer or {})}, progress, each_epoch)
     return Trained(own, history, calibrate(own, _to_calibrate_with(training, validating, chosen_loss)))
@@ -176,8 +205,16 @@ class _Run:
             settings = {"seed": self.seed, "preset": asdict(self.preset), **described}
             checkpoint = open_run(self.out, settings)
             callbacks.append(_callbacks.SaveRun(self.out / CHECKPOINT, settings))
+        steps = self.preset.epochs * max(self.preset.steps, math.ceil(len(slices) / self.preset.batch_size))
+        if steps < _FEW_STEPS and self.preset != PRESETS["smoke"]:  # which is not meant to learn
+            warnings.warn(
+                f"preset: {self.preset.epochs} epochs of {len(slices)} training slices are {steps} steps, too few to "
+                f"learn from: {_FEW_STEPS} or more are needed. Raise epochs, or steps, their smallest number in an "
+                f"epoch.",
+                stacklevel=4,
+            )
         if progress:
-            callbacks.append(_callbacks.ShowProgress())
+            callbacks.append(_callbacks.ShowProgress(len(slices)))
         with quiet():
             runner = lightning.Trainer(
                 **trainer,
@@ -192,7 +229,7 @@ class _Run:
                 limit_val_batches=None if validating else 0,
                 use_distributed_sampler=False,  # it would shuffle once more, by another seed
             )
-            loader = SliceModule(slices, to_validate, self.preset.batch_size, self.seed)
+            loader = SliceModule(slices, to_validate, self.preset.batch_size, self.preset.steps, self.seed)
             with honest_signals(runner):
                 runner.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
         # A memory format changes the rounding; this is the one that a saved network is loaded in.
@@ -217,6 +254,7 @@ def _network(
     preset: Preset,
     loss: Loss,
     weighting: Weighting,
+    bounds_ms: Sequence[float] | Mapping[str, Sequence[float]] | None,
 ) -> RelaxationNet:
     """Make the network, or copy the given one, and see that it outputs all that is needed."""
     if start is None:
@@ -225,6 +263,7 @@ def _network(
             inputs,
             base=preset.base,
             depth=preset.depth,
+            bounds_ms=bounds_ms,
             uncertainty=weighting.uncertainty,
             amplitude=loss.kind == "reconstruction",
             initial_estimates=preset.initial_estimates,
@@ -238,8 +277,11 @@ def _network(
     return copy.deepcopy(start).train()
 
 
-def _split(cases: list[Case], validation: Any, seed: int) -> tuple[list[Case], list[Case]]:
-    """Choose validation and training subjects: whole ones, because slices of one resemble each other."""
+def _split(cases: list[Case], protocol: Protocol, validation: Any, seed: int) -> tuple[list[Case], list[Case]]:
+    """Choose validation and training subjects: whole ones, because slices of one resemble each other.
+
+    Those that lack a contrast validate only where others are too few.
+    """
     if not (isinstance(validation, int | float) and 0 <= validation < 1):
         raise ValueError(f"validation={validation!r}: give the fraction of subjects to set aside, from 0 to 1.")
     n = len(cases)
@@ -250,6 +292,7 @@ def _split(cases: list[Case], validation: Any, seed: int) -> tuple[list[Case], l
     if validation:
         require_different(cases)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
+    order.sort(key=lambda k: len(cases[k].lacks(protocol)))
     n_validating = min(max(1, round(validation * n)), n - 1) if validation else 0
     return [cases[k] for k in order[:n_validating]], [cases[k] for k in order[n_validating:]]
 

@@ -19,6 +19,7 @@ from relaxnet.io import (
     sidecar_path,
     write_predicted,
 )
+from relaxnet.io._bids import on_disk
 from relaxnet.io._pictures import from_slices
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
@@ -43,6 +44,7 @@ def predict_scan(
     series: int | None = None,
     inputs: str | None = None,
     report: bool = False,
+    fill: float | None = None,
     overwrite: bool = False,
     command: str | None = None,
     log: Log = silence,
@@ -64,6 +66,8 @@ def predict_scan(
         The input images, for a network of any input set.
     report
         Whether to write a report, one HTML file with its figures, beside the pictures.
+    fill
+        Value of the maps in place of NaN, for programs that cannot take it.
     overwrite
         Whether maps that are there may be replaced.
     command
@@ -80,7 +84,7 @@ def predict_scan(
     Raises
     ------
     ValueError
-        If the scan has another number of images, or was acquired with another protocol.
+        If the scan has another number of images, or says that it was acquired with another protocol.
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
@@ -101,14 +105,18 @@ def predict_scan(
     page |= {"report": report_path(first, "predicted")} if report else {}
     check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures | page, overwrite=overwrite)
     image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
-    _check(path, image.data.shape[3], trained)
-    acquired = _acquired(path, image.data.shape[3], protocol)
-    if acquired is None and volumes is None and not skip_first:
-        check_protocol(path, protocol, image.data.shape[3])
+    n = image.data.shape[3]
+    _check(path, n, trained)
+    acquired = _acquired(path, n, protocol) if volumes is None and not skip_first else None
+    if acquired is None:
+        check_protocol(image, protocol, range(n) if n == protocol.n_images else trained.net.input_channels)
     prepare_folder(folder)
     source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
     found = trained.predict(as_slices(image), protocol=acquired, inputs=inputs)
+    missing = [name for name in protocol.names if f"{name}_std" not in found]
+    if missing:
+        log(f"no standard deviations of {', '.join(missing)}: its training set nothing aside to calibrate them with")
     log(f"writing maps to {folder}")
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
@@ -126,11 +134,14 @@ def predict_scan(
         algorithm=f"Neural network of {len(trained.net.input_channels)} images",
         command=command,
         more=drawn,
+        fill=fill,
         overwrite=overwrite,
     )
     files = maps | {f"{name}_picture": picture for name, picture in pictures.items()} | page
     summary = {"scan": str(path), "files": {key: str(file) for key, file in files.items()}}
-    return Outcome(f"maps of {', '.join(protocol.names)}", files, summary, found)
+    units = dict.fromkeys(contrast.model.parameter.unit for contrast in protocol.contrasts)
+    stored = dict.fromkeys(on_disk(unit)[0] for unit in units)
+    return Outcome(f"maps in {', '.join(stored)}, pictures in {', '.join(units)}", files, summary, found)
 
 
 def _check(path: Path, n: int, trained: Trained) -> None:
@@ -152,5 +163,5 @@ def _acquired(scan: Path, n: int, trained_for: Protocol) -> Protocol | None:
 
 def _times(protocol: Protocol) -> str:
     first = ", one first image for all" if protocol.shared_first and len(protocol.names) > 1 else ""
-    contrasts = (f"{c.name} {', '.join(f'{t:g}' for t in c.times_ms)} ms" for c in protocol.contrasts)
+    contrasts = (f"{c.name} {', '.join(f'{t:g}' for t in c.times_ms)} {c.model.axis.unit}" for c in protocol.contrasts)
     return "; ".join(contrasts) + first

@@ -223,3 +223,51 @@ def test_a_folder_without_subjects(tmp_path):
         rx.io.read_cohort(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         rx.io.read_cohort(tmp_path / "nowhere")
+
+
+def only(folder, name, contrast, channels, key):
+    """Leave one contrast of a patient."""
+    stem = folder / name / "anat" / f"{name}_images"
+    image = nibabel.load(stem.with_suffix(".nii.gz"))
+    data = image.get_fdata(dtype=np.float32)[..., channels]
+    nibabel.Nifti1Image(data, image.affine).to_filename(stem.with_suffix(".nii.gz"))
+    content = json.loads(stem.with_suffix(".json").read_text())
+    stem.with_suffix(".json").write_text(json.dumps({"Contrasts": [contrast], key: content[key]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "contrast", "channels", "key"),
+    [("sub-A1", "t1rho", (0, 1, 2, 3), "SpinLockTime"), ("sub-b2", "t2", (0, 4, 5, 6), "T2PreparationTime")],
+)
+def test_a_patient_may_lack_a_contrast(cohort, patients, name, contrast, channels, key):
+    only(patients, name, contrast, channels, key)
+    read = rx.io.read_cohort(patients)
+    assert read.protocol == cohort.protocol
+    k = read.names.index(name)
+    torch.testing.assert_close(read[k][:, channels], cohort[k].images[:, channels], rtol=0, atol=0)
+    others = [channel for channel in range(7) if channel not in channels]
+    assert torch.isnan(read[k][:, others]).all()
+    torch.testing.assert_close(read[1 - k], cohort[1 - k].images, rtol=0, atol=0)
+    sidecar = patients / name / "anat" / f"{name}_images.json"
+    sidecar.write_text(json.dumps({"Contrasts": [contrast], key: [0, 0.01, 0.02, 0.04]}))
+    with pytest.raises(ValueError, match=rf"{name}_images\.json: the protocol is"):
+        rx.io.read_cohort(patients)[k]
+
+
+def test_masks_of_patients(patients):
+    scan = nibabel.load(patients / "sub-b2" / "anat" / "sub-b2_images.nii.gz")
+    mask = np.zeros(scan.shape[:3], dtype=np.uint8)
+    mask[3:9, 4:20] = 255
+    path = patients / "sub-b2" / "anat" / "sub-b2_mask.nii.gz"
+    nibabel.Nifti1Image(mask, scan.affine).to_filename(path)
+    read = rx.io.read_cohort(patients)
+    none, own = read.masks()
+    assert none is None
+    assert own.dtype == torch.bool
+    assert own.shape == read[1][:, 0].shape
+    assert own.sum() == (mask > 0).sum()
+    inside = np.sort(scan.get_fdata(dtype=np.float32)[..., 0][mask > 0])
+    np.testing.assert_array_equal(np.sort(read[1][:, 0][own].numpy()), inside)
+    nibabel.Nifti1Image(mask[:-1], scan.affine).to_filename(path)
+    with pytest.raises(ValueError, match=r"sub-b2_mask\.nii\.gz"):
+        read.masks()

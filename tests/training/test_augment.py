@@ -99,7 +99,7 @@ def test_rates_of_every_decay_can_be_shifted(model):
 
 
 def test_rates_of_a_model_that_has_none_are_not_shifted():
-    t1 = rx.Protocol((rx.Contrast("t1", (50, 200, 600), model=rx.signals.InversionRecovery()),))
+    t1 = rx.Protocol((rx.Contrast("t1", (50, 200, 600), model=rx.signals.InversionRecovery.ideal()),))
     with pytest.raises(ValueError, match=r"rate_shift: contrast 't1' has the model InversionRecovery.*rate_shift=0"):
         shift_rates(torch.ones(1, 3, 4, 4), torch.zeros(1, 1), t1, range(3))
     with pytest.raises(ValueError, match="rate_shift: contrast 't1'"):

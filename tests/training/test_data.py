@@ -57,7 +57,8 @@ def test_the_noise_of_arrays_is_estimated(cohort):
 
 
 def test_a_single_scan_is_learnt_without_watching(cohort):
-    trained = train([cohort[0].images], protocol=PROTOCOL, validation=0)
+    with pytest.warns(UserWarning, match="no standard deviations: no subject was set aside to calibrate them with"):
+        trained = train([cohort[0].images], protocol=PROTOCOL, validation=0)
     assert "val_residual" not in trained.history[0]
     assert len(trained.history) == SMOKE.epochs
     assert trained.calibration.factors == {}
@@ -128,8 +129,8 @@ def test_labels_move_with_their_images(cohort):
     assert not torch.equal(after["images"], batch["images"])
     for name in ("images", "labels", "labelled"):
         torch.testing.assert_close(after[name].double().sum(), batch[name].double().sum())
-    bright_before = batch["images"][:, 0][batch["labelled"]].sort().values
-    torch.testing.assert_close(after["images"][:, 0][after["labelled"] > 0.99].sort().values, bright_before)
+    bright_before = batch["images"][:, 0][batch["labelled"][:, 0]].sort().values
+    torch.testing.assert_close(after["images"][:, 0][after["labelled"][:, 0] > 0.99].sort().values, bright_before)
 
 
 def test_half_of_the_slices_are_mirrored_each_way():
@@ -143,9 +144,9 @@ def test_half_of_the_slices_are_mirrored_each_way():
 def test_labels_of_fits_and_of_the_truth(cohort):
     _, scans = gather(cohort, None)
     truth, known = labels_of(scans[0], PROTOCOL, "truth")
-    assert torch.equal(known, torch.isfinite(cohort[0].truth["t2"]))
+    assert torch.equal(known[:, 1], torch.isfinite(cohort[0].truth["t2"]))
     fitted, ok = labels_of(scans[0], PROTOCOL, "nlls")
-    both = cohort[0].roi & ok & known
+    both = cohort[0].roi & (ok & known).all(1)
     assert both.sum() > 0.9 * cohort[0].roi.sum()
     assert (fitted - truth).abs().mean(1)[both].median() < 10
     assert torch.isfinite(fitted).all()
@@ -164,12 +165,8 @@ def test_averaged_weights_are_what_is_used(cohort, averaging):
 @pytest.mark.usefixtures("as_user")
 def test_data_that_makes_no_sense(cohort):
     images = [subject.images for subject in cohort]
-    for data, message in (
-        ([images[0], images[1][:, :6]], r"subject 1 has images of shape \(2, 6, 32, 32\).*all 7 images"),
-        ([images[0], images[1][..., :30]], r"subject 1 has slices of \(32, 30\), subject 0 of \(32, 32\)"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            train(data, protocol=PROTOCOL)
+    with pytest.raises(ValueError, match=r"subject 1 has images of shape \(2, 6, 32, 32\).*all 7 images"):
+        train([images[0], images[1][:, :6]], protocol=PROTOCOL)
     with pytest.raises(ValueError, match="protocol is missing"):
         train(images)
     with pytest.raises(TypeError, match="subject 0 is a str"):

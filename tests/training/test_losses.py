@@ -95,6 +95,7 @@ def test_correlated_and_signed_residuals_go_together(cohort):
     assert trained.history[0]["scale_t1rho"] > 0
 
 
+@pytest.mark.filterwarnings("ignore:no standard deviations")
 def test_labels_are_learnt_where_there_are_some(cohort):
     longer = dataclasses.replace(PRESETS["smoke"], epochs=30, patience=30, learning_rate=5e-3, schedule="cosine")
     trained = train(cohort, loss="supervised-truth", preset=longer, validation=0)

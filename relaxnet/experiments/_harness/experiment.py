@@ -160,11 +160,13 @@ SETTINGS = {
     "smoke": Setting("smoke", PRESETS["smoke"], 1, (0.25, 0.75), (10.0, 20.0), n_subjects=6, slices=1, n_folds=2),
     "laptop": Setting(
         "laptop",
-        replace(PRESETS["laptop"], shape=(64, 64), epochs=40),
+        replace(PRESETS["laptop"], shape=(64, 64), epochs=40, steps=1),
         zero_shot_epochs=150,
         weights=(0.05, 0.15, 0.25, 0.35, 0.5, 0.65, 0.75, 0.85, 0.95),
     ),
-    "paper": Setting("paper", replace(PRESETS["paper"], **_DEFAULTS), 300, tuple(k / 20 for k in range(1, 20))),
+    "paper": Setting(
+        "paper", replace(PRESETS["paper"], steps=1, **_DEFAULTS), 300, tuple(k / 20 for k in range(1, 20))
+    ),
 }
 """``smoke`` shows within minutes that everything runs, ``laptop`` takes hours on two cores, ``paper`` is for a GPU: the
 size and the training of Huang et al. (2023)."""
