@@ -18,6 +18,7 @@ from relaxnet.cli import (
     _train,
     _view,
 )
+from relaxnet.cli._common import command
 
 app = typer.Typer(
     help="Relaxation-time maps from a handful of weighted MR images. RELAXNET_DEBUG=1, or --debug anywhere in the "
@@ -26,16 +27,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(_fit.app, name="fit", help="Fit a relaxation time to every voxel of a scan.")
-app.command("demo")(_demo.demo)
-app.command("simulate")(_simulate.simulate)
-app.command("train")(_train.train)
-app.command("predict")(_predict.predict)
-app.command("evaluate")(_evaluate.evaluate)
-app.command("design")(_design.design)
-app.command("view")(_view.view)
-app.command("experiment")(_experiment.experiment)
-app.command("bids")(_bids.bids)
-app.command("info")(_info.info)
+app.command("demo")(command(_demo.demo))
+app.command("simulate")(command(_simulate.simulate))
+app.command("train")(command(_train.train))
+app.command("predict")(command(_predict.predict))
+app.command("evaluate")(command(_evaluate.evaluate))
+app.command("design")(command(_design.design))
+app.command("view")(command(_view.view))
+app.command("experiment")(command(_experiment.experiment))
+app.command("bids")(command(_bids.bids))
+app.command("info")(command(_info.info))
 
 
 def _print_version(asked: bool) -> bool:

@@ -1,13 +1,13 @@
 """``relaxnet bids``: its options, and what it prints."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from relaxnet.cli._console import COMMAND_LINE, explain, one_of, say, silence
+from relaxnet.cli._common import Answer
+from relaxnet.cli._console import COMMAND_LINE, explain, one_of, say
 from relaxnet.cli._values import check_positive, speaking_of
 from relaxnet.fitting import METHODS
 
@@ -43,9 +43,8 @@ def bids(
         bool, typer.Option("--strict", help="Let series fail that do not look like what was meant.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Fit again what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")] = False,
-) -> int:
+    device: str = "auto",
+) -> Answer:
     """Fit every relaxometry series of a BIDS data set: MESE, MEGRE, IRT1, VFA, and T1rho by its SpinLockTime.
 
     The maps are a BIDS derivative. Run again, it fits what is missing. A series that fails is told and does not stop
@@ -71,13 +70,12 @@ def bids(
             strict=strict,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),
-            log=silence if quiet else say,
+            device=device,
+            log=say,
         )
-    print(json.dumps(outcome.summary, indent=2) if as_json else outcome.text)
     failed = outcome.summary["failed"]
-    if not failed:
-        return 0
-    return 1 if failed == len(outcome.result) else 3
+    status = 0 if not failed else 1 if failed == len(outcome.result) else 3
+    return Answer(outcome.text, outcome.summary, status)
 
 
 def _labels(given: list[str] | None) -> list[str] | None:

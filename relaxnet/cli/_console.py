@@ -12,22 +12,21 @@ from relaxnet._messages import brief, printable
 COMMAND_LINE = ContextVar("COMMAND_LINE", default="relaxnet")
 """The line as it was typed, but names of files without folders, for results to say how they were made."""
 
+QUIET = ContextVar("QUIET", default=False)
+"""Whether only results, warnings and errors are printed."""
+
 _LONGEST = 2000  # letters of a message
 
 
 def say(message: str) -> None:
-    """Print one line to standard error."""
-    print("relaxnet:", printable(brief(" ".join(message.split()), longest=_LONGEST)), file=sys.stderr, flush=True)
+    """Print one line to standard error; where it is quiet, only a warning or an error."""
+    if not QUIET.get() or message.startswith(("warning:", "error:", "interrupted")):
+        print("relaxnet:", printable(brief(" ".join(message.split()), longest=_LONGEST)), file=sys.stderr, flush=True)
 
 
 def listed(files: Iterable[Path]) -> str:
     """Write the names of files, a line each."""
     return "\n".join(f"  {printable(str(file))}" for file in files)
-
-
-def silence(message: str) -> None:
-    """Print nothing, in the place of :func:`say`."""
-    del message
 
 
 def one_of(name: str, names: Iterable[str]) -> Any:

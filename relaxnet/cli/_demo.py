@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from relaxnet.cli._common import Answer
 from relaxnet.cli._console import listed, one_of, say
 
 Preset = one_of("Preset", ("smoke", "laptop"))
@@ -15,10 +16,9 @@ def demo(
     preset: Annotated[Preset, typer.Option(help="Seconds, or minutes on two cores.")] = "laptop",  # type: ignore[valid-type]
     seed: Annotated[int, typer.Option(min=0, help="Seed of the digital subjects and of the training.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier demo.")] = False,
-) -> None:
+) -> Answer:
     """Simulate livers, fit them, train a network without labels, and compare all with the truth."""
     from relaxnet.workflows import demo as run  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     outcome = run(out, preset=preset, seed=seed, overwrite=overwrite, log=say)
-    print(outcome.text)
-    print(f"\n{listed(outcome.files.values())}")
+    return Answer(f"{outcome.text}\n\n{listed(outcome.files.values())}", outcome.summary)

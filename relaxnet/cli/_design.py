@@ -1,12 +1,12 @@
 """``relaxnet design``: its options, and what it prints."""
 
-import json
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
+from relaxnet.cli._common import Answer
 from relaxnet.cli._console import one_of
 from relaxnet.cli._values import check_positive, numbers
 from relaxnet.times import CheckedTimes
@@ -34,8 +34,7 @@ def design(
     ] = None,
     tr_ms: Annotated[float | None, typer.Option("--tr-ms", help="Repetition time in ms, for models of T1.")] = None,
     snr: Annotated[float, typer.Option(help="Amplitude over the standard deviation of the noise.")] = 20.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
+) -> Answer:
     """Find the times at which images measure a range of relaxation times best.
 
     Prints them beside equidistant times, with the smallest possible standard deviation relative to T (Cramer-Rao bound,
@@ -59,22 +58,20 @@ def design(
         raise typer.BadParameter(str(error), param_hint=_option_of(str(error))) from error
     times = {"best": best, "equidistant": tuple(shortest + k * (longest - shortest) / (n - 1) for k in range(n))}
     found = {name: relative_precision(form, (low, high), CheckedTimes(of), snr=snr) for name, of in times.items()}
-    if as_json:
-        summary = {
-            "contrast": str(contrast),
-            "model": repr(form),
-            "range": [low, high],
-            "unit": known.unit,
-            "times_unit": form.axis.unit,
-            "snr": snr,
-            **{name: {"times": list(of), "relative_std": _finite(found[name])} for name, of in times.items()},
-        }
-        print(json.dumps(summary, indent=2))
-        return
-    print(f"{known.label} of {low:g} to {high:g} {known.unit}, {form}, SNR {snr:g}")
+    lines = [f"{known.label} of {low:g} to {high:g} {known.unit}, {form}, SNR {snr:g}"]
     for name, of in times.items():
         listed = ", ".join(f"{t:.4g}" for t in of)
-        print(f"{name:<13}{listed} {form.axis.unit}: {100 * found[name]:.3g} % of {known.label}")
+        lines.append(f"{name:<13}{listed} {form.axis.unit}: {100 * found[name]:.3g} % of {known.label}")
+    summary = {
+        "contrast": str(contrast),
+        "model": repr(form),
+        "range": [low, high],
+        "unit": known.unit,
+        "times_unit": form.axis.unit,
+        "snr": snr,
+        **{name: {"times": list(of), "relative_std": _finite(found[name])} for name, of in times.items()},
+    }
+    return Answer("\n".join(lines), summary)
 
 
 def _model(contrast: str, name: str | None, tr_ms: float | None) -> "SignalModel":

@@ -1,12 +1,12 @@
 """``relaxnet evaluate``: its options, and what it prints."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from relaxnet.cli._console import COMMAND_LINE, listed, say, silence
+from relaxnet.cli._common import Answer
+from relaxnet.cli._console import COMMAND_LINE, listed, say
 
 
 def evaluate(
@@ -25,9 +25,7 @@ def evaluate(
         bool, typer.Option("--report", help="Write table and HTML report also without --out, to the folder of MAP.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")] = False,
-) -> None:
+) -> Answer:
     """Compare a map with a reference, or a network with the truth of a cohort.
 
     Prints bias, standard deviation, limits of agreement, mean absolute difference (RMAE), ICC and correlation, for each
@@ -42,7 +40,7 @@ def evaluate(
     options: dict[str, Any] = {
         "overwrite": overwrite,
         "command": COMMAND_LINE.get(),
-        "log": silence if quiet else say,
+        "log": say,
     }
     if reference.is_dir() and not _is_one_volume(subject):
         if labels is not None:
@@ -58,9 +56,9 @@ def evaluate(
         from relaxnet.workflows import evaluate_maps  # noqa: PLC0415
 
         outcome = evaluate_maps(subject, reference, labels=labels, out=folder, **options)
-    print(json.dumps(outcome.summary, indent=2) if as_json else outcome.text)
-    if outcome.files and not as_json:
+    if outcome.files:
         say(f"wrote {listed(outcome.files.values())}")
+    return Answer(outcome.text, outcome.summary)
 
 
 def _is_one_volume(path: Path) -> bool:

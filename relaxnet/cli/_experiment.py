@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from relaxnet.cli._common import Answer
 from relaxnet.cli._console import explain, one_of, say
 from relaxnet.experiments import EXPERIMENTS
 from relaxnet.training import PRESETS
@@ -20,7 +21,7 @@ def experiment(
         Path, typer.Option(metavar="DIR", help="Folder of the results, with a folder for each preset.")
     ] = Path("results"),
     jobs: Annotated[int | None, typer.Option(min=1, help="Steps at a time; by default one a core.")] = None,
-) -> None:
+) -> Answer:
     """Repeat an experiment of the paper, or one of ours, on digital subjects.
 
     Run it again to resume it: computed steps are kept in DIR/.cache.
@@ -29,8 +30,8 @@ def experiment(
 
     names = list(EXPERIMENTS) if name == "all" else [str(name)]
     run(names, preset=preset, seeds=seeds, out=out, jobs=jobs, say=say)
-    for path in render(out / preset, names):
-        if path.suffix == ".md":
-            print(path.read_text(encoding="utf-8"))
-        else:
-            say(str(path))
+    files = render(out / preset, names)
+    tables = [path.read_text(encoding="utf-8") for path in files if path.suffix == ".md"]
+    for path in files:
+        say(str(path))
+    return Answer("\n".join(tables), {"files": [str(path) for path in files]})

@@ -1,7 +1,6 @@
 """``relaxnet fit t1rho``, ``t2``, ``t2star``, ``t1``, ``adc`` and ``joint``: their options, and what they print."""
 
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
-from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say, silence
+from relaxnet.cli._common import Answer
+from relaxnet.cli._common import command as shared_by_all
+from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say
 from relaxnet.cli._values import (
     Average,
     Fill,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from relaxnet.workflows import Outcome
 
 Method = one_of("Method", METHODS)
+Unit = one_of("Unit", ("ms", "s"))
 First = one_of("First", ("mean", "t1rho", "t2"))
 
 Scan = Annotated[
@@ -64,8 +66,6 @@ Dicom = Annotated[bool, typer.Option("--dicom", help="Write DICOM Parametric Map
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
 Report = Annotated[bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 
 HELP = """Fit {name} to every voxel of a scan.
 
@@ -98,7 +98,7 @@ def _shared(
     strict: Strict = False,
     report: Report = False,
     overwrite: Overwrite = False,
-    quiet: Quiet = False,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Turn the options that all fits share, which are these parameters, into arguments of a workflow."""
     check_positive(saturation=saturation, sigma=sigma)
@@ -124,11 +124,12 @@ def _shared(
         "report": report,
         "overwrite": overwrite,
         "command": COMMAND_LINE.get(),
-        "log": silence if quiet else say,
+        "device": device,
+        "log": say,
     }
 
 
-def _with_options(command: Callable[..., None], **own: tuple[Any, Any]) -> Callable[..., None]:
+def _with_options(command: Callable[..., Answer], **own: tuple[Any, Any]) -> Callable[..., int]:
     """Give a command the options of :func:`_shared` and some of its own, (annotation, default), for typer to read."""
     scan, *shared = inspect.signature(_shared).parameters.values()
     added = [
@@ -138,7 +139,7 @@ def _with_options(command: Callable[..., None], **own: tuple[Any, Any]) -> Calla
     parameters = [scan, *added, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shared)]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
+    return shared_by_all(command)
 
 
 def _add_command(contrast: str) -> None:
@@ -146,7 +147,7 @@ def _add_command(contrast: str) -> None:
     known = KNOWN_CONTRASTS[contrast]
     acquisition = _acquisition_options(known)
 
-    def command(*, method: str, bounds: str | None, as_json: bool, **options: Any) -> None:
+    def command(*, method: str, bounds: str | None, **options: Any) -> Answer:
         acquired = {name: options.pop(name) for name in acquisition}
         series, given = _acquired(contrast, acquired)
         limits, shared = read_bounds(bounds, known), _shared(**options)
@@ -161,10 +162,10 @@ def _add_command(contrast: str) -> None:
             outcome = fit_scan(
                 contrast=contrast, times_ms=given, model=model, method=method, bounds_ms=limits, **shared
             )
-        _print(outcome, as_json=as_json, unit=known.unit)
+        return _answer(outcome, known.unit)
 
     text = HELP if known.unit == "ms" else HELP.replace("in seconds", f"in {known.unit}").replace(" in ms", "")
-    own = {**acquisition, "method": (How, "nlls"), "bounds": _bounds(known, known.label), "as_json": (AsJson, False)}
+    own = {**acquisition, "method": (How, "nlls"), "bounds": _bounds(known, known.label)}
     app.command(contrast, help=text.format(name=known.label, suffix=known.suffix))(_with_options(command, **own))
 
 
@@ -182,11 +183,19 @@ def _acquisition_options(known: KnownContrast) -> dict[str, tuple[Any, None]]:
         help_ = f"{series.what} of each volume. [default: {' or '.join(series.keys)} in SCAN.json]"
         kind = Annotated[str | None, typer.Option(series.option, metavar="N,N,...", help=help_)]
         options[_parameter(series.option)] = (kind, None)
+    if any(series.axis == "time" for series in known.series):
+        options["unit"] = _UNIT
     if any(series.tr_keys for series in known.series):
         needed = " or ".join(series.option for series in known.series if series.needs_tr)
         help_ = f"Repetition time in ms, needed with {needed}."
         options["tr_ms"] = (Annotated[float | None, typer.Option("--tr-ms", help=help_)], None)
     return options
+
+
+_UNIT = (
+    Annotated[Unit | None, typer.Option(help="Unit of the times that are given here: ms, which is the default, or s.")],
+    None,
+)
 
 
 def _parameter(option: str) -> str:
@@ -209,14 +218,14 @@ def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series | None, tupl
     one = chosen[0]
     if tr_ms is None and one.needs_tr:
         raise typer.BadParameter(f"the repetition time is needed with {one.option}.", param_hint="--tr-ms")
-    return one, times(told[one], one.option, AXES[one.axis])
+    return one, times(told[one], one.option, AXES[one.axis], given.get("unit"))
 
 
 for _contrast in KNOWN_CONTRASTS:
     _add_command(_contrast)
 
 
-def _joint(*, tsl: str | None, te: str | None, first: str, bounds: str | None, as_json: bool, **options: Any) -> None:
+def _joint(*, tsl: str | None, te: str | None, unit: Any, first: str, bounds: str | None, **options: Any) -> Answer:
     """Fit T1rho and T2 at once to every voxel of a scan whose first volume both share.
 
     The volumes are the first one, most often at 0 ms; the other spin-locked ones; the other T2-prepared ones. All of
@@ -225,13 +234,13 @@ def _joint(*, tsl: str | None, te: str | None, first: str, bounds: str | None, a
     scan_S0map.nii.gz; goodness of fit and status are those of the joint fit. The JSON file of one SCAN must name the
     Contrasts in their order, and say SharedFirst, where the times are not given here.
     """
-    protocol = _protocol(tsl, te)
+    protocol = _protocol(tsl, te, unit)
     limits, shared = read_bounds(bounds, KNOWN_CONTRASTS["t2"]), _shared(**options)
     from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     with speaking_of(times_ms="--tsl-ms ... --te-ms"):
         outcome = fit_joint_scan(protocol=protocol, first=first, bounds_ms=limits, **shared)
-    _print(outcome, as_json=as_json)
+    return _answer(outcome)
 
 
 _TIMES = "times, from that of the shared volume. [default: those of SCAN.json]"
@@ -241,18 +250,18 @@ app.command("joint")(
         _joint,
         tsl=(Annotated[str | None, typer.Option("--tsl-ms", metavar="MS,MS,...", help=f"Spin-lock {_TIMES}")], None),
         te=(Annotated[str | None, typer.Option("--te-ms", metavar="MS,MS,...", help=f"T2 preparation {_TIMES}")], None),
+        unit=_UNIT,
         first=(Annotated[First, typer.Option(help=_FIRST)], "mean"),
         bounds=_bounds(KNOWN_CONTRASTS["t2"], "T"),
-        as_json=(AsJson, False),
     )
 )
 
 
-def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
+def _protocol(tsl: str | None, te: str | None, unit: Any) -> "Protocol | None":
     if tsl is None and te is None:
         return None
     options = {"--tsl-ms": tsl, "--te-ms": te}
-    given = {option: read_times(text, option) for option, text in options.items()}
+    given = {option: read_times(text, option, unit) for option, text in options.items()}
     for option, found in given.items():
         if not found:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
@@ -270,10 +279,8 @@ def _protocol(tsl: str | None, te: str | None) -> "Protocol | None":
     return Protocol(tuple(contrasts), shared_first=True)
 
 
-def _print(outcome: "Outcome", *, as_json: bool, unit: str = "ms") -> None:
-    if as_json:
-        print(json.dumps(outcome.summary, indent=2))
-    else:
-        pictures = "picture" if "picture" in outcome.files else "pictures"
-        on_disk = "s" if unit == "ms" else unit
-        print(f"{outcome.text}\nmaps in {on_disk}, {pictures} in {unit}\n{listed(outcome.files.values())}")
+def _answer(outcome: "Outcome", unit: str = "ms") -> Answer:
+    pictures = "picture" if "picture" in outcome.files else "pictures"
+    on_disk = "s" if unit == "ms" else unit
+    text = f"{outcome.text}\nmaps in {on_disk}, {pictures} in {unit}\n{listed(outcome.files.values())}"
+    return Answer(text, outcome.summary)

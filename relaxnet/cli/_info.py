@@ -6,11 +6,13 @@ import re
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from relaxnet._version import __version__
+from relaxnet.cli._common import Answer
 
 
-def info() -> None:
+def info() -> Answer:
     """Show versions, extras and devices."""
-    print("\n".join(describe()))
+    lines = describe()
+    return Answer("\n".join(lines), {"lines": lines})
 
 
 def describe() -> list[str]:

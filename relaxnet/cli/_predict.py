@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from relaxnet.cli._common import Answer
 from relaxnet.cli._console import COMMAND_LINE, listed, say
 from relaxnet.cli._values import Fill, OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
 
@@ -30,7 +31,8 @@ def predict(
     ] = False,
     fill: Fill = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")] = False,
-) -> None:
+    device: str = "auto",
+) -> Answer:
     """Predict the maps of a scan by a trained network.
 
     Writes T1rho and T2 in seconds, their standard deviations (desc-std), each with a JSON file that says what it is,
@@ -52,7 +54,8 @@ def predict(
             report=report,
             fill=fill,
             overwrite=overwrite,
+            device=device,
             command=COMMAND_LINE.get(),
             log=say,
         )
-    print(f"{outcome.text}\n{listed(outcome.files.values())}")
+    return Answer(f"{outcome.text}\n{listed(outcome.files.values())}", outcome.summary)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from relaxnet.cli._console import say
+from relaxnet.cli._console import QUIET, say
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
     console = Console(file=sys.stderr)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or QUIET.get()) as bar:
         task = bar.add_task(what, total=None)
 
         def tell(done: int, total: int) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relaxnet.cli._common import Answer
 from relaxnet.cli._console import listed, say
 from relaxnet.cli._progress import progress
 
@@ -37,7 +38,7 @@ def simulate(
         typer.Option(metavar="TABLE", help="Its tissues: totalseg-mr, totalseg-ct, or a file of label TAB tissue."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier cohort.")] = False,
-) -> None:
+) -> Answer:
     """Simulate digital livers with known T1rho and T2, as NIfTI files in the manner of BIDS.
 
     Run it again to resume it. Images are in sub-001/anat, the truth in derivatives/truth.
@@ -67,7 +68,8 @@ def simulate(
     say(f"{out}: {subjects} digital subjects, {how}{'' if labels is None else f', the anatomy of {labels}'}")
     with progress("simulating") as tell:
         write_cohort(cohort, out, overwrite=overwrite, progress=tell)
-    print(f"{subjects} subjects\n{listed([out / 'participants.tsv'])}")
+    table = out / "participants.tsv"
+    return Answer(f"{subjects} subjects\n{listed([table])}", {"subjects": subjects, "files": [str(table)]})
 
 
 def _of_labels(path: Path, tissues: str, subjects: int, snr: float, seed: int, field: float) -> "LabelMapCohort":

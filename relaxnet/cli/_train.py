@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from relaxnet.cli._console import explain, listed, one_of, say
+from relaxnet.cli._common import Answer
+from relaxnet.cli._console import QUIET, explain, listed, one_of, say
 from relaxnet.cli._values import check_positive, numbers, speaking_of
 from relaxnet.losses import WEIGHTINGS
 from relaxnet.training import LOSSES, PRESETS
@@ -31,7 +32,7 @@ def train(
         float, typer.Option(metavar="PART", help="Part of the subjects to set aside; 0 for a single one.")
     ] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
-) -> None:
+) -> Answer:
     """Train a network on a folder of subjects, without labels.
 
     Run it again to resume an interrupted run. The network is network.safetensors in the folder of the run. A subject
@@ -69,11 +70,13 @@ def train(
             validation=validation,
             seed=seed,
             out=out,
+            progress=not QUIET.get(),
         )
     trained.save(network)
     residuals = [epoch["val_residual"] for epoch in trained.history if "val_residual" in epoch]
     told = f"best validation residual {min(residuals):.4f}" if residuals else "without validation"
-    print(f"{len(trained.history)} epochs, {told}\n{listed([network])}")
+    summary = {"epochs": len(trained.history), "residual": min(residuals, default=None), "files": [str(network)]}
+    return Answer(f"{len(trained.history)} epochs, {told}\n{listed([network])}", summary)
 
 
 def _inputs(text: str) -> str | tuple[int, ...]:

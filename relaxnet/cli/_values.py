@@ -12,7 +12,7 @@ import typer
 
 from relaxnet._contrasts import KnownContrast
 from relaxnet._messages import brief
-from relaxnet.times import TIME, Axis, parse_times
+from relaxnet.times import TIME, Axis, CheckedTimes, TimeUnit, parse_times
 
 Volumes = Annotated[str | None, typer.Option(metavar="K,K-K", help="Volumes to use, counted from 0, such as 0,4-6.")]
 SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N of these.")]
@@ -63,27 +63,33 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
         raise typer.BadParameter(f"{told}.", param_hint=option) from error
 
 
-def times(text: str | None, option: str, axis: Axis = TIME) -> tuple[float, ...] | Path | None:
-    """Read times in ms, or values of another axis; the name of a file stays one."""
+def times(
+    text: str | None, option: str, axis: Axis = TIME, unit: TimeUnit | None = None
+) -> tuple[float, ...] | Path | None:
+    """Read times in a unit, or values of another axis; the name of a file stays one, unless a unit is given."""
     if text is None:
         return None
     if text.strip() and isfile(text):  # noqa: PTH113 (Path raises where a name is too long)
-        return Path(text)
+        return Path(text) if unit is None else _of_file(Path(text), unit, axis)
+    given = numbers(text, option)
     try:
-        return parse_times(numbers(text, option), name=option, axis=axis)
+        parsed = parse_times(given, name=option, axis=axis, unit="s" if unit else "ms")
     except ValueError as error:
-        message = str(error).replace(TIME.remedy, "Multiply by 1000.")
+        message = str(error).replace(TIME.remedy, "Multiply by 1000, or say --unit ms.").replace("unit='s':", "--unit:")
         raise typer.BadParameter(message, param_hint=option) from error
+    return CheckedTimes(given) if unit == "ms" else parsed  # a unit that was said is believed
 
 
-def read_times(text: str | None, option: str) -> tuple[float, ...] | None:
+def read_times(text: str | None, option: str, unit: TimeUnit | None = None) -> tuple[float, ...] | None:
     """Read times in ms, from a file if one is named."""
-    found = times(text, option)
-    if not isinstance(found, Path):
-        return found
+    found = times(text, option, unit=unit)
+    return _of_file(found, unit or "ms") if isinstance(found, Path) else found
+
+
+def _of_file(path: Path, unit: TimeUnit, axis: Axis = TIME) -> tuple[float, ...]:
     from relaxnet.io import read_times_file  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-    return read_times_file(found)
+    return read_times_file(path, unit=unit, axis=axis)
 
 
 def chosen(text: str | None) -> list[int] | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from relaxnet.cli._common import Answer
 from relaxnet.cli._console import say
 
 
@@ -15,7 +16,7 @@ def view(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0 for any that is free.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open the browser.")] = True,
-) -> None:
+) -> Answer:
     """Show the slices of maps in the browser, and the decay of a clicked voxel with its fit.
 
     The page comes from a server on this machine, which no other machine reaches and which serves nothing but the maps
@@ -31,3 +32,4 @@ def view(
 
             webbrowser.open(server.address)
         server.serve_forever()
+    return Answer("")

@@ -78,6 +78,27 @@ class FitResult(Generic[ArrayT]):
             return cast("ArrayT", torch.stack([torch.stack(row) for row in rows]))
         return cast("ArrayT", np.stack([np.stack(row) for row in rows]))  # of dask arrays, too
 
+    def numpy(self) -> "FitResult[NDArray[Any]]":
+        """Bring everything into arrays of NumPy, from whatever device it is on.
+
+        Returns
+        -------
+        FitResult
+            The same result.
+
+        Examples
+        --------
+        >>> result = rx.fit(torch.tensor([[100.0, 78.0, 47.0, 29.0]]), (0, 10, 30, 50))
+        >>> type(result.numpy().maps["t"]).__name__
+        'ndarray'
+        """
+        named = ("maps", "std", "covariances")
+        arrays: dict[str, Any] = {
+            name: {key: to_numpy(array) for key, array in getattr(self, name).items()} for name in named
+        }
+        arrays |= {name: to_numpy(getattr(self, name)) for name in ("rmse", "r2", "n_used", "status")}
+        return FitResult(**arrays, units=self.units)
+
     def summary(self) -> str:
         """Summarise the maps and the counts of each status in a short table.
 
@@ -274,12 +295,7 @@ class FitResult(Generic[ArrayT]):
         >>> round(float(rx.fitting.FitResult.load(path).maps["t"]), 1)
         44.9
         """
-        of_parameters = {
-            key: {name: to_numpy(values) for name, values in getattr(self, key).items()}
-            for key in ("maps", "std", "covariances")
-        }
-        whole = {key: to_numpy(getattr(self, key)) for key in ("rmse", "r2", "n_used", "status")}
-        _storage.write({**of_parameters, **whole, "units": self.units}, Path(path))
+        _storage.write(vars(self.numpy()), Path(path))
 
     @staticmethod
     def load(path: str | Path) -> "FitResult[NDArray[Any]]":

@@ -66,6 +66,7 @@ def fit_data_set(
     fill: float | None = None,
     strict: bool = False,
     overwrite: bool = False,
+    device: str = "auto",
     command: str | None = None,
     log: Log = silence,
 ) -> Outcome:
@@ -90,6 +91,8 @@ def fit_data_set(
         As for :func:`fit_scan`, for all series; a joint fit has a method of its own.
     overwrite
         Whether series that are there are fitted anew.
+    device
+        Where to compute, as for :func:`fit_scan`.
     command
         The command line that asked for it, for the sidecars.
     log
@@ -120,7 +123,8 @@ def fit_data_set(
     prepare_folder(folder)
     describe_derivative(folder)
     _check_settings(folder, options | {"method": method}, overwrite=overwrite)
-    fit = partial(_fit_each, folder=folder, method=method, options=options, overwrite=overwrite, command=command)
+    how = options | {"device": device}
+    fit = partial(_fit_each, folder=folder, method=method, options=how, overwrite=overwrite, command=command)
     records: list[Record] = []
     try:
         for record in _each(fit, found, jobs, dask_scheduler):

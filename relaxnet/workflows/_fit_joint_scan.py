@@ -26,6 +26,7 @@ from relaxnet.io import (
     write_joint_maps,
 )
 from relaxnet.protocol import Protocol
+from relaxnet.workflows._device import device_of, on_device
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._fit_scan import (
     Bounds,
@@ -72,6 +73,7 @@ def fit_joint_scan(
     strict: bool = False,
     report: bool = False,
     overwrite: bool = False,
+    device: str = "auto",
     command: str | None = None,
     log: Log = silence,
 ) -> Outcome:
@@ -89,7 +91,7 @@ def fit_joint_scan(
         Of two series, what to take for the common first image: that of ``"t1rho"`` or ``"t2"``, or their ``"mean"``.
     out, volumes, skip_first, time_axis, series, average, resample, mask, label, label_table
         As for :func:`fit_scan`.
-    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, report, overwrite, command, log
+    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, report, overwrite, device, command, log
         As for :func:`fit_scan`.
 
     Returns
@@ -110,7 +112,7 @@ def fit_joint_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
-    start, parts = perf_counter(), _parts(scan)
+    start, parts, where_to = perf_counter(), _parts(scan), device_of(device)
     files = [file for part in parts for file in as_paths(part)]
     path = scan_path(files)
     folder = path.parent if out is None else Path(out)
@@ -147,7 +149,15 @@ def fit_joint_scan(
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {listed(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {size_of(image)} voxels at {told}, the first volume shared (from {source})")
-    result = fit_joint(image.data, protocol, mask=where, bounds=bounds_ms, saturation=saturation, sigma=sigma, dim=-1)
+    result = fit_joint(
+        on_device(image.data, where_to),
+        protocol,
+        mask=where,
+        bounds=bounds_ms,
+        saturation=saturation,
+        sigma=sigma,
+        dim=-1,
+    ).numpy()
     signed = any(contrast.model.signed for contrast in protocol.contrasts)
     lines = [*([doubt] if doubt else []), *doubts(image.data, result, signed=signed)]
     question(path, lines, strict=strict)

@@ -33,6 +33,7 @@ from relaxnet.io import (
     write_maps,
 )
 from relaxnet.signals import SignalModel
+from relaxnet.workflows._device import device_of, on_device
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record, run_path
@@ -69,6 +70,7 @@ def fit_scan(
     strict: bool = False,
     report: bool = False,
     overwrite: bool = False,
+    device: str = "auto",
     command: str | None = None,
     log: Log = silence,
 ) -> Outcome:
@@ -121,6 +123,8 @@ def fit_scan(
         Whether to write a report, one HTML file with its figures, beside the picture.
     overwrite
         Whether maps that are there may be replaced.
+    device
+        Where to compute: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     command
         The command line that asked for it, for the sidecars.
     log
@@ -145,6 +149,7 @@ def fit_scan(
         If the input does not look like what was meant, and ``strict`` is false.
     """
     start = perf_counter()
+    where_to = device_of(device)
     algorithm = pick("method", method, METHODS).summary
     path = scan_path(scan)
     folder = path.parent if out is None else Path(out)
@@ -176,7 +181,7 @@ def fit_scan(
     prepare_folder(folder)
     log(f"{path}: {size_of(image)} voxels at {listed(times)} {model.axis.unit} (from {source})")
     result = fit(
-        image.data,
+        on_device(image.data, where_to),
         times,
         method=method,
         model=model,
@@ -185,7 +190,7 @@ def fit_scan(
         saturation=saturation,
         sigma=sigma,
         dim=-1,
-    )
+    ).numpy()
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
     new = {"t": contrast}

@@ -23,6 +23,7 @@ from relaxnet.io._bids import on_disk
 from relaxnet.io._pictures import from_slices
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
+from relaxnet.workflows._device import device_of
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record, run_path, write_record
@@ -46,6 +47,7 @@ def predict_scan(
     report: bool = False,
     fill: float | None = None,
     overwrite: bool = False,
+    device: str = "auto",
     command: str | None = None,
     log: Log = silence,
 ) -> Outcome:
@@ -70,6 +72,8 @@ def predict_scan(
         Value of the maps in place of NaN, for programs that cannot take it.
     overwrite
         Whether maps that are there may be replaced.
+    device
+        Where to compute: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     command
         The command line that asked for it, for the sidecars.
     log
@@ -92,6 +96,7 @@ def predict_scan(
     folder = path.parent if out is None else Path(out)
     network = run / NETWORK if run.is_dir() else run
     trained = load(network)
+    trained.net.to(device_of(device))
     protocol = trained.net.protocol
     names = (
         *protocol.names,
@@ -113,7 +118,12 @@ def predict_scan(
     prepare_folder(folder)
     source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
-    found = trained.predict(as_slices(image), protocol=acquired, inputs=inputs)
+    found = {
+        name: values.cpu()
+        for name, values in trained.predict(
+            as_slices(image).to(device_of(device)), protocol=acquired, inputs=inputs
+        ).items()
+    }
     missing = [name for name in protocol.names if f"{name}_std" not in found]
     if missing:
         log(f"no standard deviations of {', '.join(missing)}: its training set nothing aside to calibrate them with")

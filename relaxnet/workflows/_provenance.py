@@ -10,7 +10,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from relaxnet._files import write_text
 from relaxnet._version import __version__
 
 _NO_NAME = "DIR"
@@ -68,7 +67,7 @@ def run_path(picture: Path, of: str | None = None) -> Path:
 
 def write_record(make: Callable[[str], dict[str, Any]], outcome: str, path: Path) -> None:
     """Write the record that a function makes of an outcome."""
-    write_text(path, json.dumps(make(outcome), indent=4, default=str) + "\n")
+    path.write_text(json.dumps(make(outcome), indent=4, default=str) + "\n", encoding="utf-8")
 
 
 def _hashed(paths: Any) -> list[dict[str, str]]:

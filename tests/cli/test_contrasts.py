@@ -112,3 +112,29 @@ def test_an_unknown_way_to_acquire_t1_is_named(sidecar, told, scan, tmp_path, ca
     error = capsys.readouterr().err
     assert told in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "truth_ms", "options"),
+    [
+        ("0.01,0.02,0.03,0.05", 40, ("--unit", "s")),
+        ("0.03,0.2,0.5,0.9", 0.4, ("--unit", "ms", "--bounds-ms", "0.05,50")),
+        ("times.txt", 40, ("--unit", "s")),
+    ],
+)
+def test_a_unit_that_is_said_is_believed(given, truth_ms, options, scan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "times.txt").write_text("0.01 0.02\n0.03 0.05\n".replace("\n", " "))
+    values = np.array([0.01, 0.02, 0.03, 0.05] if given == "times.txt" else [float(t) for t in given.split(",")])
+    times_ms = values * 1000 if options[1] == "s" else values
+    path = scan(np.exp(-times_ms / truth_ms))
+    assert main(["fit", "t2star", path, "--te-ms", given, *options]) == 0
+    np.testing.assert_allclose(nib.load(tmp_path / "scan_T2starmap.nii.gz").get_fdata(), truth_ms / 1000, rtol=1e-3)
+
+
+def test_times_below_one_are_doubted_without_a_unit(scan, capsys):
+    path = scan([4, 3, 2, 1])
+    assert main(["fit", "t2star", path, "--te-ms", "0.03,0.2,0.5,0.9"]) == 2
+    assert "say --unit ms" in capsys.readouterr().err
+    joint = ("fit", "joint", path, "--tsl-ms", "0,0.01", "--te-ms", "0,0.02,0.03", "--unit", "s")
+    assert main(joint) == 0

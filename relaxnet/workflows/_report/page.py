@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relaxnet._files import write_text
 from relaxnet.errors import require
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def report_path(picture: Path, of: str | None = None) -> Path:
 
 def write_report(make: Callable[[], Page], path: Path) -> None:
     """Write the report that a function makes; it is made when its file is written, the last of all."""
-    write_text(path, render(make()))
+    path.write_text(render(make()), encoding="utf-8")
 
 
 def cell(value: Any) -> str:

@@ -1,0 +1,33 @@
+"""Where a workflow computes."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device of a name: ``"auto"`` is the first GPU of CUDA if there is one, or else the processor.
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such device, or does not see it here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name!r}: torch sees no such device here.") from error
+    return device
+
+
+def on_device(data: NDArray[Any], device: torch.device) -> Any:
+    """Bring images to a device; the processor takes them as they are."""
+    if device.type == "cpu":
+        return data
+    moved: Tensor = torch.from_numpy(data).to(device)
+    return moved
