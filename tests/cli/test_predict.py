@@ -5,6 +5,7 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from validator import issues
 
 import relaxnet as rx
 from relaxnet.cli._main import main
@@ -154,3 +155,12 @@ def test_a_network_of_a_single_scan_tells_why_it_has_no_standard_deviations(tmp_
     assert "no standard deviations of t1rho, t2" in capsys.readouterr().err
     (found,) = (tmp_path / "maps").rglob("*T2map.nii.gz")
     assert np.isfinite(nibabel.load(found).get_fdata()).all()
+
+
+def test_predicted_maps_are_a_bids_derivative(networks, tmp_path):
+    (tmp_path / "raw").mkdir()
+    scan = series(tmp_path / "raw" / "sub-01_ses-a_images.nii.gz", 7)
+    assert predict(networks / "middle.safetensors", scan, "--out", tmp_path / "out", "--report") == 0
+    assert (tmp_path / "out/sub-01/ses-a/anat/sub-01_ses-a_T1rho.nii.gz").exists()
+    assert (tmp_path / "out/sub-01/ses-a/figures/sub-01_ses-a_predicted_run.json").exists()
+    assert issues(tmp_path / "out") == []
