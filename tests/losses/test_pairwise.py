@@ -192,6 +192,7 @@ def test_tasks_are_independent_and_share_the_first_image(space):
     [
         ((1, 3, 4, 4), (1, 7, 4, 4), r"axis 1 needs 2 maps, \('t1rho', 't2'\)"),
         ((1, 2, 4, 4), (1, 4, 4, 4), "axis 1 needs all 7 images"),
+        ((1, 2, 4, 4), (7,), "axis 1 needs all 7 images"),
         ((1, 2, 4, 4), (2, 7, 4, 4), "differ in batch or space"),
         ((1, 2, 4, 5), (1, 7, 4, 4), "differ in batch or space"),
         ((2,), (7,), "maps_ms has shape"),

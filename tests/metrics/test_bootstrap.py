@@ -187,7 +187,13 @@ def test_a_baseline_of_a_ratio_must_be_positive():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"level": 95}, "level=95"), ({"n": 100}, "400 are needed"), ({"level": 0.999}, "n=10000 resamples are too few")],
+    [
+        ({"level": 95}, "level=95"),
+        ({"level": -0.5}, "level=-0.5"),
+        ({"level": 0}, "level=0"),
+        ({"n": 100}, "400 are needed"),
+        ({"level": 0.999}, "n=10000 resamples are too few"),
+    ],
 )
 def test_bad_options(options, message):
     for call in (metrics.bootstrap_mean, *(partial(metric, baseline=[1.0, 2.0]) for metric in paired)):

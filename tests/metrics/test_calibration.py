@@ -287,6 +287,12 @@ def test_factor_needs_voxels_for_its_level(n, level, enough):
             metrics.calibration_factor(*arguments, level=level)
 
 
+def test_how_many_voxels_are_needed_is_told():
+    with pytest.raises(ValueError, match=r"level=0\.9 of 8 voxels: 9 or more are needed"):
+        metrics.calibration_factor(np.arange(8.0), np.ones(8), np.zeros(8), level=0.9)
+    metrics.calibration_factor(np.arange(9.0), np.ones(9), np.zeros(9), level=0.9)
+
+
 def test_factor_cannot_widen_a_standard_deviation_of_0():
     with pytest.raises(ValueError, match="std_ms is 0 in 1 of 20 voxels"):
         metrics.calibration_factor(np.ones(20), np.arange(20), np.zeros(20))

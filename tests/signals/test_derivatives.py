@@ -1,0 +1,42 @@
+"""Derivatives that models give by hand, against those of torch."""
+
+import pytest
+import torch
+
+import relaxnet as rx
+from relaxnet import signals
+
+MODELS = {
+    "decay": signals.MonoExponential(),
+    "stretched": signals.StretchedExponential(0.7),
+    "offset": signals.MonoExponentialWithOffset(),
+    "diffusion": signals.Diffusion(),
+    "inversion": signals.InversionRecovery(efficiency=0.8, magnitude=False),
+    "inversion within TR": signals.InversionRecovery(efficiency=0.8, tr_ms=2500.0, magnitude=False),
+    "saturation": signals.SaturationRecovery(efficiency=0.9),
+    "saturation within TR": signals.SaturationRecovery(efficiency=0.9, tr_ms=1800.0),
+    "flip angles": signals.VariableFlipAngle(tr_ms=5.0),
+    "short TR": signals.VariableFlipAngle(tr_ms=0.5),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_they_are_those_of_torch_with_respect_to_the_logarithm(name):
+    model = MODELS[name]
+    typical = model.parameter.typical
+    x = torch.log(typical * torch.logspace(-0.5, 0.5, 7, dtype=torch.float64))[None].repeat(5, 1).requires_grad_()
+    scale = {"flip angle": 10.0, "b-value": 1 / typical}.get(model.axis.name, typical)
+    time = (scale * torch.linspace(0.1, 2, 5, dtype=torch.float64))[:, None]
+    value, first, second = model.basis_with_derivatives(torch.exp(x), time)
+    basis = model.basis(torch.exp(x), time)
+    (slope,) = torch.autograd.grad(basis.sum(), x, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), x)
+    torch.testing.assert_close(value, basis)
+    torch.testing.assert_close(first, slope, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(second, curvature, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("tr_ms", [0.0, -5.0, float("inf"), float("nan")])
+def test_a_repetition_time_is_positive(tr_ms):
+    with pytest.raises(ValueError, match="tr_ms="):
+        rx.signals.VariableFlipAngle(tr_ms=tr_ms)
