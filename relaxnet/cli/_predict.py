@@ -7,7 +7,7 @@ import typer
 
 from relaxnet.cli._common import Answer
 from relaxnet.cli._console import COMMAND_LINE, listed, say
-from relaxnet.cli._values import Fill, OfDicom, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
+from relaxnet.cli._values import Average, Fill, OfDicom, Resample, SkipFirst, TimeAxis, Volumes, chosen, speaking_of
 
 
 def predict(
@@ -25,6 +25,8 @@ def predict(
     skip_first: SkipFirst = 0,
     time_axis: TimeAxis = None,
     series: OfDicom = None,
+    average: Average = False,
+    resample: Resample = False,
     inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")
@@ -50,6 +52,8 @@ def predict(
             skip_first=skip_first,
             time_axis=time_axis,
             series=series,
+            average=average,
+            resample=resample,
             inputs=inputs,
             report=report,
             fill=fill,

@@ -43,6 +43,8 @@ def predict_scan(
     skip_first: int = 0,
     time_axis: int | None = None,
     series: int | None = None,
+    average: bool = False,
+    resample: bool = False,
     inputs: str | None = None,
     report: bool = False,
     fill: float | None = None,
@@ -62,7 +64,7 @@ def predict_scan(
         order.
     out
         Folder of the maps; by default that of the scan.
-    volumes, skip_first, time_axis, series
+    volumes, skip_first, time_axis, series, average, resample
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     inputs
         The input images, for a network of any input set.
@@ -109,7 +111,15 @@ def predict_scan(
     page = {"run": run_path(first, "predicted")}
     page |= {"report": report_path(first, "predicted")} if report else {}
     check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures | page, overwrite=overwrite)
-    image = read_scan(scan, volumes=volumes, skip_first=skip_first, time_axis=time_axis, series=series)
+    image = read_scan(
+        scan,
+        volumes=volumes,
+        skip_first=skip_first,
+        time_axis=time_axis,
+        series=series,
+        average=average,
+        resample=resample,
+    )
     n = image.data.shape[3]
     _check(path, n, trained)
     acquired = _acquired(path, n, protocol) if volumes is None and not skip_first else None

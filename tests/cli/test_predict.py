@@ -164,3 +164,14 @@ def test_predicted_maps_are_a_bids_derivative(networks, tmp_path):
     assert (tmp_path / "out/sub-01/ses-a/anat/sub-01_ses-a_T1rho.nii.gz").exists()
     assert (tmp_path / "out/sub-01/ses-a/figures/sub-01_ses-a_predicted_run.json").exists()
     assert issues(tmp_path / "out") == []
+
+
+def test_files_are_resampled_and_averaged_as_for_a_fit(networks, tmp_path, capsys):
+    files = [series(tmp_path / f"e{k}.nii.gz", 1) for k in range(3)]
+    nibabel.Nifti1Image(nibabel.load(files[1]).get_fdata(), np.diag([2.0, 2, 5.2, 1])).to_filename(files[1])
+    assert predict(networks / "middle.safetensors", *files) == 1
+    assert "use --resample" in capsys.readouterr().err
+    assert predict(networks / "middle.safetensors", *files, "--resample") == 0
+    data = np.random.default_rng(0).uniform(50, 100, (12, 10, 2, 7, 3)).astype(np.float32)
+    nibabel.Nifti1Image(data, np.eye(4)).to_filename(tmp_path / "five.nii.gz")
+    assert predict(networks / "middle.safetensors", tmp_path / "five.nii.gz", "--average") == 0
