@@ -31,65 +31,49 @@ Times are milliseconds in memory and seconds in files, as in BIDS; only this pac
 reported before anything is computed, in one line that names the file.
 """
 
-from relaxnet.io._acquisition import read_acquisition
-from relaxnet.io._bids import joint_map_paths, map_paths, picture_path, regions_path, sidecar_path
-from relaxnet.io._check_protocol import check_protocol
-from relaxnet.io._data_set import describe_derivative
-from relaxnet.io._find_series import JOINT, FoundSeries, find_series
-from relaxnet.io._join import join_scans
-from relaxnet.io._pictures import as_pictures, as_slices
-from relaxnet.io._protocol import describes_protocol, read_protocol
-from relaxnet.io._read import Scan, read_nifti
-from relaxnet.io._read_cohort import FolderCohort, read_cohort
-from relaxnet.io._read_label_map import read_label_map, read_tissue_table
-from relaxnet.io._read_map import read_map
-from relaxnet.io._read_mask import read_mask
-from relaxnet.io._read_scan import Paths, as_paths, read_scan, scan_path
-from relaxnet.io._regions import read_labels, write_regions
-from relaxnet.io._times import read_times, read_times_file
-from relaxnet.io._write import write_joint_maps, write_maps
-from relaxnet.io._write_cohort import write_cohort
-from relaxnet.io._write_dicom import dicom_map, dicom_path
-from relaxnet.io._write_predicted import predicted_paths, write_predicted
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "JOINT",
-    "FolderCohort",
-    "FoundSeries",
-    "Paths",
-    "Scan",
-    "as_paths",
-    "as_pictures",
-    "as_slices",
-    "check_protocol",
-    "describe_derivative",
-    "describes_protocol",
-    "dicom_map",
-    "dicom_path",
-    "find_series",
-    "join_scans",
-    "joint_map_paths",
-    "map_paths",
-    "picture_path",
-    "predicted_paths",
-    "read_acquisition",
-    "read_cohort",
-    "read_label_map",
-    "read_labels",
-    "read_map",
-    "read_mask",
-    "read_nifti",
-    "read_protocol",
-    "read_scan",
-    "read_times",
-    "read_times_file",
-    "read_tissue_table",
-    "regions_path",
-    "scan_path",
-    "sidecar_path",
-    "write_cohort",
-    "write_joint_maps",
-    "write_maps",
-    "write_predicted",
-    "write_regions",
-]
+from relaxnet._lazy import lazily
+
+if TYPE_CHECKING:
+    from relaxnet.io._acquisition import read_acquisition as read_acquisition
+    from relaxnet.io._bids import joint_map_paths as joint_map_paths
+    from relaxnet.io._bids import map_paths as map_paths
+    from relaxnet.io._bids import picture_path as picture_path
+    from relaxnet.io._bids import regions_path as regions_path
+    from relaxnet.io._bids import sidecar_path as sidecar_path
+    from relaxnet.io._check_protocol import check_protocol as check_protocol
+    from relaxnet.io._data_set import describe_derivative as describe_derivative
+    from relaxnet.io._find_series import JOINT as JOINT
+    from relaxnet.io._find_series import FoundSeries as FoundSeries
+    from relaxnet.io._find_series import find_series as find_series
+    from relaxnet.io._join import join_scans as join_scans
+    from relaxnet.io._pictures import as_pictures as as_pictures
+    from relaxnet.io._pictures import as_slices as as_slices
+    from relaxnet.io._protocol import describes_protocol as describes_protocol
+    from relaxnet.io._protocol import read_protocol as read_protocol
+    from relaxnet.io._read import Scan as Scan
+    from relaxnet.io._read import read_nifti as read_nifti
+    from relaxnet.io._read_cohort import FolderCohort as FolderCohort
+    from relaxnet.io._read_cohort import read_cohort as read_cohort
+    from relaxnet.io._read_label_map import read_label_map as read_label_map
+    from relaxnet.io._read_label_map import read_tissue_table as read_tissue_table
+    from relaxnet.io._read_map import read_map as read_map
+    from relaxnet.io._read_mask import read_mask as read_mask
+    from relaxnet.io._read_scan import Paths as Paths
+    from relaxnet.io._read_scan import as_paths as as_paths
+    from relaxnet.io._read_scan import read_scan as read_scan
+    from relaxnet.io._read_scan import scan_path as scan_path
+    from relaxnet.io._regions import read_labels as read_labels
+    from relaxnet.io._regions import write_regions as write_regions
+    from relaxnet.io._times import read_times as read_times
+    from relaxnet.io._times import read_times_file as read_times_file
+    from relaxnet.io._write import write_joint_maps as write_joint_maps
+    from relaxnet.io._write import write_maps as write_maps
+    from relaxnet.io._write_cohort import write_cohort as write_cohort
+    from relaxnet.io._write_dicom import dicom_map as dicom_map
+    from relaxnet.io._write_dicom import dicom_path as dicom_path
+    from relaxnet.io._write_predicted import predicted_paths as predicted_paths
+    from relaxnet.io._write_predicted import write_predicted as write_predicted
+
+__getattr__, __dir__, __all__ = lazily(__name__)
