@@ -39,6 +39,8 @@ def bids(
     saturation: Annotated[float | None, typer.Option(help="Leave out samples at or above this value.")] = None,
     sigma: Annotated[float | None, typer.Option(help="Standard deviation of the noise.")] = None,
     fill: Annotated[float | None, typer.Option(help="Write this value in place of NaN.")] = None,
+    rates: Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write a report of each series, too.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Let series fail that do not look like what was meant.")
     ] = False,
@@ -67,6 +69,8 @@ def bids(
             saturation=saturation,
             sigma=sigma,
             fill=fill,
+            rates=rates,
+            report=report,
             strict=strict,
             overwrite=overwrite,
             command=COMMAND_LINE.get(),

@@ -64,6 +64,8 @@ def fit_data_set(
     saturation: float | None = None,
     sigma: float | None = None,
     fill: float | None = None,
+    rates: bool = False,
+    report: bool = False,
     strict: bool = False,
     overwrite: bool = False,
     device: str = "auto",
@@ -87,7 +89,7 @@ def fit_data_set(
     dask_scheduler
         Address of a scheduler of ``dask.distributed``, ``"tcp://host:8786"``, whose workers fit the series instead.
         They must see the same folders.
-    method, skip_first, saturation, sigma, fill, strict
+    method, skip_first, saturation, sigma, fill, rates, report, strict
         As for :func:`fit_scan`, for all series; a joint fit has a method of its own.
     overwrite
         Whether series that are there are fitted anew.
@@ -119,7 +121,15 @@ def fit_data_set(
     if not found:
         told = "images with the suffix MESE, MEGRE, IRT1 or VFA, or with SpinLockTime or T2PreparationTime"
         raise ValueError(f"{root}: no relaxometry series was found: {told}, in the folders anat.")
-    options = {"skip_first": skip_first, "saturation": saturation, "sigma": sigma, "fill": fill, "strict": strict}
+    options = {
+        "skip_first": skip_first,
+        "saturation": saturation,
+        "sigma": sigma,
+        "fill": fill,
+        "rates": rates,
+        "report": report,
+        "strict": strict,
+    }
     prepare_folder(folder)
     describe_derivative(folder)
     _check_settings(folder, options | {"method": method}, overwrite=overwrite)

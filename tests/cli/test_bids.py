@@ -65,8 +65,10 @@ MAPS = {
 
 
 def test_every_series_is_found_and_fitted(data_set, capsys):
-    assert bids(data_set) == 0
+    assert bids(data_set, "--rates", "--report") == 0
     out = data_set.parent / "out"
+    assert value(out / "sub-01/anat/sub-01_R2map.nii.gz") == pytest.approx(25, rel=1e-3)
+    assert (out / "sub-03/figures/sub-03_joint.html").exists()
     for name, truth in MAPS.items():
         assert value(out / f"{name}.nii.gz") == pytest.approx(truth, rel=1e-3)
     assert "5 series: 5 fitted, 0 there already, 0 failed" in capsys.readouterr().out
@@ -75,7 +77,7 @@ def test_every_series_is_found_and_fitted(data_set, capsys):
         ["sub-02_ses-post_tsl", "t1rho", "fitted"],
         ["sub-02_ses-pre_tsl", "t1rho", "fitted"],
     ]
-    assert bids(data_set) == 0
+    assert bids(data_set, "--rates", "--report") == 0
     assert "0 fitted, 5 there already" in capsys.readouterr().out
 
 
