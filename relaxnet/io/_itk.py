@@ -36,7 +36,8 @@ def read_by_itk(path: Path) -> Image:
         _check(path, shape, kind, depth)
         image = reader.Execute()
     except RuntimeError as error:
-        told = brief(str(error).strip().splitlines()[-1] if str(error).strip() else "it is damaged", longest=300)
+        last = (str(error).strip().splitlines() or ["it is damaged"])[-1]
+        told = brief(last.removeprefix("sitk::ERROR: ").rstrip("."), longest=300)
         raise ValueError(f"{path}: it cannot be read as {path.suffix}: {told}.") from error
     stored = sitk.GetArrayViewFromImage(image)
     axes = tuple(reversed(range(len(shape))))  # ITK's array counts (time, z, y, x), and then the components

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -149,27 +150,42 @@ def digest(tensors: Iterable[Tensor]) -> str:
     return found.hexdigest()[:16]
 
 
-def require_different(cases: Sequence[Case]) -> None:
-    """Check that no subject is given twice: it would validate what it was trained with.
+def same_images(cases: Sequence[Case]) -> list[list[int]]:
+    """Group subjects that have the same images, by their numbers.
 
     Parameters
     ----------
     cases
-        The subjects.
+        The subjects, two or more.
+
+    Returns
+    -------
+    list of list of int
+        A group for each different subject.
 
     Raises
     ------
     ValueError
-        If two have the same images.
+        If all have the same images: there is nothing to validate with.
+
+    Warns
+    -----
+    UserWarning
+        If some have the same images.
     """
-    first: dict[str, int] = {}
+    groups: dict[str, list[int]] = {}
     for k, case in enumerate(cases):
-        same = first.setdefault(digest([case.images]), k)
-        if same != k:
+        groups.setdefault(digest([case.images]), []).append(k)
+    copies = next((group for group in groups.values() if len(group) > 1), None)
+    if copies:
+        told = f"data: {cases[copies[0]].name} and {cases[copies[1]].name} have the same images"
+        if len(groups) == 1:
             raise ValueError(
-                f"data: {cases[same].name} and {case.name} have the same images, and one might validate what was "
-                f"trained with the other: give each subject once, or validation=0."
+                f"{told}, and so have all: one would validate what was trained with another: give each subject once, "
+                f"or validation=0."
             )
+        warnings.warn(f"{told}: they are kept together, in training or in validation.", stacklevel=4)
+    return list(groups.values())
 
 
 def noise_level(case: Case, protocol: Protocol) -> float:
@@ -192,8 +208,9 @@ def noise_level(case: Case, protocol: Protocol) -> float:
     there = [contrast for contrast in protocol.contrasts if contrast.name not in case.lacks(protocol)]
     contrast = max(there, key=lambda contrast: len(contrast.times_ms))
     images = case.images[:, protocol.images_of(contrast.name)]
-    # Residuals of noise alone are too small, so air is left out, roughly.
-    return estimate_sigma(images, contrast, mask=images[:, 0] > images[:, 0].nanmean())
+    first = images[:, 0]
+    # Residuals of noise alone are too small, so air is left out, roughly; not of images that are the same everywhere.
+    return estimate_sigma(images, contrast, mask=first >= (1 - 1e-6) * first.nanmean())
 
 
 def labels_of(case: Case, protocol: Protocol, kind: str) -> tuple[Tensor, Tensor]:

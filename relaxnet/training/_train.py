@@ -17,7 +17,7 @@ from relaxnet.losses import WEIGHTINGS, Weighting
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
 from relaxnet.training._calibrate import calibrate
-from relaxnet.training._data import Case, Slices, gather, require_different
+from relaxnet.training._data import Case, Slices, gather, same_images
 from relaxnet.training._lightning import honest_signals, quiet
 from relaxnet.training._loss import LOSSES, Loss
 from relaxnet.training._presets import PRESETS, Preset
@@ -289,12 +289,16 @@ def _split(cases: list[Case], protocol: Protocol, validation: Any, seed: int) ->
         raise ValueError(
             f"data has {n} subject(s): one for training and one for validation are needed, or validation=0."
         )
-    if validation:
-        require_different(cases)
+    copies = same_images(cases) if validation else [[k] for k in range(n)]
+    group = {k: copy for copy in copies for k in copy}
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
-    order.sort(key=lambda k: len(cases[k].lacks(protocol)))
+    order.sort(key=lambda k: (len(cases[k].lacks(protocol)), len(group[k])))
     n_validating = min(max(1, round(validation * n)), n - 1) if validation else 0
-    return [cases[k] for k in order[:n_validating]], [cases[k] for k in order[n_validating:]]
+    validating: dict[int, None] = {}
+    for k in order:  # copies of a subject stay together: it would validate what it was trained with
+        if len(validating) < n_validating and len({*validating, *group[k]}) < n:
+            validating |= dict.fromkeys(group[k])
+    return [cases[k] for k in validating], [cases[k] for k in order if k not in validating]
 
 
 def _to_calibrate_with(training: list[Case], validating: list[Case], loss: Loss) -> list[Case]:

@@ -204,3 +204,14 @@ def test_maps_that_are_no_times():
     maps, known = trained.predict(subjects[0].images), subjects[0].roi
     assert trained.net.bounds_ms == {"adc": (2e-4, 4e-3)}
     assert (maps["adc"][known] / subjects[0].truth["adc"][known]).log().abs().median() < 0.3
+
+
+@pytest.mark.filterwarnings("ignore:data. subject . and subject . have the same images")
+@pytest.mark.filterwarnings("ignore:no standard deviations")
+def test_images_that_are_the_same_everywhere_and_of_two_sizes_train():
+    """Nobody scans that, but it is what people try first."""
+    decays = [1000 * np.exp(-np.array(c.times_ms) / t) for c, t in zip(PROTOCOL.contrasts, (45, 35), strict=True)]
+    voxel = np.concatenate([decays[0], decays[1][1:]]).astype(np.float32)
+    scans = [np.broadcast_to(voxel[:, None, None], (2, 7, *shape)).copy() for shape in ((32, 32), (32, 32), (40, 28))]
+    trained = train(scans, protocol=PROTOCOL)
+    assert np.isfinite(trained.predict(scans[2])["t1rho"]).all()

@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 import relaxnet as rx
 from relaxnet.losses import TaskWeighting
 from relaxnet.training import PRESETS, _callbacks, _module
+from relaxnet.training._data import gather
+from relaxnet.training._train import _split
 
 SMOKE = PRESETS["smoke"]
 
@@ -172,10 +174,23 @@ def test_row_58_a_validation_that_is_not_finite_stops_the_training_and_says_so(c
 def test_row_62_one_subject_cannot_train_and_validate(cohort):
     subject = cohort[0]
     same = dataclasses.replace(subject, images=subject.images.clone())
-    for data in ([subject] * 4, [*cohort[1:], subject, same]):
-        with pytest.raises(ValueError, match=r"data: subject \d and subject \d have the same images"):
-            train(data)
+    with pytest.raises(ValueError, match=r"data: subject 0 and subject 1 have the same images, and so have all"):
+        train([subject] * 4)
+    with pytest.warns(
+        UserWarning, match=r"data: subject \d and subject \d have the same images: they are kept together"
+    ):
+        train([*cohort[1:], subject, same])
     assert len(train([subject, same], validation=0).history) == 2
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_row_62_copies_of_a_subject_are_on_one_side(cohort, seed):
+    _, cases = gather([*cohort, cohort[0], cohort[0]], None)
+    with pytest.warns(UserWarning, match="kept together"):
+        validating, training = _split(cases, rx.protocols.LIVER_T1RHO_T2, 0.3, seed)
+    assert len(validating) + len(training) == len(cases)
+    images = [{case.images.numpy().tobytes() for case in side} for side in (validating, training)]
+    assert not images[0] & images[1]
 
 
 @pytest.mark.parametrize("bounds", [(1,), (1, 2, 3), 5.0, "ab", {"t2": (1,)}, (math.nan, 400), (1, math.inf)], ids=str)
