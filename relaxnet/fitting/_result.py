@@ -92,11 +92,11 @@ class FitResult(Generic[ArrayT]):
         >>> type(result.numpy().maps["t"]).__name__
         'ndarray'
         """
-        named = ("maps", "std", "covariances")
         arrays: dict[str, Any] = {
-            name: {key: to_numpy(array) for key, array in getattr(self, name).items()} for name in named
+            name: {key: to_numpy(array) for key, array in held.items()} if isinstance(held, dict) else to_numpy(held)
+            for name, held in vars(self).items()
+            if name != "units"
         }
-        arrays |= {name: to_numpy(getattr(self, name)) for name in ("rmse", "r2", "n_used", "status")}
         return FitResult(**arrays, units=self.units)
 
     def summary(self) -> str:
