@@ -25,6 +25,8 @@ _OPTIONS = {
     ],
 }
 
+_GPUS = "CUDA_VISIBLE_DEVICES"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -49,10 +51,10 @@ def command(answer: Callable[..., Answer]) -> Callable[..., int]:
         as_json, quiet, verbose, device = (options.pop(name) for name in _OPTIONS)
         started, before = perf_counter(), QUIET.set(quiet)
         try:
-            with _visible(device):
+            with _visible(device) as seen:
                 if verbose:
                     say(f"relaxnet {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
-                given = answer(**options, **({"device": device} if "device" in own else {}))
+                given = answer(**options, **({"device": seen} if "device" in own else {}))
             if verbose:
                 say(f"done in {perf_counter() - started:.1f} s")
             if as_json:
@@ -77,30 +79,33 @@ def command(answer: Callable[..., Answer]) -> Callable[..., int]:
 
 
 @contextmanager
-def _visible(device: str) -> Iterator[None]:
-    """Let one device be seen, here and in processes that are started, so that what chooses by itself chooses it."""
-    if device == "auto":
-        yield
-        return
-    match = re.fullmatch(r"cpu|mps|cuda(?::(\d{1,3}))?", device)
+def _visible(device: str) -> Iterator[str]:
+    """Let no other GPU be seen, here and in processes that are started, so that what chooses by itself chooses it.
+
+    Yields the name that the device has then: the only GPU is ``"cuda"``, whatever its number was.
+    """
+    match = re.fullmatch(r"auto|cpu|mps|(cuda)(?::(\d{1,3}))?", device)
     if not match:
         raise typer.BadParameter(f"{device!r} is none of auto, cpu, cuda, cuda:1, mps.", param_hint="--device")
-    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpu, number = match.groups()
+    before = os.environ.get(_GPUS)
     if device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    elif match[1]:
-        there = before.split(",") if before else [str(k) for k in range(1000)]
-        os.environ["CUDA_VISIBLE_DEVICES"] = there[int(match[1])] if int(match[1]) < len(there) else ""
+        os.environ[_GPUS] = ""
+    elif number:
+        there = before.split(",") if before else []
+        os.environ[_GPUS] = (there[int(number) : int(number) + 1] or [""])[0] if before else number
     try:
-        import torch  # noqa: PLC0415 (it takes seconds)
-
-        if (device == "mps" and not torch.backends.mps.is_available()) or (
-            device.startswith("cuda") and not torch.cuda.is_available()
-        ):
+        if (gpu or device == "mps") and not _is_there(gpu or device):
             raise typer.BadParameter(f"torch sees no {device} here.", param_hint="--device")
-        yield
+        yield gpu or device
     finally:
         if before is None:
-            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+            os.environ.pop(_GPUS, None)
         else:
-            os.environ["CUDA_VISIBLE_DEVICES"] = before
+            os.environ[_GPUS] = before
+
+
+def _is_there(kind: str) -> bool:
+    import torch  # noqa: PLC0415 (it takes seconds)
+
+    return torch.cuda.is_available() if kind == "cuda" else torch.backends.mps.is_available()

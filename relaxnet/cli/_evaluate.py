@@ -25,6 +25,7 @@ def evaluate(
         bool, typer.Option("--report", help="Write table and HTML report also without --out, to the folder of MAP.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.")] = False,
+    device: str = "auto",
 ) -> Answer:
     """Compare a map with a reference, or a network with the truth of a cohort.
 
@@ -48,7 +49,7 @@ def evaluate(
         folder = out or (subject if subject.is_dir() else subject.parent) if report or out else None
         from relaxnet.workflows import evaluate_network  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-        outcome = evaluate_network(subject, reference, out=folder, inputs=inputs, **options)
+        outcome = evaluate_network(subject, reference, out=folder, inputs=inputs, device=device, **options)
     else:
         if inputs is not None:
             raise typer.BadParameter("it is for a network and a cohort, and these are maps.", param_hint="--inputs")

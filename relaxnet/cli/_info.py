@@ -11,27 +11,26 @@ from relaxnet.cli._common import Answer
 
 def info() -> Answer:
     """Show versions, extras and devices."""
-    lines = describe()
-    return Answer("\n".join(lines), {"lines": lines})
-
-
-def describe() -> list[str]:
-    """Describe this installation, line by line."""
     import torch  # noqa: PLC0415 (it takes seconds)
 
-    gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
-    return [
-        f"relaxnet  {__version__}",
-        f"Python    {platform.python_version()} on {platform.platform()}",
-        f"torch     {torch.__version__}",
-        f"numpy     {version('numpy')}",
-        "extras",
-        *(f"  {name:<12}{_extra(name, packages)}" for name, packages in extras().items()),
-        "devices",
-        f"  cpu     {torch.get_num_threads()} threads on {os.cpu_count()} cores",
-        f"  cuda    {', '.join(gpus) or 'none'}",
-        f"  mps     {'present' if torch.backends.mps.is_available() else 'none'}",
-    ]
+    held: dict[str, str | dict[str, str]] = {
+        "relaxnet": __version__,
+        "Python": f"{platform.python_version()} on {platform.platform()}",
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "extras": {name: _extra(name, packages) for name, packages in extras().items()},
+        "devices": {
+            "cpu": f"{torch.get_num_threads()} threads on {os.cpu_count()} cores",
+            "cuda": ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))) or "none",
+            "mps": "present" if torch.backends.mps.is_available() else "none",
+        },
+    }
+    lines = []
+    for name, value in held.items():
+        lines += (
+            [f"{name:<10}{value}"] if isinstance(value, str) else [name, *(f"  {k:<12}{v}" for k, v in value.items())]
+        )
+    return Answer("\n".join(lines), held)
 
 
 def extras() -> dict[str, list[str]]:

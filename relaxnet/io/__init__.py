@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from relaxnet.io._check_protocol import check_protocol as check_protocol
     from relaxnet.io._data_set import describe_derivative as describe_derivative
     from relaxnet.io._find_series import JOINT as JOINT
+    from relaxnet.io._find_series import RAW_SUFFIXES as RAW_SUFFIXES
     from relaxnet.io._find_series import FoundSeries as FoundSeries
     from relaxnet.io._find_series import find_series as find_series
     from relaxnet.io._join import join_scans as join_scans
@@ -68,11 +69,13 @@ if TYPE_CHECKING:
     from relaxnet.io._regions import write_regions as write_regions
     from relaxnet.io._times import read_times as read_times
     from relaxnet.io._times import read_times_file as read_times_file
+    from relaxnet.io._volumes import More as More
     from relaxnet.io._write import write_joint_maps as write_joint_maps
     from relaxnet.io._write import write_maps as write_maps
     from relaxnet.io._write_cohort import write_cohort as write_cohort
     from relaxnet.io._write_dicom import dicom_map as dicom_map
     from relaxnet.io._write_dicom import dicom_path as dicom_path
+    from relaxnet.io._write_dicom import dicom_sources as dicom_sources
     from relaxnet.io._write_predicted import predicted_paths as predicted_paths
     from relaxnet.io._write_predicted import write_predicted as write_predicted
 

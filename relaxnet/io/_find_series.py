@@ -15,7 +15,9 @@ from relaxnet.io._inherit import read_sidecars
 JOINT = "joint"
 """In the place of a contrast: a series of T1rho and T2 with a common first image."""
 
-_RAW = {s.raw: name for name, known in KNOWN_CONTRASTS.items() for s in known.series if s.raw}
+RAW_SUFFIXES = {s.raw: name for name, known in KNOWN_CONTRASTS.items() for s in known.series if s.raw}
+"""Contrasts by the BIDS suffix of their images."""
+
 _VARYING = re.compile(r"_(echo|inv|flip)-\d+(?=_)")
 _NO_MAGNITUDE = re.compile(r"_part-(phase|real|imag)_")
 _LABEL = re.compile(r"[0-9A-Za-z+]+")
@@ -101,7 +103,7 @@ def _of_folder(folder: Path, subject: str, session: str | None) -> list[FoundSer
             groups[_VARYING.sub("", stem(path))].append(path)
     series = []
     for files in groups.values():
-        contrast = _RAW.get(stem(files[0]).split("_")[-1]) or _described(files)
+        contrast = RAW_SUFFIXES.get(stem(files[0]).split("_")[-1]) or _described(files)
         if contrast:
             series.append(FoundSeries(subject, session, contrast, tuple(files)))
     return series

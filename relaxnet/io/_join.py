@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._read import Scan
-from relaxnet.io._resample import resampled
+from relaxnet.io._resample import on_grid_of, same_grid
 from relaxnet.protocol import Contrast, Protocol
 
 DIFFERENT = 0.05
@@ -43,14 +42,14 @@ def join_scans(scans: Mapping[str, Scan], first: str = "mean", *, resample: bool
     """
     if first not in ("mean", *scans):
         raise ValueError(f"first={first!r} is none of {('mean', *scans)}.")
-    one, *others = scans.values()
+    one = next(iter(scans.values()))
     if resample:
-        scans = {name: _resampled(scan, one) for name, scan in scans.items()}
-    for other in [] if resample else others:
+        scans = {n: replace(scan, data=on_grid_of(one, scan), affine=one.affine) for n, scan in scans.items()}
+    for other in scans.values():
         if other.data.shape[:3] != one.data.shape[:3]:
             told = f"it has {other.data.shape[:3]} voxels, {one.path} has {one.data.shape[:3]}"
             raise ValueError(f"{other.path}: both series must be on one grid: {told}.")
-        if not np.allclose(other.affine, one.affine, rtol=0, atol=AFFINE_TOLERANCE):
+        if not same_grid(one, other):
             told = f"it has another affine than {one.path}"
             raise ValueError(f"{other.path}: {told}: use resample=True to bring it to the grid of that.")
     sorted_ = {name: _sorted(scan) for name, scan in scans.items()}
@@ -62,13 +61,6 @@ def join_scans(scans: Mapping[str, Scan], first: str = "mean", *, resample: bool
     files = tuple(file for scan in scans.values() for file in scan.files)
     joined = Scan(one.path, data, one.affine, one.space_code, files)
     return joined, protocol, _doubt(firsts)
-
-
-def _resampled(scan: Scan, like: Scan) -> Scan:
-    shape = like.data.shape[:3]
-    if scan.data.shape[:3] == shape and np.allclose(scan.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        return scan
-    return replace(scan, data=resampled(scan.data, scan.affine, to=like.affine, shape=shape, nearest=False))
 
 
 def _sorted(scan: Scan) -> tuple[NDArray[np.floating], tuple[float, ...]]:

@@ -1,6 +1,7 @@
 """Masks: of zeros and one other value, or one label of several, on the grid of a scan in any storage order."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 from relaxnet._messages import brief
 from relaxnet.errors import require
 from relaxnet.io._formats import read_image
-from relaxnet.io._header import AFFINE_TOLERANCE
+from relaxnet.io._image import Image
 from relaxnet.io._labels import read_names, table_of
 from relaxnet.io._read import Scan
-from relaxnet.io._resample import resampled
+from relaxnet.io._resample import on_grid_of, same_grid
 
 NOISE = 1e-3
 """Values that differ by less, as a share of the largest, are taken as equal: interpolation leaves such noise."""
@@ -85,28 +86,25 @@ def on_grid(path: Path, *, like: Scan, name: str, resample: bool = False) -> NDA
     differs = f"{path}: the {name} has shape {shape}, {like.path} has {space}."
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise ValueError(differs)
-    values, affine = image.data.reshape(shape[:3], order="F"), image.affine
-    if not np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        values, affine = _reoriented(values, affine, like.affine)
-    same = values.shape == space and np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE)
-    if resample and not same:
-        return resampled(values, affine, to=like.affine, shape=space, nearest=True)
-    if values.shape != space:
+    image = replace(image, data=image.data.reshape(shape[:3], order="F"))
+    if not same_grid(like, image):
+        image = _reoriented(image, like.affine)
+    if resample:
+        return on_grid_of(like, image, nearest=True)
+    if image.data.shape != space:
         raise ValueError(differs)
-    if not np.allclose(affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
+    if not same_grid(like, image):
         told = f"the {name} has another affine than {like.path}"
         raise ValueError(f"{path}: {told}: use resample=True to bring it to the scan's grid.")
-    return values
+    return image.data
 
 
-def _reoriented(
-    values: NDArray[Any], affine: NDArray[np.float64], target: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _reoriented(image: Image, target: NDArray[np.float64]) -> Image:
     """Flip and exchange axes so that they point where those of another affine do."""
     orientations = require("nibabel.orientations", extra="io")
-    way = orientations.ornt_transform(orientations.io_orientation(affine), orientations.io_orientation(target))
-    turned = np.ascontiguousarray(orientations.apply_orientation(values, way))
-    return turned, affine @ orientations.inv_ornt_aff(way, values.shape)
+    way = orientations.ornt_transform(orientations.io_orientation(image.affine), orientations.io_orientation(target))
+    turned = np.ascontiguousarray(orientations.apply_orientation(image.data, way))
+    return replace(image, data=turned, affine=image.affine @ orientations.inv_ornt_aff(way, image.data.shape))
 
 
 def _number(label: int | str, path: Path, table: Path | str | None) -> int:

@@ -14,11 +14,10 @@ from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._bids import stem
 from relaxnet.io._formats import name_of, read_image
-from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._image import Image
 from relaxnet.io._inherit import sidecars_of
 from relaxnet.io._read import Scan
-from relaxnet.io._resample import resampled
+from relaxnet.io._resample import on_grid_of, same_grid
 from relaxnet.io._sidecar import times_of
 from relaxnet.io._times import check_agreement, given_times, read_times, times_of_files
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
@@ -278,12 +277,15 @@ def _joined(files: Sequence[Path], images: list[Image], *, average: bool, resamp
         images[:] = [replace(image, data=image.data.mean(3)) if image.data.ndim == 4 else image for image in images]
     first = images[0]
     if resample:
-        images[:] = [_on_grid_of(first, image) for image in images]
+        images[:] = [
+            replace(image, data=on_grid_of(first, image), affine=first.affine) if image.data.ndim >= 3 else image
+            for image in images
+        ]
     for file, image in zip(files, images, strict=True):
         if image.data.shape[:3] != first.data.shape[:3] or image.data.ndim < 3 or np.prod(image.data.shape[3:]) != 1:
             told = f"shape {image.data.shape}, {files[0]} has {first.data.shape}"
             raise ValueError(f"{file}: of several files, each must hold one volume on one grid: it has {told}.")
-        if not np.allclose(image.affine, first.affine, rtol=0, atol=AFFINE_TOLERANCE):
+        if not same_grid(first, image):
             told = f"it has another affine than {files[0]}"
             raise ValueError(f"{file}: {told}: use resample=True to bring it to the grid of that file.")
     space = first.data.shape[:3]
@@ -292,16 +294,6 @@ def _joined(files: Sequence[Path], images: list[Image], *, average: bool, resamp
         joined[..., k] = image.data.reshape(space, order="F")
         images[k] = Image(joined[:0], image.affine, image.space_code)
     return joined
-
-
-def _on_grid_of(first: Image, image: Image) -> Image:
-    """Resample an image to the grid of another, if it is on a different one."""
-    shape = first.data.shape[:3]
-    same = np.allclose(image.affine, first.affine, rtol=0, atol=AFFINE_TOLERANCE)
-    if image.data.ndim < 3 or (same and image.data.shape[:3] == shape):
-        return image
-    data = resampled(image.data, image.affine, to=first.affine, shape=shape, nearest=False)
-    return replace(image, data=data, affine=first.affine)
 
 
 def _chosen(volumes: Iterable[int] | None, skip_first: int, n: int, path: Path) -> list[int]:

@@ -28,7 +28,38 @@ def dicom_path(map_file: Path) -> Path:
     return map_file.with_name(f"{stem(map_file)}.dcm")
 
 
-def dicom_map(values: NDArray[Any], contrast: str, scan: Scan, *, series: int | None = None) -> Callable[[Path], None]:
+def dicom_sources(scan: Scan, series: int | None = None) -> list[Any]:
+    """Read the headers of the DICOM files that a scan was read from, of which maps get their patient and study.
+
+    Parameters
+    ----------
+    scan
+        The scan: a folder or files in DICOM.
+    series
+        Number of its series, as for :func:`read_scan`.
+
+    Returns
+    -------
+    list
+        Data sets of pydicom, of one series, each once.
+
+    Raises
+    ------
+    ValueError
+        If the scan is not of DICOM files.
+    MissingExtraError
+        If pydicom or highdicom is not installed.
+    """
+    require("highdicom", extra="dicom")
+    headers = [header for file in scan.files for header in read_headers(file, series)]
+    first = headers[0].get("SeriesInstanceUID")
+    of_first = (header for header in headers if header.get("SeriesInstanceUID") == first)
+    return [*{header.SOPInstanceUID: header for header in of_first}.values()]
+
+
+def dicom_map(
+    values: NDArray[Any], contrast: str, affine: NDArray[np.float64], sources: Sequence[Any]
+) -> Callable[[Path], None]:
     """Return what writes a map to a file, as a Parametric Map (highdicom) with the values of memory: ms, or mm²/s.
 
     Parameters
@@ -37,31 +68,20 @@ def dicom_map(values: NDArray[Any], contrast: str, scan: Scan, *, series: int | 
         The map, (x, y, z).
     contrast
         Name of the contrast.
-    scan
-        The fitted scan: a folder or files in DICOM, whose patient and study are those of the map.
-    series
-        Number of its series, as for :func:`read_scan`.
-
-    Raises
-    ------
-    ValueError
-        If the scan is not of DICOM files.
-    MissingExtraError
-        If highdicom is not installed.
+    affine
+        From its voxels to mm.
+    sources
+        Headers of the images that were fitted (:func:`dicom_sources`).
     """
     highdicom = require("highdicom", extra="dicom")
     codes = require("pydicom.sr.codedict", extra="dicom").codes
-    headers = [header for file in scan.files for header in read_headers(file, series)]
-    first = headers[0].get("SeriesInstanceUID")
-    of_first = (header for header in headers if header.get("SeriesInstanceUID") == first)
-    sources = [*{header.SOPInstanceUID: header for header in of_first}.values()]
     known = names_of(contrast)
     unit = codes.UCUM.Millisecond if known.unit == "ms" else codes.UCUM.SquareMillimeterPerSecond
     own = highdicom.sr.CodedConcept(f"{known.label}", "99RELAXNET", f"{known.label} relaxation time")
     quantity = getattr(codes.DCM, _QUANTITIES[contrast]) if contrast in _QUANTITIES else own
-    size = np.linalg.norm(scan.affine[:3, :3], axis=0)
-    axes = scan.affine[:3, :3] / size * _LPS[:, None]
-    starts = [(scan.affine @ (0, 0, k, 1))[:3] * _LPS for k in range(values.shape[2])]
+    size = np.linalg.norm(affine[:3, :3], axis=0)
+    axes = affine[:3, :3] / size * _LPS[:, None]
+    starts = [(affine @ (0, 0, k, 1))[:3] * _LPS for k in range(values.shape[2])]
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 

@@ -1,11 +1,10 @@
 """Fitting every relaxometry series of a BIDS data set: several at a time, resumable, and none stops the others."""
 
-import json
 import signal
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,25 +17,29 @@ import torch
 
 from relaxnet._files import prepare_folder, write_text
 from relaxnet._messages import brief
-from relaxnet._version import __version__
 from relaxnet.errors import require
 from relaxnet.io import (
     JOINT,
+    RAW_SUFFIXES,
     FoundSeries,
     describe_derivative,
     find_series,
     joint_map_paths,
     map_paths,
+    picture_path,
     scan_path,
     sidecar_path,
 )
+from relaxnet.io._sidecar import read_object
 from relaxnet.workflows._drawing import Log, silence
 from relaxnet.workflows._fit_joint_scan import CONTRASTS, fit_joint_scan
 from relaxnet.workflows._fit_scan import fit_scan
 from relaxnet.workflows._outcome import Outcome
+from relaxnet.workflows._provenance import chosen, run_path
 
 FITTED, THERE, FAILED = "fitted", "there already", "failed"
-_SETTINGS = "logs/relaxnet_bids.json"
+_OF_MAPS = ("method", "skip_first", "saturation", "sigma", "fill", "rates", "report", "strict")
+"""Settings that what is there must have been made with."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def fit_data_set(
     Raises
     ------
     ValueError
-        If the data set has no such series, or the derivative was made with other settings and ``overwrite`` is false.
+        If the data set has no such series, or maps of one were made with other settings and ``overwrite`` is false.
     OSError
         If a folder is missing, or not writable.
     """
@@ -119,9 +122,9 @@ def fit_data_set(
         raise ValueError(f"{folder}: maps must not go into the data set itself: name another folder.")
     found = find_series(root, subjects=subjects, sessions=sessions)
     if not found:
-        told = "images with the suffix MESE, MEGRE, IRT1 or VFA, or with SpinLockTime or T2PreparationTime"
+        told = f"images with the suffix {', '.join(RAW_SUFFIXES)}, or with SpinLockTime or T2PreparationTime"
         raise ValueError(f"{root}: no relaxometry series was found: {told}, in the folders anat.")
-    options = {
+    options: dict[str, Any] = {
         "skip_first": skip_first,
         "saturation": saturation,
         "sigma": sigma,
@@ -129,12 +132,14 @@ def fit_data_set(
         "rates": rates,
         "report": report,
         "strict": strict,
+        "device": device,
     }
+    if not overwrite:
+        for series in found:
+            _check_settings(series, folder, options | {"method": method})
     prepare_folder(folder)
     describe_derivative(folder)
-    _check_settings(folder, options | {"method": method}, overwrite=overwrite)
-    how = options | {"device": device}
-    fit = partial(_fit_each, folder=folder, method=method, options=how, overwrite=overwrite, command=command)
+    fit = partial(_fit_each, folder=folder, method=method, options=options, overwrite=overwrite, command=command)
     records: list[Record] = []
     try:
         for record in _each(fit, found, jobs, dask_scheduler):
@@ -173,18 +178,40 @@ def _fit_one(
     series: FoundSeries, folder: Path, method: str, options: dict[str, Any], *, overwrite: bool, command: str | None
 ) -> tuple[str, tuple[str, ...]]:
     """Fit a series, unless its maps are there; return what became of it, and the warnings."""
-    path, joint = scan_path(series.files), series.contrast == JOINT
-    maps = joint_map_paths(path, folder, CONTRASTS) if joint else map_paths(path, folder, series.contrast)
-    if sidecar_path(next(iter(maps.values()))).exists() and not overwrite:  # it comes last: all other files are there
+    if sidecar_path(_first_map(series, folder)).exists() and not overwrite:  # it comes last: all other files are there
         return THERE, ()
     how = options | {"out": folder, "overwrite": overwrite, "command": command}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        if joint:
+        if series.contrast == JOINT:
             fit_joint_scan(series.files, **how)
         else:
             fit_scan(series.files, series.contrast, method=method, **how)
     return FITTED, tuple(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def _first_map(series: FoundSeries, folder: Path) -> Path:
+    path = scan_path(series.files)
+    joint = series.contrast == JOINT
+    maps = joint_map_paths(path, folder, CONTRASTS) if joint else map_paths(path, folder, series.contrast)
+    return next(iter(maps.values()))
+
+
+def _check_settings(series: FoundSeries, folder: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse to go on with other settings than those that the maps of a series were made with, as their record says."""
+    first, joint = _first_map(series, folder), series.contrast == JOINT
+    if not sidecar_path(first).exists():
+        return
+    path = run_path(picture_path(first), JOINT if joint else None)
+    before = read_object(path).get("Settings")
+    if not isinstance(before, dict):
+        raise ValueError(f"{path}: it does not say how {first.name} was made: use overwrite=True.")  # noqa: TRY004
+    wanted = chosen({**settings, "skip_first": settings["skip_first"] or None})
+    for key in _OF_MAPS:
+        if before.get(key) != wanted.get(key) and not (joint and key == "method"):  # which has one of its own
+            was, asked = (brief(repr(held[key])) if key in held else "unset" for held in (before, wanted))
+            told = f"{first.name} was made with {key} {was}, not {asked}"
+            raise ValueError(f"{path}: {told}: use overwrite=True, or another folder.")
 
 
 def _each(
@@ -239,23 +266,6 @@ def _start(threads: int) -> None:
     """Prepare a process: an interruption ends what has not begun, and the parent sees to that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
-
-
-def _check_settings(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Refuse to go on with other settings than those that a derivative was begun with."""
-    path = folder / _SETTINGS
-    if path.is_file() and not overwrite:
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))["Settings"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: it does not hold the settings of a run: remove it, or use overwrite.") from error
-        differing = [key for key in settings if before.get(key) != settings[key]]
-        if differing:
-            key = differing[0]
-            told = f"{key}={brief(repr(before.get(key)))}, not {settings[key]!r}"
-            raise ValueError(f"{path}: these maps were made with {told}: use overwrite=True, or another folder.")
-    prepare_folder(path.parent)
-    write_text(path, json.dumps({"Version": __version__, "Settings": settings}, indent=4) + "\n")
 
 
 def _write_tables(folder: Path, records: Sequence[Record]) -> list[Path]:

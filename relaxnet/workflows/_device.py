@@ -6,6 +6,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet.training import Trained
+
 
 def device_of(name: str) -> torch.device:
     """Return the device of a name: ``"auto"`` is the first GPU of CUDA if there is one, or else the processor.
@@ -31,3 +33,9 @@ def on_device(data: NDArray[Any], device: torch.device) -> Any:
         return data
     moved: Tensor = torch.from_numpy(data).to(device)
     return moved
+
+
+def predict_on(device: torch.device, trained: Trained, images: Tensor, **options: Any) -> dict[str, Tensor]:
+    """Predict maps on a device, and bring them back."""
+    trained.net.to(device)
+    return {name: values.cpu() for name, values in trained.predict(images.to(device), **options).items()}

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from relaxnet._files import check_targets, prepare_folder, replacing_all
@@ -19,6 +20,7 @@ from relaxnet.metrics import agreement
 from relaxnet.phantom import Subject
 from relaxnet.protocol import Contrast
 from relaxnet.training import Trained, load
+from relaxnet.workflows._device import device_of, predict_on
 from relaxnet.workflows._drawing import Log, silence
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._predict_scan import NETWORK
@@ -111,6 +113,7 @@ def evaluate_network(
     out: str | Path | None = None,
     inputs: str | None = None,
     overwrite: bool = False,
+    device: str = "auto",
     command: str | None = None,
     log: Log = silence,
 ) -> Outcome:
@@ -127,6 +130,8 @@ def evaluate_network(
         Folder of the table and the report; by default none is written.
     inputs
         The input images, for a network of any input set.
+    device
+        Where to compute, as for :func:`fit_scan`.
     overwrite, command, log
         As for :func:`evaluate_maps`.
 
@@ -142,7 +147,7 @@ def evaluate_network(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    start, run, folder = perf_counter(), Path(run), Path(cohort)
+    start, where, run, folder = perf_counter(), device_of(device), Path(run), Path(cohort)
     subjects = read_cohort(folder)
     files = _targets(out, "network", [run], overwrite=overwrite)
     trained = load(run / NETWORK if run.is_dir() else run)
@@ -152,7 +157,7 @@ def evaluate_network(
     rows, parts, against = list[dict[str, Any]](), {one.name: list[Compared]() for one in given.contrasts}, ""
     for name, subject in zip(subjects.names, subjects, strict=True):
         log(f"{name}: predicting")
-        found = _of_subject(trained, subject, inputs)
+        found = _of_subject(where, trained, subject, inputs)
         against = "truth" if isinstance(subject, Subject) else "fit"
         for contrast, compared in found.items():
             parts[contrast].append(compared)
@@ -169,11 +174,12 @@ def evaluate_network(
     return Outcome(_tabulated(rows), files, summary, rows)
 
 
-def _of_subject(trained: Trained, subject: Any, inputs: str | None) -> dict[str, Compared]:
+def _of_subject(device: torch.device, trained: Trained, subject: Any, inputs: str | None) -> dict[str, Compared]:
     """Predict the maps of a subject, and pair them with what they are compared with."""
     protocol = trained.net.protocol
     images = subject.images if isinstance(subject, Subject) else subject
-    maps = {name: values.numpy() for name, values in trained.predict(images, protocol=protocol, inputs=inputs).items()}
+    found = predict_on(device, trained, images, protocol=protocol, inputs=inputs)
+    maps = {name: values.numpy() for name, values in found.items()}
     pairs = {}
     for one in protocol.contrasts:
         std = maps.get(f"{one.name}_std")

@@ -7,41 +7,26 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from relaxnet._files import prepare_folder
 from relaxnet.fitting import doubts, fit_joint
 from relaxnet.io import (
+    More,
     Paths,
     Scan,
     as_paths,
-    dicom_map,
-    dicom_path,
     join_scans,
-    joint_map_paths,
-    read_labels,
     read_protocol,
     read_scan,
-    regions_path,
     scan_path,
     sidecar_path,
     write_joint_maps,
 )
 from relaxnet.protocol import Protocol
 from relaxnet.workflows._device import device_of, on_device
-from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
-from relaxnet.workflows._fit_scan import (
-    Bounds,
-    inputs_of,
-    listed,
-    mask_of,
-    outcome,
-    question,
-    shown_of,
-    size_of,
-)
+from relaxnet.workflows._drawing import Log, silence
+from relaxnet.workflows._fitting import Bounds, listed, outcome_of, plan, question, read_beside, size_of, write_fit
 from relaxnet.workflows._outcome import Outcome
-from relaxnet.workflows._provenance import record, run_path
-from relaxnet.workflows._report.fit import Fitted, beside
-from relaxnet.workflows._report.page import report_path
+from relaxnet.workflows._provenance import record
+from relaxnet.workflows._report.fit import Fitted
 
 CONTRASTS = ("t1rho", "t2")
 """Contrasts of a joint fit."""
@@ -112,18 +97,21 @@ def fit_joint_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
-    start, parts, where_to = perf_counter(), _parts(scan), device_of(device)
+    start, parts, where = perf_counter(), _parts(scan), device_of(device)
     files = [file for part in parts for file in as_paths(part)]
     path = scan_path(files)
-    folder = path.parent if out is None else Path(out)
-    maps = joint_map_paths(path, folder, CONTRASTS, rates=rates)
-    pictures = picture_paths(maps, CONTRASTS)
-    table = {} if labels is None else {"rois": regions_path(path, folder, CONTRASTS)}
-    table |= {"run": run_path(pictures[CONTRASTS[0]], "joint")}
-    table |= {"report": report_path(pictures[CONTRASTS[0]], "joint")} if report else {}
-    exported = {name: dicom_path(maps[name]) for name in CONTRASTS} if dicom else {}
-    others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
-    check_files(inputs_of(files, mask, labels), maps, others, overwrite=overwrite)
+    targets = plan(
+        path,
+        out,
+        CONTRASTS,
+        (*files, mask, labels),
+        labels=labels is not None,
+        rates=rates,
+        dicom=dicom,
+        report=report,
+        overwrite=overwrite,
+    )
+    volumes = None if volumes is None else list(volumes)
     source: object = "the command line" if protocol else sidecar_path(path)
     doubt = ""
     reading: dict[str, Any] = {"time_axis": time_axis, "series": series, "average": average, "resample": resample}
@@ -143,16 +131,23 @@ def fit_joint_scan(
             f"{path}: it has {n} volumes, but {source} describes {protocol.n_images}, "
             f"{'a shared first one included' if protocol.shared_first else 'none of them shared'}."
         )
-    where = mask_of(mask, image, label, label_table, resample=resample)
-    regions = None if labels is None else read_labels(labels, like=image, resample=resample)
-    prepare_folder(folder)
+    beside = read_beside(
+        image,
+        targets,
+        mask=mask,
+        label=label,
+        label_table=label_table,
+        labels=labels,
+        resample=resample,
+        series=series,
+    )
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {listed(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {size_of(image)} voxels at {told}, the first volume shared (from {source})")
     result = fit_joint(
-        on_device(image.data, where_to),
+        on_device(image.data, where),
         protocol,
-        mask=where,
+        mask=beside.mask,
         bounds=bounds_ms,
         saturation=saturation,
         sigma=sigma,
@@ -161,9 +156,6 @@ def fit_joint_scan(
     signed = any(contrast.model.signed for contrast in protocol.contrasts)
     lines = [*([doubt] if doubt else []), *doubts(image.data, result, signed=signed)]
     question(path, lines, strict=strict)
-    log(f"writing maps to {folder}")
-    drawn = drawings({name: shown_of(result, name, image) for name in CONTRASTS}, pictures)
-    fitted = [Fitted(one.name, one.times_ms, one.model, protocol.images_of(one.name)) for one in protocol.contrasts]
     inputs = {"scan": files, "mask": mask, "labels": labels}
     settings = {
         "volumes": volumes,
@@ -175,25 +167,33 @@ def fit_joint_scan(
         "bounds": bounds_ms,
         "saturation": saturation,
         "sigma": sigma,
+        "fill": fill,
+        "rates": rates,
+        "report": report,
+        "strict": strict,
     }
+
+    def write(more: More) -> None:
+        write_joint_maps(
+            result,
+            image,
+            targets.folder,
+            protocol=protocol,
+            algorithm=JOINT_ALGORITHM,
+            command=command,
+            more=more,
+            overwrite=overwrite,
+            fill=fill,
+            rates=rates,
+        )
+
+    since = protocol.contrasts[0].times_ms[0] - protocol.counted_from_first().contrasts[0].times_ms[0]
+    fitted = [
+        Fitted(one.name, one.times_ms, one.model, protocol.images_of(one.name), since) for one in protocol.contrasts
+    ]
     made = partial(record, inputs, settings, start, command)
-    drawn |= beside(result, image, fitted, regions, lines, made, table)
-    drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
-    write_joint_maps(
-        result,
-        image,
-        folder,
-        protocol=protocol,
-        algorithm=JOINT_ALGORITHM,
-        command=command,
-        more=drawn,
-        overwrite=overwrite,
-        fill=fill,
-        rates=rates,
-    )
-    written = maps | {f"{name}_picture": picture for name, picture in pictures.items()} | table
-    written |= {f"{name}_dicom": file for name, file in exported.items()}
-    return outcome(result, written, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
+    write_fit(write, result, image, fitted, beside, targets, doubts=lines, made=made, log=log)
+    return outcome_of(result, targets, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
 
 
 def _parts(scan: Paths | tuple[Paths, Paths]) -> list[Paths]:

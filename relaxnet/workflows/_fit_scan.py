@@ -1,6 +1,5 @@
 """Fitting a scan: from a file to maps and pictures."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -8,39 +7,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from relaxnet import signals
 from relaxnet._choices import pick
-from relaxnet._files import prepare_folder
-from relaxnet.fitting import METHODS, FitResult, FitStatus, doubts, fit
-from relaxnet.io import (
-    Paths,
-    Scan,
-    as_paths,
-    as_pictures,
-    dicom_map,
-    dicom_path,
-    map_paths,
-    read_acquisition,
-    read_labels,
-    read_mask,
-    read_scan,
-    regions_path,
-    scan_path,
-    sidecar_path,
-    write_maps,
-)
+from relaxnet.fitting import METHODS, doubts, fit
+from relaxnet.io import More, Paths, as_paths, read_acquisition, read_scan, scan_path, write_maps
 from relaxnet.signals import SignalModel
 from relaxnet.workflows._device import device_of, on_device
-from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
+from relaxnet.workflows._drawing import Log, silence
+from relaxnet.workflows._fitting import Bounds, listed, outcome_of, plan, question, read_beside, size_of, write_fit
 from relaxnet.workflows._outcome import Outcome
-from relaxnet.workflows._provenance import record, run_path
-from relaxnet.workflows._report.fit import Fitted, beside
-from relaxnet.workflows._report.page import report_path
-
-Bounds = tuple[float, float]
+from relaxnet.workflows._provenance import record
+from relaxnet.workflows._report.fit import Fitted
 
 
 def fit_scan(
@@ -148,20 +125,22 @@ def fit_scan(
     UserWarning
         If the input does not look like what was meant, and ``strict`` is false.
     """
-    start = perf_counter()
-    where_to = device_of(device)
+    start, where = perf_counter(), device_of(device)
     algorithm = pick("method", method, METHODS).summary
-    path = scan_path(scan)
-    folder = path.parent if out is None else Path(out)
-    maps = map_paths(path, folder, contrast, rates=rates)
-    model = model or _model_of(scan, contrast)
-    pictures = picture_paths(maps, (contrast,))
-    table = {} if labels is None else {"rois": regions_path(path, folder, (contrast,))}
-    table |= {"run": run_path(pictures[contrast])}
-    table |= {"report": report_path(pictures[contrast])} if report else {}
-    exported = {contrast: dicom_path(maps[contrast])} if dicom else {}
-    others = pictures | table | {f"{name}_dicom": file for name, file in exported.items()}
-    check_files(inputs_of(scan, mask, labels), maps, others, overwrite=overwrite)
+    path, files = scan_path(scan), as_paths(scan)
+    targets = plan(
+        path,
+        out,
+        (contrast,),
+        (*files, mask, labels),
+        labels=labels is not None,
+        rates=rates,
+        dicom=dicom,
+        report=report,
+        overwrite=overwrite,
+    )
+    model = model or _model_of(files[0], contrast)
+    volumes = None if volumes is None else list(volumes)
     image = read_scan(
         scan,
         contrast,
@@ -176,16 +155,23 @@ def fit_scan(
     )
     times = image.times_ms or ()
     source = image.times_from if times_ms is None else "the command line"
-    where = mask_of(mask, image, label, label_table, resample=resample)
-    regions = None if labels is None else read_labels(labels, like=image, resample=resample)
-    prepare_folder(folder)
+    beside = read_beside(
+        image,
+        targets,
+        mask=mask,
+        label=label,
+        label_table=label_table,
+        labels=labels,
+        resample=resample,
+        series=series,
+    )
     log(f"{path}: {size_of(image)} voxels at {listed(times)} {model.axis.unit} (from {source})")
     result = fit(
-        on_device(image.data, where_to),
+        on_device(image.data, where),
         times,
         method=method,
         model=model,
-        mask=where,
+        mask=beside.mask,
         bounds=bounds_ms,
         saturation=saturation,
         sigma=sigma,
@@ -198,10 +184,7 @@ def fit_scan(
     result = replace(result, maps=maps_of, std=std, units=units, covariances=pairs)
     doubted = doubts(image.data, result, signed=model.signed)
     question(path, doubted, strict=strict)
-    log(f"writing maps to {folder}")
-    drawn = drawings({contrast: shown_of(result, contrast, image)}, pictures)
-    fitted = [Fitted(contrast, times, model, range(len(times)))]
-    inputs = {"scan": as_paths(scan), "mask": mask, "labels": labels}
+    inputs = {"scan": files, "mask": mask, "labels": labels}
     settings = {
         "volumes": volumes,
         "skip_first": skip_first or None,
@@ -211,83 +194,39 @@ def fit_scan(
         "bounds": bounds_ms,
         "saturation": saturation,
         "sigma": sigma,
+        "fill": fill,
+        "rates": rates,
+        "report": report,
+        "strict": strict,
     }
+
+    def write(more: More) -> None:
+        write_maps(
+            result,
+            image,
+            targets.folder,
+            times_ms=times,
+            model=model,
+            algorithm=algorithm,
+            command=command,
+            more=more,
+            overwrite=overwrite,
+            fill=fill,
+            rates=rates,
+        )
+
+    fitted = [Fitted(contrast, times, model, range(len(times)))]
     made = partial(record, inputs, settings, start, command)
-    drawn |= beside(result, image, fitted, regions, doubted, made, table)
-    drawn |= {file: dicom_map(result.maps[name], name, image, series=series) for name, file in exported.items()}
-    write_maps(
-        result,
-        image,
-        folder,
-        times_ms=times,
-        model=model,
-        algorithm=algorithm,
-        command=command,
-        more=drawn,
-        overwrite=overwrite,
-        fill=fill,
-        rates=rates,
-    )
-    files = maps | {"picture": pictures[contrast]} | table | {f"{name}_dicom": file for name, file in exported.items()}
-    return outcome(result, files, {"scan": str(path), "contrast": contrast, "times_ms": times, "method": method})
+    write_fit(write, result, image, fitted, beside, targets, doubts=doubted, made=made, log=log)
+    about = {"scan": str(path), "contrast": contrast, "times_ms": times, "method": method}
+    return outcome_of(result, targets, about)
 
 
-def inputs_of(scan: Paths, *others: str | Path | None) -> list[Path]:
-    return [*as_paths(scan), sidecar_path(scan_path(scan)), *(Path(other) for other in others if other is not None)]
-
-
-def mask_of(
-    mask: str | Path | None, image: Scan, label: int | str | None, table: str | Path | None, *, resample: bool
-) -> NDArray[np.bool_] | None:
-    if mask is None and label is not None:
-        raise ValueError(f"label={label} needs a mask that holds it: mask=None.")
-    return None if mask is None else read_mask(mask, like=image, label=label, table=table, resample=resample)
-
-
-def question(scan: Path, lines: Iterable[str], *, strict: bool) -> None:
-    """Tell doubts about a scan: as warnings, or if it is strict as an error."""
-    for line in lines:
-        if strict:
-            raise ValueError(f"{scan}: {line}")
-        warnings.warn(f"{scan}: {line}", stacklevel=3)
-
-
-def _model_of(scan: Paths, contrast: str) -> SignalModel:
+def _model_of(scan: Path, contrast: str) -> SignalModel:
     """Make the model of a contrast, as the JSON files of the scan say that it was acquired."""
-    series, tr_ms = read_acquisition(as_paths(scan)[0], contrast)
+    series, tr_ms = read_acquisition(scan, contrast)
     made: SignalModel = getattr(signals, series.model)(**({} if tr_ms is None else {"tr_ms": tr_ms}))
     return made
-
-
-def outcome(result: FitResult[NDArray[Any]], files: dict[str, Path], about: dict[str, Any]) -> Outcome:
-    good = result.status == FitStatus.CONVERGED
-    quartiles = {
-        name: np.percentile(values[good], (25, 50, 75)).tolist() if good.any() else [None] * 3
-        for name, values in result.maps.items()
-    }
-    summary = {
-        **about,
-        "voxels": {member.name: int((result.status == member).sum()) for member in FitStatus},
-        "converged": {
-            name: dict(zip(("q25", "median", "q75"), values, strict=True)) for name, values in quartiles.items()
-        },
-        "files": {key: str(path) for key, path in files.items()},
-    }
-    return Outcome(result.summary(), files, summary, result)
-
-
-def shown_of(result: FitResult[NDArray[Any]], name: str, scan: Scan) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Turn a map for its picture, where it converged."""
-    converged = np.where(result.ok, result.maps[name], np.nan)
-    return as_pictures(converged, scan.affine), as_pictures(result.std[name], scan.affine), result.units[name]
-
-
-def size_of(scan: Scan) -> str:
-    return " x ".join(str(n) for n in scan.data.shape[:-1])
-
-
-def listed(items: Iterable[object]) -> str:
-    return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in items)
 
 
 def _renamed(of_parameters: dict[str, Any], contrast: str) -> dict[str, Any]:

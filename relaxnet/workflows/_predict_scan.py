@@ -23,7 +23,7 @@ from relaxnet.io._bids import on_disk
 from relaxnet.io._pictures import from_slices
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
-from relaxnet.workflows._device import device_of
+from relaxnet.workflows._device import device_of, predict_on
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record, run_path, write_record
@@ -94,11 +94,10 @@ def predict_scan(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    start, run, path = perf_counter(), Path(run), scan_path(scan)
+    start, where, run, path = perf_counter(), device_of(device), Path(run), scan_path(scan)
     folder = path.parent if out is None else Path(out)
     network = run / NETWORK if run.is_dir() else run
     trained = load(network)
-    trained.net.to(device_of(device))
     protocol = trained.net.protocol
     names = (
         *protocol.names,
@@ -128,15 +127,7 @@ def predict_scan(
     prepare_folder(folder)
     source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
-    found = {
-        name: values.cpu()
-        for name, values in trained.predict(
-            as_slices(image).to(device_of(device)), protocol=acquired, inputs=inputs
-        ).items()
-    }
-    missing = [name for name in protocol.names if f"{name}_std" not in found]
-    if missing:
-        log(f"no standard deviations of {', '.join(missing)}: its training set nothing aside to calibrate them with")
+    found = predict_on(where, trained, as_slices(image), protocol=acquired, inputs=inputs)
     log(f"writing maps to {folder}")
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}

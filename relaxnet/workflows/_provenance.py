@@ -26,7 +26,7 @@ def record(
     files
         Files that were read, one or several under each name; None stands for none. Their content is hashed.
     settings
-        What else was chosen. None stands for what was not.
+        What else was chosen. None and False stand for what was not.
     start
         When it began, by :func:`time.perf_counter`.
     command
@@ -50,8 +50,13 @@ def record(
         },
         "CommandLine": command,
         "Inputs": {name: _hashed(paths) for name, paths in files.items() if paths is not None},
-        "Settings": {name: value for name, value in settings.items() if value is not None},
+        "Settings": chosen(settings),
     }
+
+
+def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that were chosen: neither None nor False."""
+    return {name: value for name, value in settings.items() if value is not None and value is not False}
 
 
 def run_path(picture: Path, of: str | None = None) -> Path:

@@ -145,7 +145,15 @@ def test_folders_that_cannot_be(data_set, tmp_path, capsys):
 def test_maps_of_other_settings_are_not_mixed(data_set, capsys):
     assert bids(data_set, "--participant-label", "01") == 0
     assert bids(data_set, "--method", "log-linear") == 1
-    assert "made with method='nlls', not 'log-linear'" in capsys.readouterr().err
+    assert "sub-01_T2map.nii.gz was made with method 'nlls', not 'log-linear'" in capsys.readouterr().err
+    assert bids(data_set, "--rates") == 1
+    assert "made with rates unset, not True" in capsys.readouterr().err
+    assert not (data_set.parent / "out/sub-02").exists()  # nothing was begun
+    others = ("--participant-label", "02", "--method", "log-linear")
+    assert bids(data_set, *others, "--overwrite") == 0
+    assert bids(data_set, "--participant-label", "01") == 0  # each series knows how it was made
+    assert bids(data_set) == 1
+    assert "sub-02_ses-post_T1rho.nii.gz was made with method 'log-linear', not 'nlls'" in capsys.readouterr().err
     assert bids(data_set, "--method", "log-linear", "--overwrite") == 0
     sidecar = json.loads((data_set.parent / "out/sub-01/anat/sub-01_T2map.json").read_text())
     assert "logarithms" in sidecar["EstimationAlgorithm"]

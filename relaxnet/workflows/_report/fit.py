@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,11 @@ from numpy.typing import NDArray
 
 from relaxnet._contrasts import label
 from relaxnet.fitting import FitResult, FitStatus
-from relaxnet.io import Scan, as_pictures, write_regions
+from relaxnet.io import Scan, as_pictures
 from relaxnet.plots import decay_figure, map_figure, residual_figure, status_figure
 from relaxnet.signals import SignalModel
 from relaxnet.times import CheckedTimes
-from relaxnet.workflows._provenance import write_record
-from relaxnet.workflows._report.page import Page, Picture, Section, Table, provenance_section, write_report
+from relaxnet.workflows._report.page import Page, Picture, Section, Table, provenance_section
 
 _RESIDUAL_VOXELS = 50_000
 STANDARD_ERROR = "standard error"
@@ -34,6 +32,13 @@ class Fitted:
     model: SignalModel
     channels: Sequence[int]
     """Its images among those that were fitted."""
+    since: float = 0.0
+    """The time at which the amplitude is the signal."""
+
+    @property
+    def counted(self) -> tuple[float, ...]:
+        """Times since then, which the decay is a function of."""
+        return CheckedTimes(time - self.since for time in self.times)
 
 
 def fit_page(
@@ -64,26 +69,6 @@ def fit_page(
         ),
         tuple(warnings),
     )
-
-
-def beside(
-    result: FitResult[NDArray[Any]],
-    scan: Scan,
-    contrasts: Sequence[Fitted],
-    regions: tuple[NDArray[Any], dict[int, str] | None] | None,
-    doubts: Iterable[str],
-    made: Callable[[str], dict[str, Any]],
-    targets: Mapping[str, Path],
-) -> dict[Path, Callable[[Path], None]]:
-    """Return what writes the record, and the table of regions and the report where they are asked for, by path."""
-    rows = () if regions is None else result.regions(regions[0], names=regions[1])
-    page = partial(fit_page, scan, result, contrasts, regions=rows, warnings=doubts, made=made)
-    writers = {
-        "rois": partial(write_regions, rows),
-        "report": partial(write_report, page),
-        "run": partial(write_record, made, converged_share(result.status)),
-    }
-    return {path: writers[key] for key, path in targets.items()}
 
 
 def converged_share(status: NDArray[Any]) -> str:
@@ -160,7 +145,7 @@ def decay_section(result: FitResult[NDArray[Any]], images: NDArray[Any], one: Fi
     voxels = typical_voxels(result.maps[one.name], sure)
     if not voxels:
         return Section(title, ("No voxel converged with a standard error below half of its value.",))
-    curve = partial(decay_figure, result, images, one.times, name=one.name, model=one.model)
+    curve = partial(decay_figure, result, images, one.counted, name=one.name, model=one.model)
     chosen = np.flatnonzero(sure)
     chosen = chosen[:: -(-chosen.size // _RESIDUAL_VOXELS)]  # evenly, if they are many
     where = np.zeros(sure.shape, dtype=bool)
@@ -169,7 +154,10 @@ def decay_section(result: FitResult[NDArray[Any]], images: NDArray[Any], one: Fi
     about = f"The residuals of {chosen.size} voxels; a shift from 0 or a second peak is a sign of another signal model."
     return Section(
         title,
-        ("The voxels are those nearest to the quartiles of the map; the band is the 95 % confidence band of the fit.",),
+        (
+            "The voxels are those nearest to the quartiles of the map; the band is the 95 % confidence band of a fit.",
+            *([f"Time counts from the first image, at {one.since:g} ms."] if one.since else []),
+        ),
         pictures=(
             *(Picture(partial(curve, voxels=[voxel]), f"Voxel {voxel}, numbers from 0.") for voxel in voxels),
             Picture(partial(residual_figure, residuals), about),
@@ -182,8 +170,7 @@ def _residuals(
 ) -> NDArray[Any]:
     """Return samples minus fit of the voxels of a region."""
     constant = {"offset": result.maps["offset"][where]} if one.model.has_offset else {}
-    times = CheckedTimes(one.times)
-    fitted = one.model(result.maps["m0"][where], result.maps[one.name][where], times, **constant)
+    fitted = one.model(result.maps["m0"][where], result.maps[one.name][where], one.counted, **constant)
     return np.asarray(images[where] - fitted)
 
 

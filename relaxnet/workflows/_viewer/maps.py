@@ -84,14 +84,19 @@ class MapFolder:
         images = self._images(number, protocol)
         values = {name: value for name, value, _ in self.values_at(number, voxel)}
         return [
-            self._decay(one, None if images is None else images[voxel][list(protocol.images_of(one.name))], values)
+            self._decay(
+                protocol, one, None if images is None else images[voxel][list(protocol.images_of(one.name))], values
+            )
             for one in protocol.contrasts
             if KNOWN_CONTRASTS[one.name].suffix in values
         ]
 
-    def _decay(self, contrast: Contrast, samples: NDArray[Any] | None, values: dict[str, float]) -> Decay:
+    def _decay(
+        self, protocol: Protocol, contrast: Contrast, samples: NDArray[Any] | None, values: dict[str, float]
+    ) -> Decay:
         suffix = KNOWN_CONTRASTS[contrast.name].suffix
-        t, m0 = values[suffix], values.get(f"desc-{suffix}_S0map", values.get("S0map", np.nan))
+        own = "joint" if len(protocol.names) > 1 else suffix
+        t, m0 = values[suffix], values.get(f"desc-{own}_S0map", values.get("S0map", np.nan))
         if contrast.model.has_offset:  # which has no map
             result = None if samples is None else fit(samples[None], contrast)
         else:
@@ -102,7 +107,9 @@ class MapFolder:
         """Return what the images of a map were acquired with, if the JSON file beside it says so."""
         sidecar = sidecar_path(self.paths[number])
         try:
-            return read_protocol(sidecar) if sidecar.is_file() and describes_protocol(sidecar) else None
+            if not sidecar.is_file() or not describes_protocol(sidecar):
+                return None
+            return read_protocol(sidecar).counted_from_first()  # the amplitude is the signal of the first image
         except ValueError:  # times that do not rise are no contrast's
             return None
 
