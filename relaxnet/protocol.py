@@ -298,24 +298,22 @@ class Protocol:
     def counted_from_first(self) -> "Protocol":
         """Count the times of mono-exponential decays from a common first image that was acquired after 0.
 
-        What the other images have lost since then is the same, but the amplitude is the signal of the first image:
-        that at time 0 is another one for each contrast, for each decays with its own T until then.
+        The amplitude is then the signal of that image: the one at time 0 is another one for each contrast.
 
         Returns
         -------
         Protocol
-            One with a first image at 0; the same, if there is none after 0 that is common, or a model is another.
+            One with a first image at 0; the same where the first is not common, or a model is another.
 
         Examples
         --------
-        >>> t1rho, t2 = rx.Contrast("t1rho", (1, 10, 30, 60)), rx.Contrast("t2", (1, 13, 26, 51))
-        >>> [c.times_ms for c in rx.Protocol((t1rho, t2), shared_first=True).counted_from_first().contrasts]
+        >>> both = rx.Contrast("t1rho", (1, 10, 30, 60)), rx.Contrast("t2", (1, 13, 26, 51))
+        >>> [c.times_ms for c in rx.Protocol(both, shared_first=True).counted_from_first().contrasts]
         [(0.0, 9.0, 29.0, 59.0), (0.0, 12.0, 25.0, 50.0)]
         """
-        first = self.contrasts[0].times_ms[0]
-        if not self.shared_first or first == 0 or any(c.model != MonoExponential() for c in self.contrasts):
+        if not self.shared_first or any(c.model != MonoExponential() for c in self.contrasts):
             return self
-        counted = (replace(c, times_ms=CheckedTimes(t - first for t in c.times_ms)) for c in self.contrasts)
+        counted = (replace(c, times_ms=CheckedTimes(t - c.times_ms[0] for t in c.times_ms)) for c in self.contrasts)
         return replace(self, contrasts=tuple(counted))
 
     @property

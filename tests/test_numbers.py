@@ -1,4 +1,4 @@
-"""Seeds have the same range wherever one is taken."""
+"""Arguments that are numbers: seeds have the same range everywhere, and what is no number is refused by name."""
 
 import pytest
 import torch
@@ -28,3 +28,26 @@ def test_a_seed_out_of_range_is_refused(take, seed):
 def test_the_largest_seed_can_be_used():
     assert rx.losses.RandomWeighting(2, seed=2**64 - 1)(torch.ones(1, 2, 3)) == pytest.approx(2)
     assert torch.isfinite(COHORT[0].images).all()
+
+
+@pytest.mark.parametrize("value", ["much", True, None, [0.5], 1j], ids=str)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("beta", lambda v: rx.losses.HeteroscedasticLaplace(beta=v)),
+        ("temperature", lambda v: rx.losses.DynamicWeightAverage(2, temperature=v)),
+        ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=v)),
+        ("init", lambda v: rx.losses.CorrelatedLaplace(2, init=v)),
+        ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=(1.0, v))),
+        ("weights", lambda v: rx.losses.FixedWeights((1.0, v))),
+        ("weights", lambda v: rx.losses.FixedWeights(None if isinstance(v, list) else v)),
+        ("n_tasks", rx.losses.RandomWeighting),
+        ("momentum", lambda v: rx.losses.ProfiledLaplace(momentum="0.5" if v is None else v)),
+        ("seed", lambda v: rx.losses.RandomWeighting(2, seed=v)),
+        ("faithful", lambda v: rx.losses.HeteroscedasticLaplace(faithful=1 if v is True else v)),
+    ],
+)
+@pytest.mark.usefixtures("as_user")
+def test_what_is_no_number_is_refused_by_name(name, make, value):
+    with pytest.raises(ValueError, match=f"^{name}="):
+        make(value)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import typer.main
 
-from relaxnet.cli import main
+from relaxnet.cli import _common, main
 from relaxnet.cli._app import app
 
 
@@ -79,3 +79,25 @@ def test_a_result_comes_back_from_its_device():
     assert all(isinstance(array, np.ndarray) for array in (*arrays.maps.values(), *arrays.std.values(), arrays.status))
     np.testing.assert_array_equal(arrays.maps["t"], result.maps["t"].numpy())
     assert arrays.summary() == result.summary()
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "seen", "name"),
+    [
+        ("auto", None, None, "auto"),
+        ("cpu", None, "", "cpu"),
+        ("cuda", None, None, "cuda"),
+        ("cuda:1", None, "1", "cuda"),
+        ("cuda:1", "3,5", "5", "cuda"),
+        ("cuda:2", "3,5", "", "cuda"),
+    ],
+)
+def test_the_gpu_that_was_asked_for_is_the_only_one(monkeypatch, asked, before, seen, name):
+    """A machine with GPUs is not at hand: what torch would see is what the environment lets it see."""
+    monkeypatch.setattr(_common, "_is_there", lambda _: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if before is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
+    with _common._visible(asked) as device:
+        assert (device, os.environ.get("CUDA_VISIBLE_DEVICES")) == (name, seen if seen is not None else before)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == before

@@ -99,24 +99,6 @@ def test_fit_writes_maps_sidecars_and_a_picture(fit, decay, tmp_path, capsys):
     assert "0, 10, 30, 50 ms (from the command line)" in captured.err
 
 
-@pytest.mark.parametrize("out", [("--out", "{}/made"), ("--out={}/new",), ("--out", "DOE_ROE")])
-def test_no_folder_is_named_in_what_is_written(scan, mask, tmp_path, monkeypatch, out):
-    patient = tmp_path / "DOE_JANE_19700101"
-    (patient / "made").mkdir(parents=True)
-    scan.rename(patient / "scan.nii.gz")
-    mask.rename(patient / "a=b.nii.gz")
-    monkeypatch.chdir(tmp_path)
-    out = [part.format(patient) for part in out]
-    options = ["--tsl-ms=0,10,30,50", "--mask=DOE_JANE_19700101/a=b.nii.gz", *out]
-    assert main(["--debug", "fit", "t1rho", str(patient / "scan.nii.gz"), *options]) == 0
-    written = {path: path.read_bytes() for path in tmp_path.rglob("scan_*") if path.suffix in (".json", ".png")}
-    assert len(written) == 8
-    assert not any(b"DOE" in content or str(tmp_path).encode() in content for content in written.values())
-    named = "relaxnet fit t1rho scan.nii.gz --tsl-ms=0,10,30,50 --mask=a=b.nii.gz"
-    line = next(json.loads(content)["CommandLine"] for path, content in written.items() if path.suffix == ".json")
-    assert line == f"{named} --out{' ' if len(out) == 2 else '='}DIR"
-
-
 def test_t2_is_fitted_beside_the_scan_from_the_times_in_its_sidecar(scan, tmp_path, capsys):
     (tmp_path / "scan.json").write_text(json.dumps({"T2PreparationTime": [0, 0.01, 0.03, 0.05]}))
     assert main(["fit", "t2", str(scan)]) == 0

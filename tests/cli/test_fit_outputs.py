@@ -186,3 +186,21 @@ def test_a_record_says_how_maps_came_about(tmp_path):
     assert made["DurationSeconds"] > 0
     assert made["CommandLine"].startswith("relaxnet fit t2 scan.nii.gz --te-ms 10,20,40,80")
     assert "Doe" not in text
+
+
+@pytest.mark.parametrize("out", [("--out", "{}/made"), ("--out={}/new",), ("--out", "DOE_ROE")])
+def test_no_folder_is_named_in_what_is_written(tmp_path, monkeypatch, out):
+    patient = tmp_path / "DOE_JANE_19700101"
+    (patient / "made").mkdir(parents=True)
+    scan = save(patient / "scan.nii.gz", decay())
+    save(patient / "a=b.nii.gz", np.ones((6, 5, 2)), np.uint8)
+    monkeypatch.chdir(tmp_path)
+    out = [part.format(patient) for part in out]
+    options = [f"--te-ms={TE}", "--mask=DOE_JANE_19700101/a=b.nii.gz", *out]
+    assert main(["--debug", "fit", "t2", str(scan), *options]) == 0
+    written = {path: path.read_bytes() for path in tmp_path.rglob("scan_*") if path.suffix in (".json", ".png")}
+    assert len(written) == 8
+    assert not any(b"DOE" in content or str(tmp_path).encode() in content for content in written.values())
+    named = f"relaxnet fit t2 scan.nii.gz --te-ms={TE} --mask=a=b.nii.gz"
+    line = next(json.loads(content)["CommandLine"] for path, content in written.items() if path.suffix == ".json")
+    assert line == f"{named} --out{' ' if len(out) == 2 else '='}DIR"

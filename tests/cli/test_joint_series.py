@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from relaxnet.cli import main
+from relaxnet.plots import residual_figure
+from relaxnet.workflows._report import fit as _report_fit
+from relaxnet.workflows._viewer.maps import open_folder
 
 T1RHO, T2 = 45.0, 35.0
 TSL, TE = np.array([0.0, 10, 30, 50]), np.array([0, 18.2, 34.6, 51])
@@ -95,3 +98,22 @@ def test_times_from_one_millisecond(save, tmp_path):
     described = json.loads((tmp_path / "out" / "scan_S0map.json").read_text())
     assert described["Description"].endswith("at 1 ms")
     assert described["SpinLockTime"] == [0.001, 0.01, 0.03, 0.06]
+
+
+def test_a_report_counts_time_from_the_first_image(save, tmp_path, monkeypatch):
+    """The amplitude is the signal at 1 ms: decays drawn from 0 would miss the samples."""
+    residuals = []
+    monkeypatch.setattr(_report_fit, "residual_figure", lambda found: residuals.append(found) or residual_figure(found))
+    tsl, te = np.array([20.0, 40, 60]), np.array([20.0, 35, 50])
+    path = save("scan", np.concatenate([decay(tsl, T1RHO), decay(te, T2)[..., 1:]], -1))
+    options = ("--tsl-ms", "20,40,60", "--te-ms", "20,35,50", "--out", str(tmp_path / "out"), "--report")
+    assert main(["fit", "joint", path, *options]) == 0
+    assert len(residuals) == 2
+    assert all(abs(found).max() < 1 for found in residuals)
+    text = (tmp_path / "out" / "scan_joint.html").read_text()
+    assert "Time counts from the first image, at 20 ms." in text
+    assert "t1rho 20, 40, 60; t2 20, 35, 50" in text
+    maps = open_folder(tmp_path / "out")
+    (one, other) = maps.decays_at(0, (0, 0, 0))
+    assert one.contrast.times_ms == (0, 20, 40)
+    assert other.result.maps["m0"][0] == pytest.approx(1000, rel=1e-3)
