@@ -9,9 +9,7 @@ from hypothesis import settings
 
 import relaxnet as rx
 
-settings.register_profile(
-    "relaxnet", deadline=None, derandomize=True, max_examples=30
-)  # torch's first call can take a second
+settings.register_profile("relaxnet", deadline=None, derandomize=True)  # torch's first call can take a second
 settings.load_profile("relaxnet")
 
 

@@ -27,6 +27,7 @@ SHAPE = (256, 256, 3)  # the paper's: three slices
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 STEPS = {
     "nlls": "`fit`, `nlls`, 4 images",
+    "air": "the same, of noise alone",
     "rician": "`fit`, `rician`, 4 images",
     "joint": "`fit_joint`, 7 images",
     "command": "`relaxnet fit`, 4 images: start, read, `nlls`, write maps and picture",
@@ -36,10 +37,12 @@ OF_PAPER = rx.protocols.LIVER_T1RHO_T2
 
 
 def run(step: str, shape: tuple[int, ...]) -> None:
-    """Do one step for a scan of tissue everywhere, which is the most that a scan of this shape can cost."""
+    """Do one step for a scan of tissue everywhere, or of air."""
     rng = np.random.default_rng(0)
-    times = np.array(TIMES_MS if step in ("nlls", "rician") else (0, 10, 30, 50, 18.2, 34.6, 51), dtype=np.float32)
-    clean = 1000 * np.exp(-times[:, None, None, None] / rng.uniform(30, 60, shape).astype(np.float32))
+    times = np.array((0, 10, 30, 50, 18.2, 34.6, 51) if step in ("joint", "predict") else TIMES_MS, dtype=np.float32)
+    clean = (0 if step == "air" else 1000) * np.exp(
+        -times[:, None, None, None] / rng.uniform(30, 60, shape).astype(np.float32)
+    )
     images = np.hypot(clean + rng.normal(0, 20, clean.shape), rng.normal(0, 20, clean.shape)).astype(np.float32)
     if step == "joint":
         rx.fit_joint(images, OF_PAPER, dim=0)
@@ -47,7 +50,8 @@ def run(step: str, shape: tuple[int, ...]) -> None:
         net = rx.nets.RelaxationNet(OF_PAPER, "short")
         net.predict(torch.from_numpy(images).movedim(-1, 0)[:, list(net.input_channels)])
     else:
-        rx.fit(images, TIMES_MS, dim=0, method=step, sigma=20.0 if step == "rician" else None)
+        rician = {"method": "rician", "sigma": 20.0} if step == "rician" else {}
+        rx.fit(images, TIMES_MS, dim=0, **rician)
 
 
 def run_command(folder: Path) -> None:

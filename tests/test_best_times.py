@@ -17,7 +17,7 @@ SATURATION, RECOVERY = rx.signals.SaturationRecovery(), rx.signals.InversionReco
 MODELS = (DECAY, RECOVERY, SATURATION, rx.signals.MonoExponentialWithOffset())
 
 
-@settings(max_examples=6)
+@settings(max_examples=12)
 @given(
     st.sampled_from(MODELS),
     st.floats(20, 200),

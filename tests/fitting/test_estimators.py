@@ -84,7 +84,7 @@ def negative_log_likelihood(parameters, voxel, sigma):
 @pytest.mark.parametrize("snr", [2, 5, 20, 100])
 def test_no_start_of_scipy_finds_a_likelier_optimum(snr):
     sigma, bounds = 100 / snr, (5.0, 500.0)
-    signal = magnitudes(15, snr, np.linspace(15, 80, 15), seed=snr)
+    signal = magnitudes(25, snr, np.linspace(15, 80, 25), seed=snr)
     result = rician(signal, TIMES, sigma=sigma, bounds=bounds)
     assert (result.status <= FitStatus.AT_BOUND).mean() > 0.8
     for k, voxel in enumerate(signal):
