@@ -10,6 +10,8 @@
 - **Tissues**: each :class:`Tissue` has values of T1rho and T2 at 1.5 T and 3 T from the literature (``_tissues.py``
   lists them with their sources). They vary between subjects and, as a smooth texture, within a tissue. The liver is
   healthy or has a diffuse :class:`Disease`.
+- **Texture**: ``liver_cohort(texture=...)`` replaces the smooth texture by one as in real tissue, with small vessels
+  that have no label, and small lesions (:class:`Texture`).
 - **Partial volume**: images are simulated on a grid twice as fine within the slice and averaged, so voxels at borders
   hold mixtures. :attr:`Subject.truth` defines the true relaxation time of a mixture.
 - **Images**: the images of a :class:`relaxnet.Protocol`, from the signal models of :mod:`relaxnet.signals`, with the
@@ -33,6 +35,7 @@ from relaxnet.phantom._corruptions import Breathing, Corruption, Gain, ResidualF
 from relaxnet.phantom._label_map_cohort import LabelMapCohort, label_map_cohort, label_map_subject
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._subjects import Subjects
+from relaxnet.phantom._texture import Texture
 from relaxnet.phantom._tissues import Disease, Tissue
 from relaxnet.phantom._totalsegmentator import TOTALSEGMENTATOR_CT, TOTALSEGMENTATOR_MR
 
@@ -49,6 +52,7 @@ __all__ = [
     "SpinLockError",
     "Subject",
     "Subjects",
+    "Texture",
     "Tissue",
     "corrupt",
     "corrupted",

@@ -28,6 +28,9 @@ class Stream(IntEnum):
     DIGESTION = 10
     DIAPHRAGM = 11
     CORRUPTIONS = 12
+    FINE_TEXTURE = 13
+    SMALL_VESSELS = 14
+    SMALL_LESIONS = 15
 
 
 def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
@@ -38,7 +41,7 @@ def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class RandomField:
-    """A smooth random field in space, of mean 0 and standard deviation 1, with wavelengths in a band.
+    """A random field in space, of mean 0 and standard deviation 1.
 
     It is a sum of plane waves, so it has a value at every point and needs no pixels.
     """
@@ -55,6 +58,13 @@ class RandomField:
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         wavelength = np.exp(rng.uniform(np.log(band_mm[0]), np.log(band_mm[1]), (n_waves, 1)))
         return cls(2 * np.pi / wavelength * direction, rng.uniform(0, 2 * np.pi, n_waves))
+
+    @classmethod
+    def exponential(cls, rng: np.random.Generator, *, length_mm: float, n_waves: int = 512) -> "RandomField":
+        """Draw a field whose autocorrelation is exp(-distance / length)."""
+        # The Fourier transform of exp(-r) in space is the density of a normal vector over a normal number.
+        waves = rng.standard_normal((n_waves, 3)) / np.abs(rng.standard_normal((n_waves, 1))) / length_mm
+        return cls(waves, rng.uniform(0, 2 * np.pi, n_waves))
 
     def __call__(self, x: Array, y: Array, z: float) -> Array:
         """Evaluate the field at columns x, (1, width), and rows y, (height, 1), of a slice; all in mm."""
