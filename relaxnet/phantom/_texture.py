@@ -8,15 +8,16 @@ from relaxnet._numbers import real
 
 @dataclass(frozen=True)
 class Texture:
-    """Texture with the short-range structure of real tissue, in place of the smooth one.
+    """Texture with short-range structure, as in real tissue, in place of the smooth one.
 
     Relaxation times vary as a Gaussian random field in space whose autocorrelation is exponential, exp(-r / length).
     The numbers are those of a point; a voxel averages the field, and so varies less. Amplitudes vary likewise, as an
     independent field. In the liver there are also small dark vessels, which no label tells, and small tumours, which
     are labelled. Both are part of the truth.
 
-    The default is that of measured T2 maps: 6.1 % without noise, falling to 1/e in 5 to 6 pixels, in the white matter
-    of a brain. A liver in an MR image at 3 mm has about the same. Correlation, vessels and lesions are assumed.
+    The default is that of a measured map: T2 of the white matter of a brain varies by 6.1 % without noise, and its
+    autocorrelation falls to 1/e in 5 to 6 pixels. The liver of an MR image has more (``make texture``). Correlation,
+    vessels and lesions are assumed.
 
     Raises
     ------
