@@ -19,6 +19,7 @@
   suppressed.
 - **Label maps**: :func:`label_map_subject` and :func:`label_map_cohort` do the same with any segmentation of a real
   abdomen.
+- **Floor**: :func:`bayes_floor` tells the smallest error that any estimate of such maps can have.
 - **Corruptions**: ``liver_cohort(corruptions=...)`` simulates imperfect acquisitions with :class:`Breathing`,
   :class:`SpinLockError`, :class:`ResidualFat` and :class:`Gain`; :func:`corrupted` simulates a second acquisition of a
   subject.
@@ -32,6 +33,7 @@ a cohort of any size and on every machine (up to rounding in the last digits).
 
 from relaxnet.phantom._cohort import Cohort, liver_cohort
 from relaxnet.phantom._corruptions import Breathing, Corruption, Gain, ResidualFat, SpinLockError, corrupt, corrupted
+from relaxnet.phantom._floor import bayes_floor
 from relaxnet.phantom._label_map_cohort import LabelMapCohort, label_map_cohort, label_map_subject
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._subjects import Subjects
@@ -54,6 +56,7 @@ __all__ = [
     "Subjects",
     "Texture",
     "Tissue",
+    "bayes_floor",
     "corrupt",
     "corrupted",
     "label_map_cohort",

@@ -12,6 +12,9 @@ from relaxnet.phantom._more_values import KNOWN, value_of
 from relaxnet.phantom._texture import LARGEST_SD, Texture
 from relaxnet.phantom._tissues import CONTRASTS, LIVER, TISSUES, Disease, Properties, Tissue
 
+BAND_MM = (8.0, 40.0)
+"""Shortest and longest wavelength of the smooth texture."""
+
 _N_LABELS = 256  # as many as 8 bits hold: adding a tissue shifts no random number of the others
 _SHORTEST_MS = 10.0  # lower bound of T1rho and T2, whatever the texture
 _SMALLEST = 0.1  # lower bound of other contrasts, relative to the mean of the tissue
@@ -67,7 +70,7 @@ class Appearance:
         names = ("common", "m0", *KNOWN)
         if texture is None:
             rng = generator(seed, subject, Stream.TEXTURE)
-            fields = {name: RandomField.draw(rng, band_mm=(8, 40)) for name in names}
+            fields = {name: RandomField.draw(rng, band_mm=BAND_MM) for name in names}
         else:
             rng = generator(seed, subject, Stream.FINE_TEXTURE)
             fields = {name: RandomField.exponential(rng, length_mm=texture.length_mm) for name in names}

@@ -77,3 +77,17 @@ class RandomField:
         # cores are shared.
         n = max(_SINGLE_THREAD_SIZE // columns.size, 1)
         return np.concatenate([rows[start : start + n] @ columns for start in range(0, len(rows), n)])
+
+
+def band_correlation(distance: Array, *, band_mm: tuple[float, float], n_waves: int = 200) -> Array:
+    """Return the correlation of points of :meth:`RandomField.draw` at a distance in mm."""
+    middle = (np.arange(n_waves) + 0.5) / n_waves
+    wavelengths = band_mm[0] * (band_mm[1] / band_mm[0]) ** middle
+    found: Array = np.mean([np.sinc(2 * distance / wavelength) for wavelength in wavelengths], axis=0)
+    return found
+
+
+def exponential_correlation(distance: Array, *, length_mm: float) -> Array:
+    """Return the correlation of points of :meth:`RandomField.exponential` at a distance in mm."""
+    found: Array = np.exp(-np.asarray(distance) / length_mm)
+    return found
