@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest lint types format docs bench bench-costs bench-memory bench-peers kill fuzz soak mutants
+.PHONY: help setup demo test test-oldest lint types format docs bench bench-costs bench-memory bench-peers texture kill fuzz soak mutants
 .PHONY: experiments paper-tables readme clean
 
 help:  ## Show this list
@@ -60,6 +60,9 @@ bench-peers: $(STAMP)  ## The same next to qmrpy, which gets its own environment
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check qmrpy==2.0.0
 	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
+
+texture: $(STAMP)  ## Compare the texture of digital livers with that of a real one
+	$(BIN)/python benchmarks/texture.py
 
 kill: $(STAMP)  ## Interrupt commands at random moments, and see that nothing is lost; an hour
 	$(BIN)/python campaigns/kill.py

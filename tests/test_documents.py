@@ -182,7 +182,15 @@ def test_the_tables_are_those_of_their_numbers():
     results = ROOT / "benchmarks" / "results"
     rates = json.loads((results / "fitting.json").read_text())["voxels_per_second"]
     assert (results / "fitting.md").read_text().strip() == load(ROOT / "benchmarks" / "fitting.py").table(rates)
+    texture = json.loads((results / "texture.json").read_text())
+    assert (results / "texture.md").read_text().strip() == load(ROOT / "benchmarks" / "texture.py").table(texture)
     assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README
+
+
+def test_a_real_liver_varies_more_than_a_smooth_one():
+    found = json.loads((ROOT / "benchmarks" / "results" / "texture.json").read_text())
+    neighbours = {name: parts["parenchyma alone"][1] for name, parts in found.items()}
+    assert neighbours["smooth"] < neighbours["texture=(0.06, 5)"] < neighbours["real"] < neighbours["texture=(0.12, 5)"]
 
 
 def test_the_network_of_the_demo_beats_the_two_point_fit():

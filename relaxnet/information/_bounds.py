@@ -142,6 +142,72 @@ def crlb(
     return _bounds(information, names, m0, t)
 
 
+def fisher_joint(
+    protocol: Protocol,
+    m0: Values,
+    t_ms: Mapping[str, Values],
+    sigma: Values | Sequence[float],
+    *,
+    inputs: str | Sequence[int] | None = None,
+    noise: Noise = "gaussian",
+) -> Any:
+    """Compute the Fisher information of an amplitude that contrasts share, and of their relaxation times.
+
+    Parameters
+    ----------
+    protocol
+        The acquisition protocol. Its contrasts begin with a common image that none of their T changes, or are a single
+        one.
+    m0
+        Amplitude: a number or a map.
+    t_ms
+        Relaxation time of each contrast in ms, by its name: numbers or maps.
+    sigma
+        Standard deviation of the noise: one number, or one for each of the images used.
+    inputs
+        Which images are used: the name of an input set of the protocol, or channel numbers; by default all.
+    noise
+        ``"gaussian"``, or ``"rician"`` for magnitudes.
+
+    Returns
+    -------
+    numpy.ndarray or Tensor
+        Information (parameter, parameter, ...) on the amplitude and on each T, as of :func:`fisher`.
+
+    Raises
+    ------
+    ValueError
+        If the contrasts have no common first image, a model adds a constant, a relaxation time is missing, ``sigma`` is
+        not positive or does not match the images, or the noise is unknown.
+
+    Examples
+    --------
+    >>> rx.information.fisher_joint(rx.protocols.LIVER_T1RHO_T2, 100.0, {"t1rho": 45.0, "t2": 34.0}, sigma=5.0).shape
+    (3, 3)
+    """
+    names = protocol.names
+    protocol = protocol.counted_from_first()
+    protocol.require_common_amplitude()
+    if protocol.contrasts[0].model.has_offset:
+        raise ValueError(f"protocol: {protocol.contrasts[0].model!r} adds a constant: use relaxnet.information.crlb.")
+    if set(t_ms) != set(names):
+        raise ValueError(f"t_ms has {tuple(t_ms)}: the relaxation times of {names} are needed.")
+    amplitude, *relaxation = _broadcast(m0, *(t_ms[name] for name in names))
+    rows: dict[int, tuple[Tensor, list[Tensor]]] = {}
+    zero = torch.zeros_like(amplitude)
+    for k, contrast in enumerate(protocol.contrasts):
+        for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
+            at = torch.full_like(amplitude, time)
+            basis, slope, _ = contrast.model.basis_with_derivatives(relaxation[k], at)
+            by_t = [amplitude * slope / relaxation[k] if j == k else zero for j in range(len(names))]
+            rows[channel] = (amplitude * basis, [basis, *by_t])
+    used = range(protocol.n_images) if inputs is None else protocol.channels(inputs)
+    predictions = torch.stack([rows[channel][0] for channel in used])
+    columns = [torch.stack([rows[channel][1][p] for channel in used]) for p in range(len(names) + 1)]
+    information = information_of(columns, predictions, _noise_of_each(sigma, predictions), noise)
+    return _like(information, m0, *t_ms.values())
+
+
 def crlb_joint(
     protocol: Protocol,
     m0: Values,
@@ -193,28 +259,8 @@ def crlb_joint(
     5.15 3.31
     7.39 4.91
     """
-    names = protocol.names
-    protocol = protocol.counted_from_first()
-    protocol.require_common_amplitude()
-    if protocol.contrasts[0].model.has_offset:
-        raise ValueError(f"protocol: {protocol.contrasts[0].model!r} adds a constant: use relaxnet.information.crlb.")
-    if set(t_ms) != set(names):
-        raise ValueError(f"t_ms has {tuple(t_ms)}: the relaxation times of {names} are needed.")
-    amplitude, *relaxation = _broadcast(m0, *(t_ms[name] for name in names))
-    rows: dict[int, tuple[Tensor, list[Tensor]]] = {}
-    zero = torch.zeros_like(amplitude)
-    for k, contrast in enumerate(protocol.contrasts):
-        for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
-            at = torch.full_like(amplitude, time)
-            basis, slope, _ = contrast.model.basis_with_derivatives(relaxation[k], at)
-            by_t = [amplitude * slope / relaxation[k] if j == k else zero for j in range(len(names))]
-            rows[channel] = (amplitude * basis, [basis, *by_t])
-    used = range(protocol.n_images) if inputs is None else protocol.channels(inputs)
-    predictions = torch.stack([rows[channel][0] for channel in used])
-    columns = [torch.stack([rows[channel][1][p] for channel in used]) for p in range(len(names) + 1)]
-    information = information_of(columns, predictions, _noise_of_each(sigma, predictions), noise)
-    kinds = (m0, *t_ms.values())
-    return _bounds(_like(information, *kinds), ("m0", *names), *kinds)
+    information = fisher_joint(protocol, m0, t_ms, sigma, inputs=inputs, noise=noise)
+    return _bounds(information, ("m0", *protocol.names), m0, *t_ms.values())
 
 
 def _to_tensor(values: Values | Sequence[float]) -> Float[Tensor, "*space"]:

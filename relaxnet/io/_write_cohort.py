@@ -132,8 +132,9 @@ def _describe(cohort: Sequence[Subject], indices: list[int]) -> dict[str, Any]:
     settings: dict[str, Any] = {"indices": indices}
     if isinstance(cohort, Subjects):
         settings |= {f.name: getattr(cohort, f.name) for f in fields(cohort)}
-    if settings.get("corruptions") == ():
-        del settings["corruptions"]  # as in folders written before there were corruptions
+    for name, default in (("corruptions", ()), ("texture", None), ("pixel_mm", None)):
+        if settings.get(name, default) == default:
+            settings.pop(name, None)  # as in folders written before there were such settings
     if settings.get("snr") == math.inf:
         settings["snr"] = "inf"  # JSON has no infinity
     description = {

@@ -10,6 +10,8 @@
 - **Tissues**: each :class:`Tissue` has values of T1rho and T2 at 1.5 T and 3 T from the literature (``_tissues.py``
   lists them with their sources). They vary between subjects and, as a smooth texture, within a tissue. The liver is
   healthy or has a diffuse :class:`Disease`.
+- **Texture**: ``liver_cohort(texture=...)`` replaces the smooth texture by one as in real tissue, with small vessels
+  that have no label, and small lesions (:class:`Texture`).
 - **Partial volume**: images are simulated on a grid twice as fine within the slice and averaged, so voxels at borders
   hold mixtures. :attr:`Subject.truth` defines the true relaxation time of a mixture.
 - **Images**: the images of a :class:`relaxnet.Protocol`, from the signal models of :mod:`relaxnet.signals`, with the
@@ -17,6 +19,7 @@
   suppressed.
 - **Label maps**: :func:`label_map_subject` and :func:`label_map_cohort` do the same with any segmentation of a real
   abdomen.
+- **Floor**: :func:`bayes_floor` tells the smallest error that any estimate of such maps can have.
 - **Corruptions**: ``liver_cohort(corruptions=...)`` simulates imperfect acquisitions with :class:`Breathing`,
   :class:`SpinLockError`, :class:`ResidualFat` and :class:`Gain`; :func:`corrupted` simulates a second acquisition of a
   subject.
@@ -30,9 +33,11 @@ a cohort of any size and on every machine (up to rounding in the last digits).
 
 from relaxnet.phantom._cohort import Cohort, liver_cohort
 from relaxnet.phantom._corruptions import Breathing, Corruption, Gain, ResidualFat, SpinLockError, corrupt, corrupted
+from relaxnet.phantom._floor import bayes_floor
 from relaxnet.phantom._label_map_cohort import LabelMapCohort, label_map_cohort, label_map_subject
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._subjects import Subjects
+from relaxnet.phantom._texture import Texture
 from relaxnet.phantom._tissues import Disease, Tissue
 from relaxnet.phantom._totalsegmentator import TOTALSEGMENTATOR_CT, TOTALSEGMENTATOR_MR
 
@@ -49,7 +54,9 @@ __all__ = [
     "SpinLockError",
     "Subject",
     "Subjects",
+    "Texture",
     "Tissue",
+    "bayes_floor",
     "corrupt",
     "corrupted",
     "label_map_cohort",

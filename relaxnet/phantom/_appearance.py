@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from relaxnet.phantom._anatomy.random_fields import Array, RandomField, Stream, generator
 from relaxnet.phantom._disease import draw_disease
 from relaxnet.phantom._more_values import KNOWN, value_of
+from relaxnet.phantom._texture import LARGEST_SD, Texture
 from relaxnet.phantom._tissues import CONTRASTS, LIVER, TISSUES, Disease, Properties, Tissue
+
+BAND_MM = (8.0, 40.0)
+"""Shortest and longest wavelength of the smooth texture."""
 
 _N_LABELS = 256  # as many as 8 bits hold: adding a tissue shifts no random number of the others
 _SHORTEST_MS = 10.0  # lower bound of T1rho and T2, whatever the texture
@@ -33,24 +37,24 @@ class Appearance:
     texture: Array
     """Relative standard deviation within each label, (label,)."""
     correlation: Array
-    """Correlation of T1rho and T2 in each label, (label,)."""
+    """Correlation of the textures of T1rho and T2 in each label, (label,)."""
     fields: dict[str, RandomField]
     """Textures: one common to all maps, one for each contrast, and one for m0."""
     coils: Array
     """Positions and weights of the receive coils, (coil, 4)."""
 
     @classmethod
-    def draw(cls, seed: int, subject: int, *, field_tesla: float) -> "Appearance":
-        """Draw disease, tissue values, textures and coils of a subject.
+    def draw(cls, seed: int, subject: int, *, field_tesla: float, texture: Texture | None = None) -> "Appearance":
+        """Draw disease, tissue values, textures, smooth unless told otherwise, and coils of a subject.
 
         The field strength changes means and standard deviations only: a subject deviates from the mean by the same
         number of standard deviations at every field strength.
         """
         disease = draw_disease(seed, subject)
         tissues: dict[Tissue, Properties] = {**TISSUES, Tissue.LIVER: LIVER[disease]}
-        m0, texture, correlation = np.zeros((3, _N_LABELS))
+        m0, variation, correlation = np.zeros((3, _N_LABELS))
         for tissue, p in tissues.items():
-            m0[tissue], texture[tissue], correlation[tissue] = p.m0, p.texture, p.correlation
+            m0[tissue], variation[tissue], correlation[tissue] = p.m0, p.texture, p.correlation
 
         rng = generator(seed, subject, Stream.TISSUES)
         common = rng.standard_normal(_N_LABELS)
@@ -63,9 +67,18 @@ class Appearance:
                 value = value_of(contrast, tissue, properties, field_tesla)
                 t_ms[contrast][tissue] = value.mean + value.sd * deviation[tissue]
 
-        rng = generator(seed, subject, Stream.TEXTURE)
-        fields = {name: RandomField.draw(rng, band_mm=(8, 40)) for name in ("common", "m0", *KNOWN)}
-        return cls(disease, t_ms, m0, texture, correlation, fields, _draw_coils(generator(seed, subject, Stream.COILS)))
+        names = ("common", "m0", *KNOWN)
+        if texture is None:
+            rng = generator(seed, subject, Stream.TEXTURE)
+            fields = {name: RandomField.draw(rng, band_mm=BAND_MM) for name in names}
+        else:
+            rng = generator(seed, subject, Stream.FINE_TEXTURE)
+            fields = {name: RandomField.exponential(rng, length_mm=texture.length_mm) for name in names}
+            variation = np.minimum(variation * (texture.sd / LIVER[Disease.HEALTHY].texture), LARGEST_SD)
+            variation[Tissue.LIVER] = texture.sd
+            correlation = np.full(_N_LABELS, texture.correlation)
+        coils = _draw_coils(generator(seed, subject, Stream.COILS))
+        return cls(disease, t_ms, m0, variation, correlation, fields, coils)
 
     def paint(
         self, labels: NDArray[np.uint8], x: Array, y: Array, z: float, contrasts: Iterable[str]

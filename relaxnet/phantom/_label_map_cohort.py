@@ -13,6 +13,7 @@ from relaxnet.phantom._label_map import FineMap
 from relaxnet.phantom._settings import check_settings
 from relaxnet.phantom._simulate import LabelSlice, SimulatedSubjects
 from relaxnet.phantom._subject import Subject
+from relaxnet.phantom._texture import Texture
 from relaxnet.phantom._tissues import Tissue
 from relaxnet.protocol import Protocol
 from relaxnet.protocols import LIVER_T1RHO_T2
@@ -41,6 +42,8 @@ class LabelMapCohort(SimulatedSubjects):
     """Field strength in T."""
     partial_volume: bool = False
     """Whether each two by two labels of a slice become one voxel."""
+    texture: Texture | None = None
+    """Texture of the tissues; None for a smooth one."""
 
     def __repr__(self) -> str:
         return f"<LabelMapCohort of {len(self)} subjects, labels {' x '.join(map(str, self.labels.shape))}>"
@@ -67,6 +70,7 @@ def label_map_cohort(
     protocol: Protocol = LIVER_T1RHO_T2,
     field_tesla: float = 3.0,
     partial_volume: bool = False,
+    texture: Texture | tuple[float, float] | None = None,
 ) -> LabelMapCohort:
     """Make a cohort from one label map: one anatomy, with different tissue values, textures, diseases, coils and noise.
 
@@ -93,6 +97,9 @@ def label_map_cohort(
     partial_volume
         Whether each two by two labels of a slice become one voxel, which holds a mixture where they differ. The last
         row or column is left out if their number is odd.
+    texture
+        Texture as in real tissue, as for :func:`liver_cohort`. Without ``partial_volume`` no label tells small vessels,
+        but voxels that they cross in part are mixtures.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def label_map_cohort(
         labels=labels,
         voxel_mm=voxel_mm,
         table=dict(table),
-        **check_settings(snr, seed, protocol, field_tesla),
+        **check_settings(snr, seed, protocol, field_tesla, texture),
         partial_volume=partial_volume,
     )
     cohort._anatomy(0)  # noqa: SLF001 (to refuse a bad label map now)
@@ -138,6 +145,7 @@ def label_map_subject(
     protocol: Protocol = LIVER_T1RHO_T2,
     field_tesla: float = 3.0,
     partial_volume: bool = False,
+    texture: Texture | tuple[float, float] | None = None,
 ) -> Subject:
     """Make one digital subject from a label map.
 
@@ -161,6 +169,8 @@ def label_map_subject(
         Field strength in T, 1.5 or 3.0.
     partial_volume
         Whether each two by two labels of a slice become one voxel.
+    texture
+        Texture as in real tissue, as for :func:`liver_cohort`.
 
     Returns
     -------
@@ -182,6 +192,6 @@ def label_map_subject(
     >>> subject.images.shape
     torch.Size([1, 7, 40, 40])
     """
-    settings = check_settings(snr, seed, protocol, field_tesla)
+    settings = check_settings(snr, seed, protocol, field_tesla, texture)
     n_subjects = whole(index, "index", 0) + 1
     return label_map_cohort(labels, voxel_mm, table, n_subjects, partial_volume=partial_volume, **settings)[index]

@@ -5,11 +5,12 @@ from typing import Any
 
 from relaxnet._numbers import seed_of
 from relaxnet.phantom._more_values import KNOWN
+from relaxnet.phantom._texture import as_texture
 from relaxnet.phantom._tissues import FIELDS
 from relaxnet.protocol import Protocol
 
 
-def check_settings(snr: object, seed: object, protocol: object, field_tesla: float) -> dict[str, Any]:
+def check_settings(snr: object, seed: object, protocol: object, field_tesla: float, texture: object) -> dict[str, Any]:
     """Return the settings of a cohort, converted; raise an error that names the one that is wrong."""
     try:
         ratio = float(snr)  # type: ignore[arg-type]
@@ -25,4 +26,10 @@ def check_settings(snr: object, seed: object, protocol: object, field_tesla: flo
         protocol.require_common_amplitude()
     if field_tesla not in FIELDS:
         raise ValueError(f"field_tesla={field_tesla!r}: the tissues of the phantom are known at {FIELDS} T.")
-    return {"snr": ratio, "seed": seed_of(seed), "protocol": protocol, "field_tesla": float(field_tesla)}
+    return {
+        "snr": ratio,
+        "seed": seed_of(seed),
+        "protocol": protocol,
+        "field_tesla": float(field_tesla),
+        "texture": as_texture(texture),
+    }

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from relaxnet.phantom._anatomy.random_fields import Array, Stream, generator
+from relaxnet.phantom._anatomy.small_structures import Capsules
 from relaxnet.phantom._appearance import Appearance
 from relaxnet.phantom._corruptions import Corruption, acquire
-from relaxnet.phantom._partial_volume import mix
+from relaxnet.phantom._partial_volume import Voxels, mix
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._subjects import Subjects
+from relaxnet.phantom._texture import Texture
+from relaxnet.phantom._tissues import Tissue
 from relaxnet.protocol import Protocol
 
 
@@ -44,6 +47,7 @@ class SimulatedSubjects(Subjects):
     protocol: Protocol
     field_tesla: float
     corruptions: tuple[Corruption, ...] = ()
+    texture: Texture | None = None
 
     @abstractmethod
     def _anatomy(self, index: int) -> tuple[Iterable[LabelSlice], tuple[float, float, float]]:
@@ -63,9 +67,15 @@ class SimulatedSubjects(Subjects):
             The subject.
         """
         slices, voxel_mm = self._anatomy(index)
-        appearance = Appearance.draw(self.seed, index, field_tesla=self.field_tesla)
+        appearance = Appearance.draw(self.seed, index, field_tesla=self.field_tesla, texture=self.texture)
+        add = (lambda s: (s, s.labels)) if self.texture is None else _small_structures(self.seed, index, self.texture)
         names = self.protocol.names
-        stack = [mix(s.labels, s.roi, appearance.paint(s.labels, s.x, s.y, s.z, names), self.protocol) for s in slices]
+
+        def simulated(s: LabelSlice) -> Voxels:
+            s, painted = add(s)
+            return mix(s.labels, s.roi, appearance.paint(painted, s.x, s.y, s.z, names), self.protocol)
+
+        stack = [simulated(s) for s in slices]
         clean = torch.stack([voxels.clean for voxels in stack])
         roi = torch.stack([voxels.roi for voxels in stack])
         subject = Subject(
@@ -83,3 +93,26 @@ class SimulatedSubjects(Subjects):
         )
         corruptions, noise = (generator(self.seed, index, stream) for stream in (Stream.CORRUPTIONS, Stream.NOISE))
         return acquire(subject, self.corruptions, corruptions, noise)
+
+
+def _small_structures(
+    seed: int, index: int, texture: Texture
+) -> Callable[[LabelSlice], tuple[LabelSlice, NDArray[np.uint8]]]:
+    """Return what adds the small lesions of a subject to a slice, and tells its tissues, which include small vessels.
+
+    Lesions get their label and stay in the region of interest; vessels leave it, but keep the label of the liver.
+    """
+    vessels = Capsules.draw(
+        generator(seed, index, Stream.SMALL_VESSELS), texture.vessels, length_mm=(10, 30), radius_mm=(0.8, 2.2)
+    )
+    lesions = Capsules.draw(
+        generator(seed, index, Stream.SMALL_LESIONS), texture.lesions, length_mm=(0, 0), radius_mm=(2, 5)
+    )
+
+    def add(s: LabelSlice) -> tuple[LabelSlice, NDArray[np.uint8]]:
+        labels = s.labels.copy()
+        labels[lesions.within(labels == Tissue.LIVER, s.x, s.y, s.z)] = Tissue.TUMOUR
+        dark = vessels.within(labels == Tissue.LIVER, s.x, s.y, s.z)
+        return s._replace(labels=labels, roi=s.roi & ~dark), np.where(dark, np.uint8(Tissue.BLOOD), labels)
+
+    return add

@@ -27,11 +27,13 @@ class Subject:
 
     The relaxation time of a mixture is defined by its initial decay: the reciprocal of the mean rate of its parts,
     weighted by their amplitudes. Such a signal is not mono-exponential, so a fit finds this time or a longer one. There
-    are no mixtures within :attr:`roi`."""
+    are no mixtures within :attr:`roi`, but for the edges of the small lesions of a :class:`Texture`."""
     roi: Bool[Tensor, "slice height width"]
-    """Region of interest: liver parenchyma, a few mm away from the edge of the liver, vessels and lesions."""
+    """Region of interest: liver parenchyma, a few mm away from the edge of the liver, vessels and lesions. With a
+    :class:`Texture`, small lesions are within it, and only the voxels that hold a small vessel are not."""
     labels: UInt8[Tensor, "slice height width"]
-    """:class:`Tissue` that fills most of each voxel; air only where there is nothing else."""
+    """:class:`Tissue` that fills most of each voxel; air only where there is nothing else. The small vessels of a
+    :class:`Texture` have the label of the liver."""
     sigma: float
     """Standard deviation of the noise in the real and in the imaginary part of the images, set by the signal of the
     liver before any corruption."""

@@ -32,6 +32,17 @@ def test_simulate_writes_the_cohort_of_its_options(tmp_path, capsys):
     assert all(torch.equal(one.images, other.images) for one, other in zip(expected, found, strict=True))
 
 
+def test_simulate_writes_texture(tmp_path, capsys):
+    options = (*SMALL, "--texture", "0.08,6", "--pixel-mm", 4, "--out", tmp_path / "c")
+    assert simulate(*options) == 0
+    assert "seed 0, texture 0.08 of 6 mm" in capsys.readouterr().err
+    expected = rx.phantom.liver_cohort(2, 1, (32, 32), texture=(0.08, 6), pixel_mm=4)
+    found = rx.io.read_cohort(tmp_path / "c")
+    assert all(torch.equal(one.images, other.images) for one, other in zip(expected, found, strict=True))
+    assert simulate(*options[:-2], "--pixel-mm", 1, "--out", tmp_path / "d") == 1
+    assert "--pixel-mm 1.0: give 4 to 12 mm" in capsys.readouterr().err
+
+
 def test_simulate_goes_on_where_it_was_interrupted(tmp_path, capsys, monkeypatch):
     out = tmp_path / "cohort"
     write = _write_cohort._write_subject
@@ -67,6 +78,11 @@ def test_simulate_goes_on_where_it_was_interrupted(tmp_path, capsys, monkeypatch
         (("--field", "7"), "--field"),
         (("--slices", "0"), "--slices"),
         (("--seed", "-1"), "--seed"),
+        (("--texture", "0.06"), "'0.06' is not SD,MM"),
+        (("--texture", "fine"), "--texture"),
+        (("--texture", ""), "--texture"),
+        (("--texture", "0.9,5"), "sd=0.9"),
+        (("--pixel-mm", "0"), "--pixel-mm"),
     ],
 )
 def test_a_wrong_command_line(tmp_path, capsys, options, problem):
@@ -87,14 +103,15 @@ def label_map(tmp_path):
 
 def test_simulate_paints_a_label_map(tmp_path, label_map, capsys):
     (tmp_path / "table.tsv").write_text("label\ttissue\n0\tair\n5\tliver\n201\tmuscle\n")
-    options = ("--subjects", 2, "--snr", 30, "--seed", 4, "--labels", label_map)
+    options = ("--subjects", 2, "--snr", 30, "--seed", 4, "--texture", "0.1,9", "--labels", label_map)
     assert simulate(*options, "--tissues", tmp_path / "table.tsv", "--out", tmp_path / "own") == 0
     captured = capsys.readouterr()
     assert captured.out == f"2 subjects\n  {tmp_path / 'own' / 'participants.tsv'}\n"
-    assert f"2 slices of 40 x 50, SNR 30, 3 T, seed 4, the anatomy of {label_map}" in captured.err
+    assert f"2 slices of 40 x 50, SNR 30, 3 T, seed 4, texture 0.1 of 9 mm, the anatomy of {label_map}" in captured.err
     assert simulate(*options, "--tissues", "totalseg-mr", "--out", tmp_path / "named") == 0
     labels, voxel_mm = rx.io.read_label_map(label_map)
-    expected = rx.phantom.label_map_cohort(labels, voxel_mm, rx.phantom.TOTALSEGMENTATOR_MR, 2, snr=30, seed=4)
+    table, settings = rx.phantom.TOTALSEGMENTATOR_MR, {"snr": 30, "seed": 4, "texture": (0.1, 9)}
+    expected = rx.phantom.label_map_cohort(labels, voxel_mm, table, 2, **settings)
     for folder in ("own", "named"):
         found = rx.io.read_cohort(tmp_path / folder)
         assert all(torch.equal(one.images, other.images) for one, other in zip(expected, found, strict=True))
@@ -109,6 +126,7 @@ def test_simulate_refuses_label_maps_that_make_no_sense(tmp_path, label_map, cap
         (("--tissues", "totalseg-mr"), 2, "--labels"),
         (("--labels", label_map, "--tissues", "totalseg-mr", "--slices", 1), 2, "--slices"),
         (("--labels", label_map, "--tissues", "totalseg-mr", "--shape", "64"), 2, "--shape"),
+        (("--labels", label_map, "--tissues", "totalseg-mr", "--pixel-mm", "2"), 2, "--pixel-mm"),
         (("--labels", label_map, "--tissues", tmp_path / "table.tsv"), 1, "table.tsv, line 3: 'livre'"),
         (("--labels", label_map, "--tissues", tmp_path / "short.tsv"), 1, "map.nii.gz: labels hold [201]"),
         (("--labels", label_map, "--tissues", "totalseg"), 1, "totalseg: there is no such file"),

@@ -17,31 +17,44 @@ Pair = tuple[float, float] | Array
 FAR_MM = 1000.0
 """Level of all points that are too far away for their distance to matter."""
 FIELD_OF_VIEW_MM = (288.0, 384.0)
+_LIVER_MM = (4.0, -36.0)  # middle of the rectangle around the livers of all subjects, along y and x
 
 
 @dataclass(frozen=True)
 class Grid:
     """Pixel centres of a picture, in mm from its middle: x to the patient's left, y to the front.
 
-    Pixels are square, and as small as the field of view of 288 x 384 mm allows.
+    Pixels are square, and as small as the field of view of 288 x 384 mm allows, unless their side is given. Smaller
+    pictures than that are of the liver.
     """
 
     shape: tuple[int, int]
+    given_mm: float | None = None
+    """Side of a pixel, if it is given."""
 
     @property
     def pixel_mm(self) -> float:
         """Side of a pixel."""
-        return max(extent / n for extent, n in zip(FIELD_OF_VIEW_MM, self.shape, strict=True))
+        return self.given_mm or max(extent / n for extent, n in zip(FIELD_OF_VIEW_MM, self.shape, strict=True))
 
     @cached_property
     def x(self) -> Array:
         """Positions of the columns, (1, width); the patient's left is at the right of the picture."""
-        return (np.arange(self.shape[1])[None, :] - (self.shape[1] - 1) / 2) * self.pixel_mm
+        columns: Array = (np.arange(self.shape[1])[None, :] - (self.shape[1] - 1) / 2) * self.pixel_mm
+        return columns + self._middle_mm(1)
 
     @cached_property
     def y(self) -> Array:
         """Positions of the rows, (height, 1); the front of the body is up."""
-        return ((self.shape[0] - 1) / 2 - np.arange(self.shape[0])[:, None]) * self.pixel_mm
+        rows: Array = ((self.shape[0] - 1) / 2 - np.arange(self.shape[0])[:, None]) * self.pixel_mm
+        return rows + self._middle_mm(0)
+
+    def _middle_mm(self, axis: int) -> float:
+        """Return the middle of the picture: that of the liver, if not all of the field of view is in it."""
+        if self.given_mm is None:
+            return 0.0
+        outside = max(FIELD_OF_VIEW_MM[axis] - self.shape[axis] * self.given_mm, 0) / 2
+        return float(np.clip(_LIVER_MM[axis], -outside, outside))
 
 
 def ellipse(x: Array, y: Array, centre: Pair, radii: Pair, power: float = 2.0) -> Array:

@@ -28,6 +28,9 @@ class Stream(IntEnum):
     DIGESTION = 10
     DIAPHRAGM = 11
     CORRUPTIONS = 12
+    FINE_TEXTURE = 13
+    SMALL_VESSELS = 14
+    SMALL_LESIONS = 15
 
 
 def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
@@ -38,7 +41,7 @@ def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class RandomField:
-    """A smooth random field in space, of mean 0 and standard deviation 1, with wavelengths in a band.
+    """A random field in space, of mean 0 and standard deviation 1.
 
     It is a sum of plane waves, so it has a value at every point and needs no pixels.
     """
@@ -56,6 +59,13 @@ class RandomField:
         wavelength = np.exp(rng.uniform(np.log(band_mm[0]), np.log(band_mm[1]), (n_waves, 1)))
         return cls(2 * np.pi / wavelength * direction, rng.uniform(0, 2 * np.pi, n_waves))
 
+    @classmethod
+    def exponential(cls, rng: np.random.Generator, *, length_mm: float, n_waves: int = 512) -> "RandomField":
+        """Draw a field whose autocorrelation is exp(-distance / length)."""
+        # The Fourier transform of exp(-r) in space is the density of a normal vector over a normal number.
+        waves = rng.standard_normal((n_waves, 3)) / np.abs(rng.standard_normal((n_waves, 1))) / length_mm
+        return cls(waves, rng.uniform(0, 2 * np.pi, n_waves))
+
     def __call__(self, x: Array, y: Array, z: float) -> Array:
         """Evaluate the field at columns x, (1, width), and rows y, (height, 1), of a slice; all in mm."""
         # cos(a + b) is separable: rows and columns are evaluated apart, and a matrix product combines them.
@@ -67,3 +77,17 @@ class RandomField:
         # cores are shared.
         n = max(_SINGLE_THREAD_SIZE // columns.size, 1)
         return np.concatenate([rows[start : start + n] @ columns for start in range(0, len(rows), n)])
+
+
+def band_correlation(distance: Array, *, band_mm: tuple[float, float], n_waves: int = 200) -> Array:
+    """Return the correlation of points of :meth:`RandomField.draw` at a distance in mm."""
+    middle = (np.arange(n_waves) + 0.5) / n_waves
+    wavelengths = band_mm[0] * (band_mm[1] / band_mm[0]) ** middle
+    found: Array = np.mean([np.sinc(2 * distance / wavelength) for wavelength in wavelengths], axis=0)
+    return found
+
+
+def exponential_correlation(distance: Array, *, length_mm: float) -> Array:
+    """Return the correlation of points of :meth:`RandomField.exponential` at a distance in mm."""
+    found: Array = np.exp(-np.asarray(distance) / length_mm)
+    return found
