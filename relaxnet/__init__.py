@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from relaxnet.fitting import FitStatus as FitStatus
     from relaxnet.fitting import fit as fit
     from relaxnet.fitting import fit_joint as fit_joint
+    from relaxnet.fitting import fit_spatial as fit_spatial
     from relaxnet.protocol import Contrast as Contrast
     from relaxnet.protocol import Protocol as Protocol
     from relaxnet.training import load as load

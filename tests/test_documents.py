@@ -54,6 +54,12 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert names["maps"]["t1rho"].isfinite().all()
 
 
+def test_python_of_the_spatial_fit_runs():
+    names = run("docs/spatial_fit.md")
+    assert names["again"].sigma is None
+    np.testing.assert_allclose(names["again"].prior.precision, names["spatial"].prior.precision, rtol=1e-5)
+
+
 def test_python_of_the_guide_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run("docs/guide.md")

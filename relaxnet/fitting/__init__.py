@@ -8,7 +8,8 @@
 - :func:`rician`: maximum likelihood under the noise that magnitude images have, without bias at low signal-to-noise
   ratio. :func:`estimate_sigma` finds the noise level that it needs.
 
-:func:`fit_joint` fits several contrasts with a common first image at once. :class:`Estimator` is the base of all of
+:func:`fit_joint` fits several contrasts with a common first image at once, and :func:`fit_spatial` all voxels, too,
+knowing that neighbours are alike. :class:`Estimator` is the base of all of
 them, and :func:`run` fits by one of your own.
 
 All voxels are fitted at once, in chunks that fit the processor's cache, by one implementation in torch: NumPy arrays
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
     from relaxnet.fitting._core.samples import Samples as Samples
     from relaxnet.fitting._doubts import doubts as doubts
     from relaxnet.fitting._fit import fit as fit
+    from relaxnet.fitting._fit_spatial import fit_spatial as fit_spatial
     from relaxnet.fitting._joint import fit_joint as fit_joint
     from relaxnet.fitting._log_linear import log_linear as log_linear
     from relaxnet.fitting._nlls import nlls as nlls
     from relaxnet.fitting._noise_level import estimate_sigma as estimate_sigma
     from relaxnet.fitting._result import FitResult as FitResult
     from relaxnet.fitting._rician import rician as rician
+    from relaxnet.fitting._spatial.result import Mean as Mean
+    from relaxnet.fitting._spatial.result import SpatialFit as SpatialFit
+    from relaxnet.fitting._spatial.result import SpatialPrior as SpatialPrior
     from relaxnet.fitting._status import FitStatus as FitStatus
     from relaxnet.fitting._two_point import two_point as two_point
 

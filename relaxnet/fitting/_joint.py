@@ -16,6 +16,7 @@ from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._core.voxels import Voxels
 from relaxnet.fitting._nlls import LeastSquares
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
@@ -95,6 +96,15 @@ def fit_joint(
     >>> bool((joint.maps["t2"] - subject.truth["t2"])[subject.roi].abs().max() < 0.1)  # ms; voxels hold mixtures
     True
     """
+    voxels = joint_voxels(images, protocol, mask=mask, sigma=sigma, saturation=saturation, dim=dim)
+    make = joint_estimator(voxels.design)
+    return fit_voxels(make, voxels, like=images, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
+
+
+def joint_voxels(
+    images: object, protocol: Protocol, *, mask: object, sigma: object, saturation: float | None, dim: int
+) -> Voxels:
+    """Check the arguments of a joint fit, and return them as voxels to fit."""
     protocol = protocol.counted_from_first()
     protocol.require_common_amplitude()
     times, owner = [0.0] * protocol.n_images, [0] * protocol.n_images
@@ -103,12 +113,14 @@ def fit_joint(
             times[channel], owner[channel] = time, k
     checked = CheckedTimes(times)
     voxels = as_voxels(images, checked, mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim)
-    one = len(protocol.contrasts) == 1
-    of_image = None if one else torch.tensor(owner, device=voxels.times.device)
+    of_image = None if len(protocol.contrasts) == 1 else torch.tensor(owner, device=voxels.times.device)
     models = tuple(contrast.model for contrast in protocol.contrasts)
-    voxels = replace(voxels, design=Design(models, voxels.design.time, protocol.names, of_image))
-    make = LeastSquares if one else Joint
-    return fit_voxels(make, voxels, like=images, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
+    return replace(voxels, design=Design(models, voxels.design.time, protocol.names, of_image))
+
+
+def joint_estimator(design: Design) -> type[Estimator]:
+    """Return the estimator of a joint fit."""
+    return LeastSquares if design.owner is None else Joint
 
 
 class Joint(Estimator):

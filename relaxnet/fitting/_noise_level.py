@@ -98,10 +98,11 @@ def estimate_sigma(
             raise ValueError("background holds no sample: choose voxels of air.")
         return float(torch.sqrt((samples**2).mean() / 2))
     voxels = as_voxels(signal, times_ms, mask=mask, sigma=None, **shared)
-    return min(_from_residuals(nlls(signal, times_ms, mask=mask, **shared)), _from_neighbours(voxels))
+    return min(from_residuals(nlls(signal, times_ms, mask=mask, **shared)), from_neighbours(voxels))
 
 
-def _from_residuals(result: FitResult[Any]) -> float:
+def from_residuals(result: FitResult[Any]) -> float:
+    """Estimate the noise level from the residuals of a fit without a known one."""
     ok, rmse, n_used = (to_numpy(values) for values in (result.ok, result.rmse, result.n_used))
     n_parameters = len(result.maps)
     ok = ok & (n_used > n_parameters)
@@ -112,7 +113,7 @@ def _from_residuals(result: FitResult[Any]) -> float:
     return float(np.sqrt(np.median(squares) / (2 * gammaincinv((usual - n_parameters) / 2, 0.5))))
 
 
-def _from_neighbours(voxels: Voxels) -> float:
+def from_neighbours(voxels: Voxels) -> float:
     """Take the smallest estimate over all pairs of adjacent axes; infinite where too few voxels have neighbours."""
     n_times, estimates = len(voxels.times), [math.inf]
     images = torch.zeros(n_times, *voxels.space, dtype=voxels.times.dtype, device=voxels.times.device)

@@ -162,7 +162,7 @@ class _Fits:
         samples = voxels.read(block)
         used = voxels.used(samples) & estimator.usable(samples)
         n_used = used.sum(0).to(torch.int16)
-        few = ~_enough(design, used)
+        few = ~enough(design, used)
         samples = torch.where(used, samples, 0)
         peak = samples.abs().amax(0)
         silent = peak < torch.finfo(samples.dtype).tiny
@@ -209,7 +209,7 @@ def _by_pattern(estimator: Estimator, samples: Samples) -> Estimate:
     return Estimate(values, status)
 
 
-def _enough(design: Design, used: Bool[Tensor, "time voxel"]) -> Bool[Tensor, " voxel"]:
+def enough(design: Design, used: Bool[Tensor, "time voxel"]) -> Bool[Tensor, " voxel"]:
     """Find the voxels with at least as many samples at different times as the design has parameters."""
     n_parameters = len(design.names)
     if design.owner is None:

@@ -1,0 +1,1 @@
+"""The parts of the spatial fit: neighbours, prior, posterior, Gauss-Newton and evidence."""

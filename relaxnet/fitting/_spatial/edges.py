@@ -1,0 +1,92 @@
+"""Ties between neighbouring voxels: their weights, and the Laplacian that they make."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+_FREEDOM = 3.0  # of Student's t, the law of the differences between neighbours
+
+Edges = tuple[Tensor, ...]
+"""The weights of the ties along each axis of space, (batch, *space), with one element less along that axis."""
+
+
+def differences(x: Shaped[Tensor, "..."], n_axes: int) -> list[Shaped[Tensor, "..."]]:
+    """Subtract from each voxel the one before it, along each of the last axes."""
+    return [x.diff(dim=axis) for axis in range(-n_axes, 0)]
+
+
+def laplacian(edges: Edges, x: Float[Tensor, "*rows"]) -> Float[Tensor, "*rows"]:
+    r"""Apply the Laplacian, :math:`(Lx)_i = \sum_j w_{ij} (x_i - x_j)`, to the last axes of ``x``."""
+    out = torch.zeros_like(x)
+    for axis, (weight, step) in enumerate(zip(edges, differences(x, len(edges)), strict=True), -len(edges)):
+        scatter(out, weight * step, axis)
+    return out
+
+
+def scatter(out: Tensor, flow: Tensor, axis: int) -> None:
+    """Add to each voxel what flows in over its ties along an axis, the transpose of a difference."""
+    n = flow.shape[axis]
+    out.narrow(axis, 1, n).add_(flow)
+    out.narrow(axis, 0, n).sub_(flow)
+
+
+def degrees(edges: Edges) -> Float[Tensor, "batch *space"]:
+    """Sum the weights of the ties of each voxel: the diagonal of the Laplacian."""
+    first = edges[0]
+    out = first.new_zeros([n + (axis == 1) for axis, n in enumerate(first.shape)])
+    for axis, weight in enumerate(edges, -len(edges)):
+        n = weight.shape[axis]
+        out.narrow(axis, 1, n).add_(weight)
+        out.narrow(axis, 0, n).add_(weight)
+    return out
+
+
+def within(usable: Bool[Tensor, "batch *space"], spacing: Sequence[float]) -> Edges:
+    """Tie usable neighbours to one another, those that are further apart less."""
+    ties = []
+    for axis, distance in enumerate(spacing, -len(spacing)):
+        n = usable.shape[axis] - 1
+        both = usable.narrow(axis, 1, n) & usable.narrow(axis, 0, n)
+        ties.append(both * (min(spacing) / distance) ** 2)
+    return tuple(ties)
+
+
+def loosen_between_labels(edges: Edges, labels: Shaped[Tensor, "batch *space"]) -> Edges:
+    """Cut the ties between voxels of different labels."""
+    steps = differences(labels, len(edges))
+    return tuple(weight * (step == 0) for weight, step in zip(edges, steps, strict=True))
+
+
+def loosen_by_images(
+    edges: Edges, images: Float[Tensor, "image batch *space"], noise: Float[Tensor, "image batch *space"], width: float
+) -> Edges:
+    r"""Loosen the ties between voxels whose mean over the images differs by more than noise.
+
+    The weights become :math:`w\, e^{-d^2 / 2 (k s)^2}`, where d is the difference, s its standard deviation, and k the
+    width.
+    """
+    mean = images.mean(0)
+    variance = (noise**2).mean(0) / len(images)
+    loosened = []
+    for axis, weight in enumerate(edges, -len(edges)):
+        n = weight.shape[axis]
+        square = variance.narrow(axis, 1, n) + variance.narrow(axis, 0, n)
+        loosened.append(weight * torch.exp(-0.5 * mean.diff(dim=axis) ** 2 / (width**2 * square)))
+    return tuple(loosened)
+
+
+def loosen_by_jumps(edges: Edges, x: Float[Tensor, "row batch *space"], coupling: Float[Tensor, "row row"]) -> Edges:
+    r"""Loosen the ties over which the maps jump, as if differences had Student's t distribution.
+
+    Of a step :math:`\delta` over a tie with precision :math:`w \Lambda`, the expected weight is
+    :math:`w (\nu + p) / (\nu + w\, \delta^T \Lambda \delta)`, p maps being tied together.
+    """
+    p = math.prod(coupling.shape[:1])
+    loosened = []
+    for weight, step in zip(edges, differences(x, len(edges)), strict=True):
+        square = weight * torch.einsum("a...,ab,b...->...", step, coupling, step)
+        loosened.append(weight * ((_FREEDOM + p) / (_FREEDOM + square)).clamp(max=1))
+    return tuple(loosened)
