@@ -12,6 +12,7 @@ from relaxnet._lazy import lazily
 from relaxnet._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from relaxnet import denoise as denoise
     from relaxnet import errors as errors
     from relaxnet import experiments as experiments
     from relaxnet import fitting as fitting

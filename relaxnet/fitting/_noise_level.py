@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from scipy.special import gammaincinv
 
+from relaxnet.denoise._noise_level import image_noise
 from relaxnet.fitting._core.arguments import Times, as_voxels
-from relaxnet.fitting._core.neighbours import image_noise
 from relaxnet.fitting._core.voxels import Voxels
 from relaxnet.fitting._nlls import nlls
 from relaxnet.fitting._result import FitResult, to_numpy

@@ -10,7 +10,7 @@ from einops import reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
+from relaxnet._images import ImagesT, as_given, to_tensor
 from relaxnet.nets._backbone import Backbone, require_backbone
 from relaxnet.nets._checks import check_bounds, require_decay, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet.denoise._noise_level import root_mean_square
 from relaxnet.fitting import FitStatus, fit
-from relaxnet.fitting._core.neighbours import root_mean_square
 from relaxnet.metrics import calibration_factor
 from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol

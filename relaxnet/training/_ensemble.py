@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxnet.nets._arrays import ImagesT, as_given, to_tensor
+from relaxnet._images import ImagesT, as_given, to_tensor
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.training import _storage

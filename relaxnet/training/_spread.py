@@ -10,7 +10,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relaxnet.fitting._core.neighbours import image_noise, root_mean_square
+from relaxnet.denoise._noise_level import image_noise, root_mean_square
 from relaxnet.information import crlb
 from relaxnet.nets import RelaxationNet, input_mask
 from relaxnet.nets._input_mask import own_images

@@ -11,9 +11,10 @@ import torch
 
 import relaxnet as rx
 from relaxnet.cli._experiment import Name
+from relaxnet.denoise import non_local_means
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
 from relaxnet.experiments._harness.experiment import Fold
-from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, non_local_means, with_images
+from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, with_images
 from relaxnet.experiments._harness.format import Table, columns, of_entry, table
 from relaxnet.experiments._harness.networks import single_contrast
 from relaxnet.experiments._harness.render import read_result, write_result
@@ -368,7 +369,7 @@ def test_two_points_of_an_input_set():
 
 def test_non_local_means_denoise():
     subject = some_subject(shape=(64, 64))
-    result = non_local_means(subject.images, subject.sigma, 0.8)
+    result = non_local_means(subject.images, subject.sigma, strength=0.8)
     before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, result))
     assert after < 0.6 * before
     assert denoised(subject, "long", 0) is subject

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import relaxnet as rx
-from relaxnet.fitting._core.neighbours import image_noise
+from relaxnet.denoise._noise_level import image_noise
 from relaxnet.training import PRESETS, Spread, Trained
 from relaxnet.training._calibrate import calibrate
 from relaxnet.training._data import gather

@@ -8,11 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from relaxnet.errors import require
+from relaxnet.denoise import non_local_means
 from relaxnet.experiments._harness.experiment import Fold
 from relaxnet.experiments._harness.score import Maps, Method, Scores, mean_error, reference_maps, score
 from relaxnet.experiments._harness.steps import Step
@@ -158,33 +154,5 @@ def denoised(subject: Subject, inputs: str, strength: float) -> Subject:
         return subject
     channels = list(range(subject.protocol.n_images) if inputs == ALL else subject.protocol.channels(inputs))
     images = subject.images.clone()
-    images[:, channels] = non_local_means(images[:, channels], subject.sigma, strength)
+    images[:, channels] = non_local_means(images[:, channels], subject.sigma, strength=strength)
     return replace(subject, images=images)
-
-
-def non_local_means(images: Tensor, sigma: float, strength: float) -> Tensor:
-    """Denoise the images of each slice together: patches are alike where they are in all images.
-
-    Parameters
-    ----------
-    images
-        Images, (slice, image, height, width).
-    sigma
-        Their noise level.
-    strength
-        How different patches may be, in units of the noise level.
-
-    Returns
-    -------
-    Tensor
-        Images of the same shape.
-
-    Raises
-    ------
-    MissingExtraError
-        If scikit-image is not installed.
-    """
-    restoration = require("skimage.restoration", extra="experiments")
-    options = {"patch_size": 5, "patch_distance": 9, "h": strength * sigma, "sigma": sigma, "channel_axis": 0}
-    one_by_one = [restoration.denoise_nl_means(images_of_slice.numpy(), **options) for images_of_slice in images]
-    return torch.from_numpy(np.stack(one_by_one)).to(images.dtype)
