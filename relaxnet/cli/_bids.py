@@ -9,11 +9,11 @@ import typer
 from relaxnet.cli._common import Answer
 from relaxnet.cli._console import COMMAND_LINE, explain, one_of, say
 from relaxnet.cli._values import check_positive, speaking_of
-from relaxnet.fitting import METHODS
+from relaxnet.fitting import METHODS, SPATIAL
 
 LABELS = ("--participant-label", "--participant_label", "--session-label", "--session_label")
 Level = one_of("Level", ("participant",))
-Method = one_of("Method", METHODS)
+Method = one_of("Method", METHODS | SPATIAL)
 
 
 def bids(
@@ -34,7 +34,10 @@ def bids(
     dask_scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Let the workers of a dask scheduler fit, as tcp://host:8786.")
     ] = None,
-    method: Annotated[Method, typer.Option(help=f"{explain(METHODS)}, with --sigma.")] = "nlls",  # type: ignore[valid-type]
+    method: Annotated[
+        Method,  # type: ignore[valid-type]
+        typer.Option(help=f"{explain(METHODS)}, with --sigma; {explain(SPATIAL)}."),
+    ] = "nlls",
     skip_first: Annotated[int, typer.Option(metavar="N", help="Leave out the first N images of each series.")] = 0,
     saturation: Annotated[float | None, typer.Option(help="Leave out samples at or above this value.")] = None,
     sigma: Annotated[float | None, typer.Option(help="Standard deviation of the noise.")] = None,

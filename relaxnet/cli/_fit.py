@@ -26,14 +26,15 @@ from relaxnet.cli._values import (
     speaking_of,
     times,
 )
-from relaxnet.fitting import METHODS
+from relaxnet.fitting import JOINT_METHODS, METHODS, SPATIAL
 from relaxnet.times import AXES
 
 if TYPE_CHECKING:
     from relaxnet.protocol import Protocol
     from relaxnet.workflows import Outcome
 
-Method = one_of("Method", METHODS)
+Method = one_of("Method", METHODS | SPATIAL)
+JointMethod = one_of("JointMethod", JOINT_METHODS)
 Unit = one_of("Unit", ("ms", "s"))
 First = one_of("First", ("mean", "t1rho", "t2"))
 
@@ -52,7 +53,11 @@ LabelTable = Annotated[
     Path | None, typer.Option(metavar="TABLE", help="Names of labels, columns index and name. [default: MASK.tsv]")
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the maps go. [default: the folder of SCAN]")]
-How = Annotated[Method, typer.Option(help=f"{explain(METHODS)}, with --sigma.")]  # type: ignore[valid-type]
+How = Annotated[
+    Method,  # type: ignore[valid-type]
+    typer.Option(help=f"{explain(METHODS)}, with --sigma; {explain(SPATIAL)}."),
+]
+HowJointly = Annotated[JointMethod, typer.Option(help=f"{explain(JOINT_METHODS)}.")]  # type: ignore[valid-type]
 Saturation = Annotated[float | None, typer.Option(help="Leave out samples at or above this value, such as 4095.")]
 Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise, for standard errors and rician.")]
 Labels = Annotated[
@@ -225,7 +230,9 @@ for _contrast in KNOWN_CONTRASTS:
     _add_command(_contrast)
 
 
-def _joint(*, tsl: str | None, te: str | None, unit: Any, first: str, bounds: str | None, **options: Any) -> Answer:
+def _joint(
+    *, tsl: str | None, te: str | None, unit: Any, first: str, method: str, bounds: str | None, **options: Any
+) -> Answer:
     """Fit T1rho and T2 at once to every voxel of a scan whose first volume both share.
 
     The volumes are the first one, most often at 0 ms; the other spin-locked ones; the other T2-prepared ones. All of
@@ -239,7 +246,7 @@ def _joint(*, tsl: str | None, te: str | None, unit: Any, first: str, bounds: st
     from relaxnet.workflows import fit_joint_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     with speaking_of(times_ms="--tsl-ms ... --te-ms"):
-        outcome = fit_joint_scan(protocol=protocol, first=first, bounds_ms=limits, **shared)
+        outcome = fit_joint_scan(protocol=protocol, first=first, method=method, bounds_ms=limits, **shared)
     return _answer(outcome)
 
 
@@ -252,6 +259,7 @@ app.command("joint")(
         te=(Annotated[str | None, typer.Option("--te-ms", metavar="MS,MS,...", help=f"T2 preparation {_TIMES}")], None),
         unit=_UNIT,
         first=(Annotated[First, typer.Option(help=_FIRST)], "mean"),
+        method=(HowJointly, "nlls"),
         bounds=_bounds(KNOWN_CONTRASTS["t2"], "T"),
     )
 )

@@ -54,5 +54,19 @@ METHODS = {
 }
 """The estimators of :func:`fit` by name."""
 
+SPATIAL = {
+    "spatial": Choice("relaxnet.fitting:fit_spatial", "Most probable maps with a prior that neighbours are alike")
+}
+"""The fit of all voxels at once by name: a method wherever it is known which voxels are neighbours, as in files."""
+
+JOINT_METHODS = {
+    "nlls": Choice(
+        "relaxnet.fitting:fit_joint",
+        "Nonlinear least squares over all images of all contrasts with one amplitude, by variable projection",
+    ),
+    **SPATIAL,
+}
+"""The fits of several contrasts with a common first image by name."""
+
 __getattr__, __dir__, __all__ = lazily(__name__)
-__all__ += ["METHODS"]
+__all__ += ["JOINT_METHODS", "METHODS", "SPATIAL"]

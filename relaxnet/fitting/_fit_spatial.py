@@ -29,14 +29,12 @@ from relaxnet.protocol import Contrast, Protocol
 
 _PRECISION = {"m0": 50.0, "offset": 50.0}  # of differences between neighbours, before any evidence
 _OTHER_PRECISION = 300.0
-_LENGTH = 0.1
 _ROUNDS = 2  # of ties, maps and evidence
 _LOOSENINGS = 2  # of ties by jumps of the maps, before a search ends
 _STEPS, _LAST_STEPS = 4, 12
-_COARSE = 1e-2  # tolerance of all searches but the last
+_COARSE = 0.3  # tolerance of all searches but the last
 _SEED = 0
-_WIDTH = 1.1  # a difference of images of this many standard deviations loosens a tie by e^-1/2
-_WIDE = 1.7  # the same for the evidence: ties that follow the noise would make maps look smoother than they are
+_WIDTH = 1.7  # a difference of images of this many standard deviations loosens a tie by e^-1/2
 
 
 def fit_spatial(
@@ -165,30 +163,27 @@ def _as_labels(labels: Any, voxels: Voxels) -> Tensor:
 
 
 def _as_field(prior: SpatialPrior, data: Data, edges: Edges) -> Field:
-    n = len(data.mean)
-    precision = np.asarray(prior.precision, np.float64)
-    if precision.shape != (n, n) or not (np.linalg.eigvalsh(precision) > 0).all() or not prior.length >= 0:
+    precision, n = np.asarray(prior.precision, np.float64), len(data.mean)
+    if precision.shape != (n,) or not ((precision > 0) & np.isfinite(precision)).all():
         raise ValueError(
-            f"prior={brief(prior)}: give a positive definite precision for the {n} maps {data.design.names}, and a "
-            f"length of 0 or more."
+            f"prior={brief(prior)}: give a positive precision for each of the {n} maps {data.design.names}."
         )
-    return Field(torch.from_numpy(precision).to(data.mean), float(prior.length), edges)
+    return Field(torch.from_numpy(precision).to(data.mean), edges)
 
 
 def _usual(data: Data, edges: Edges) -> Field:
-    precisions = [_PRECISION.get(name, _OTHER_PRECISION) for name in data.design.names]
-    return Field(torch.diag(data.mean.new_tensor(precisions)), _LENGTH, edges)
+    return Field(data.mean.new_tensor([_PRECISION.get(name, _OTHER_PRECISION) for name in data.design.names]), edges)
 
 
-def _ties(prepared: Prepared, labels: Tensor | None, width: float = _WIDTH) -> Edges:
-    """Tie neighbours, less where labels or images differ; the wider, the less."""
+def _ties(prepared: Prepared, labels: Tensor | None) -> Edges:
+    """Tie neighbours, less where labels or images differ."""
     data = prepared.data
     edges = tuple(weight.to(data.root) for weight in within(prepared.inside, prepared.grid.spacing))
     if labels is not None:
         return loosen_between_labels(edges, labels)
     noise = 1 / data.root
     usual = noise[torch.isfinite(noise)].median() if (data.root > 0).any() else noise.new_tensor(1.0)
-    return loosen_by_images(edges, data.samples, torch.where(torch.isfinite(noise), noise, usual), width)
+    return loosen_by_images(edges, data.samples, torch.where(torch.isfinite(noise), noise, usual), _WIDTH)
 
 
 def _apply(prepared: Prepared, field: Field) -> _Search:
@@ -196,7 +191,7 @@ def _apply(prepared: Prepared, field: Field) -> _Search:
     data, edges = prepared.data, field.edges
     x, _ = most_probable(data, field, prepared.start, steps=_STEPS, tolerance=_COARSE)
     for _ in range(_LOOSENINGS):
-        field = replace(field, edges=loosen_by_jumps(edges, x, field.coupling))
+        field = replace(field, edges=loosen_by_jumps(edges, x, field.precision))
         x, _ = most_probable(data, field, x, steps=1, tolerance=_COARSE)
     x, settled = most_probable(data, field, x, steps=_LAST_STEPS)
     return _Search(field, x, settled)
@@ -204,14 +199,13 @@ def _apply(prepared: Prepared, field: Field) -> _Search:
 
 def _learn(prepared: Prepared, labels: Tensor | None) -> tuple[Prepared, _Search]:
     """Search the prior with most evidence, and then with it; ties, maps and prior follow one another."""
-    edges = _ties(prepared, labels)
-    field = _usual(prepared.data, edges)
+    field = _usual(prepared.data, _ties(prepared, labels))
     for _ in range(_ROUNDS):
         search = _apply(prepared, field)
-        tiles = linearised_tiles(prepared.data, search.x, _ties(prepared, labels, _WIDE))
-        coupling, length, change = best_prior(tiles, field.coupling, field.length, fit_noise=prepared.sigma is not None)
+        tiles = linearised_tiles(prepared.data, search.x, _ties(prepared, labels))
+        precision, change = best_prior(tiles, field.precision, fit_noise=prepared.sigma is not None)
         prepared = prepared.with_noise(change)._replace(start=search.x)
-        field = Field(coupling.to(search.x), length, _ties(prepared, labels))
+        field = Field(precision.to(search.x), _ties(prepared, labels))
     return prepared, _apply(prepared, field)
 
 
@@ -253,7 +247,7 @@ def _result(voxels: Voxels, like: ArrayT, prepared: Prepared, search: _Search, d
         n_used=out(prepared.n_used),
         status=out(status),
         units=design.units,
-        prior=SpatialPrior(search.field.coupling.double().cpu().numpy(), search.field.length),
+        prior=SpatialPrior(search.field.precision.double().cpu().numpy()),
         sigma=prepared.sigma,
         posterior=posterior,
         slopes=slopes,

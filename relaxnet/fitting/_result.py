@@ -1,7 +1,7 @@
 """What a fit returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
@@ -92,9 +92,10 @@ class FitResult(Generic[ArrayT]):
         >>> type(result.numpy().maps["t"]).__name__
         'ndarray'
         """
+        own = {field.name: getattr(self, field.name) for field in fields(FitResult)}
         arrays: dict[str, Any] = {
             name: {key: to_numpy(array) for key, array in held.items()} if isinstance(held, dict) else to_numpy(held)
-            for name, held in vars(self).items()
+            for name, held in own.items()
             if name != "units"
         }
         return FitResult(**arrays, units=self.units)

@@ -18,6 +18,7 @@ import torch
 from relaxnet._files import prepare_folder, write_text
 from relaxnet._messages import brief
 from relaxnet.errors import require
+from relaxnet.fitting import JOINT_METHODS
 from relaxnet.io import (
     JOINT,
     RAW_SUFFIXES,
@@ -93,7 +94,7 @@ def fit_data_set(
         Address of a scheduler of ``dask.distributed``, ``"tcp://host:8786"``, whose workers fit the series instead.
         They must see the same folders.
     method, skip_first, saturation, sigma, fill, rates, report, strict
-        As for :func:`fit_scan`, for all series; a joint fit has a method of its own.
+        As for :func:`fit_scan`, for all series; a joint fit is by ``"nlls"`` unless it is ``"spatial"``.
     overwrite
         Whether series that are there are fitted anew.
     device
@@ -184,10 +185,15 @@ def _fit_one(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         if series.contrast == JOINT:
-            fit_joint_scan(series.files, **how)
+            fit_joint_scan(series.files, method=_method_for(series, method), **how)
         else:
             fit_scan(series.files, series.contrast, method=method, **how)
     return FITTED, tuple(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def _method_for(series: FoundSeries, method: str) -> str:
+    """Return the method for a series: a joint fit has fewer, and its own default."""
+    return method if series.contrast != JOINT or method in JOINT_METHODS else "nlls"
 
 
 def _first_map(series: FoundSeries, folder: Path) -> Path:
@@ -199,16 +205,17 @@ def _first_map(series: FoundSeries, folder: Path) -> Path:
 
 def _check_settings(series: FoundSeries, folder: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to go on with other settings than those that the maps of a series were made with, as their record says."""
-    first, joint = _first_map(series, folder), series.contrast == JOINT
+    first = _first_map(series, folder)
     if not sidecar_path(first).exists():
         return
-    path = run_path(picture_path(first), JOINT if joint else None)
+    path = run_path(picture_path(first), JOINT if series.contrast == JOINT else None)
     before = read_object(path).get("Settings")
     if not isinstance(before, dict):
         raise ValueError(f"{path}: it does not say how {first.name} was made: use overwrite=True.")  # noqa: TRY004
-    wanted = chosen({**settings, "skip_first": settings["skip_first"] or None})
+    method = _method_for(series, settings["method"])
+    wanted = chosen({**settings, "method": method, "skip_first": settings["skip_first"] or None})
     for key in _OF_MAPS:
-        if before.get(key) != wanted.get(key) and not (joint and key == "method"):  # which has one of its own
+        if before.get(key) != wanted.get(key):
             was, asked = (brief(repr(held[key])) if key in held else "unset" for held in (before, wanted))
             told = f"{first.name} was made with {key} {was}, not {asked}"
             raise ValueError(f"{path}: {told}: use overwrite=True, or another folder.")

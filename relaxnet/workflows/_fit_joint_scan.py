@@ -7,7 +7,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from relaxnet.fitting import doubts, fit_joint
+from relaxnet._choices import pick
+from relaxnet.fitting import JOINT_METHODS, SPATIAL, doubts
 from relaxnet.io import (
     More,
     Paths,
@@ -23,14 +24,23 @@ from relaxnet.io import (
 from relaxnet.protocol import Protocol
 from relaxnet.workflows._device import device_of, on_device
 from relaxnet.workflows._drawing import Log, silence
-from relaxnet.workflows._fitting import Bounds, listed, outcome_of, plan, question, read_beside, size_of, write_fit
+from relaxnet.workflows._fitting import (
+    Bounds,
+    listed,
+    outcome_of,
+    plan,
+    question,
+    read_beside,
+    size_of,
+    voxel_sizes,
+    write_fit,
+)
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record
 from relaxnet.workflows._report.fit import Fitted
 
 CONTRASTS = ("t1rho", "t2")
 """Contrasts of a joint fit."""
-JOINT_ALGORITHM = "Nonlinear least squares over all images of all contrasts with one amplitude, by variable projection"
 
 
 def fit_joint_scan(
@@ -45,6 +55,7 @@ def fit_joint_scan(
     series: int | None = None,
     average: bool = False,
     resample: bool = False,
+    method: str = "nlls",
     mask: str | Path | None = None,
     label: int | str | None = None,
     label_table: str | Path | None = None,
@@ -76,6 +87,8 @@ def fit_joint_scan(
         Of two series, what to take for the common first image: that of ``"t1rho"`` or ``"t2"``, or their ``"mean"``.
     out, volumes, skip_first, time_axis, series, average, resample, mask, label, label_table
         As for :func:`fit_scan`.
+    method
+        The fit, one of :data:`relaxnet.fitting.JOINT_METHODS`.
     bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, report, overwrite, device, command, log
         As for :func:`fit_scan`.
 
@@ -98,6 +111,7 @@ def fit_joint_scan(
         If the input does not look like what was meant, and ``strict`` is false.
     """
     start, parts, where = perf_counter(), _parts(scan), device_of(device)
+    chosen = pick("method", method, JOINT_METHODS)
     files = [file for part in parts for file in as_paths(part)]
     path = scan_path(files)
     targets = plan(
@@ -144,14 +158,17 @@ def fit_joint_scan(
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {listed(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {size_of(image)} voxels at {told}, the first volume shared (from {source})")
-    result = fit_joint(
-        on_device(image.data, where),
-        protocol,
-        mask=beside.mask,
-        bounds=bounds_ms,
-        saturation=saturation,
-        sigma=sigma,
-        dim=-1,
+    result = (
+        chosen.load()(
+            on_device(image.data, where),
+            protocol,
+            mask=beside.mask,
+            bounds=bounds_ms,
+            saturation=saturation,
+            sigma=sigma,
+            dim=-1,
+            **({"spacing": voxel_sizes(image)} if method in SPATIAL else {}),
+        )
     ).numpy()
     signed = any(contrast.model.signed for contrast in protocol.contrasts)
     lines = [*([doubt] if doubt else []), *doubts(image.data, result, signed=signed)]
@@ -163,7 +180,7 @@ def fit_joint_scan(
         "first": first if len(parts) == 2 else None,
         "label": label,
         "times_ms": times,
-        "method": "joint",
+        "method": method,
         "bounds": bounds_ms,
         "saturation": saturation,
         "sigma": sigma,
@@ -179,7 +196,7 @@ def fit_joint_scan(
             image,
             targets.folder,
             protocol=protocol,
-            algorithm=JOINT_ALGORITHM,
+            algorithm=chosen.summary,
             command=command,
             more=more,
             overwrite=overwrite,
@@ -193,7 +210,7 @@ def fit_joint_scan(
     ]
     made = partial(record, inputs, settings, start, command)
     write_fit(write, result, image, fitted, beside, targets, doubts=lines, made=made, log=log)
-    return outcome_of(result, targets, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": "nlls"})
+    return outcome_of(result, targets, {"scan": str(path), "contrast": "joint", "times_ms": times, "method": method})
 
 
 def _parts(scan: Paths | tuple[Paths, Paths]) -> list[Paths]:

@@ -9,12 +9,23 @@ from typing import Any
 
 from relaxnet import signals
 from relaxnet._choices import pick
-from relaxnet.fitting import METHODS, doubts, fit
+from relaxnet.fitting import METHODS, SPATIAL, FitResult, doubts, fit, fit_spatial
 from relaxnet.io import More, Paths, as_paths, read_acquisition, read_scan, scan_path, write_maps
+from relaxnet.protocol import Contrast
 from relaxnet.signals import SignalModel
 from relaxnet.workflows._device import device_of, on_device
 from relaxnet.workflows._drawing import Log, silence
-from relaxnet.workflows._fitting import Bounds, listed, outcome_of, plan, question, read_beside, size_of, write_fit
+from relaxnet.workflows._fitting import (
+    Bounds,
+    listed,
+    outcome_of,
+    plan,
+    question,
+    read_beside,
+    size_of,
+    voxel_sizes,
+    write_fit,
+)
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record
 from relaxnet.workflows._report.fit import Fitted
@@ -72,7 +83,8 @@ def fit_scan(
         The signal model; by default that of the contrast. Where it is acquired in several ways, the JSON files of the
         scan tell which it was.
     method
-        The estimator, one of :data:`relaxnet.fitting.METHODS`.
+        The estimator, one of :data:`relaxnet.fitting.METHODS`, or ``"spatial"`` for
+        :func:`relaxnet.fit_spatial`.
     mask
         File of zeros and one other number on the grid of the scan, or of labels.
     label
@@ -126,7 +138,7 @@ def fit_scan(
         If the input does not look like what was meant, and ``strict`` is false.
     """
     start, where = perf_counter(), device_of(device)
-    algorithm = pick("method", method, METHODS).summary
+    algorithm = pick("method", method, METHODS | SPATIAL).summary
     path, files = scan_path(scan), as_paths(scan)
     targets = plan(
         path,
@@ -166,17 +178,21 @@ def fit_scan(
         series=series,
     )
     log(f"{path}: {size_of(image)} voxels at {listed(times)} {model.axis.unit} (from {source})")
-    result = fit(
-        on_device(image.data, where),
-        times,
-        method=method,
-        model=model,
-        mask=beside.mask,
-        bounds=bounds_ms,
-        saturation=saturation,
-        sigma=sigma,
-        dim=-1,
-    ).numpy()
+    asked: dict[str, Any] = {
+        "mask": beside.mask,
+        "bounds": bounds_ms,
+        "saturation": saturation,
+        "sigma": sigma,
+        "dim": -1,
+    }
+    images = on_device(image.data, where)
+    if method in SPATIAL:
+        order = sorted(range(len(times)), key=times.__getitem__)
+        sorted_times = Contrast("t", [times[k] for k in order], model)
+        found: FitResult[Any] = fit_spatial(images[..., order], sorted_times, spacing=voxel_sizes(image), **asked)
+    else:
+        found = fit(images, times, method=method, model=model, **asked)
+    result = found.numpy()
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
     new = {"t": contrast}

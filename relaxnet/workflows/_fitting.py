@@ -180,6 +180,11 @@ def _shown(result: FitResult[NDArray[Any]], name: str, scan: Scan) -> tuple[NDAr
     return as_pictures(converged, scan.affine), as_pictures(result.std[name], scan.affine), result.units[name]
 
 
+def voxel_sizes(image: Scan) -> tuple[float, ...]:
+    """Return the size of a voxel along the axes of space."""
+    return tuple(np.linalg.norm(image.affine[:3, :3], axis=0).tolist())
+
+
 def size_of(scan: Scan) -> str:
     """Write the size of a scan in space."""
     return " x ".join(str(n) for n in scan.data.shape[:-1])

@@ -1,6 +1,5 @@
 """Ties between neighbouring voxels: their weights, and the Laplacian that they make."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -33,10 +32,11 @@ def scatter(out: Tensor, flow: Tensor, axis: int) -> None:
     out.narrow(axis, 0, n).sub_(flow)
 
 
-def degrees(edges: Edges) -> Float[Tensor, "batch *space"]:
+def degrees(edges: Edges) -> Float[Tensor, "*lead space"]:
     """Sum the weights of the ties of each voxel: the diagonal of the Laplacian."""
-    first = edges[0]
-    out = first.new_zeros([n + (axis == 1) for axis, n in enumerate(first.shape)])
+    shape = list(edges[0].shape)
+    shape[-len(edges)] += 1
+    out = edges[0].new_zeros(shape)
     for axis, weight in enumerate(edges, -len(edges)):
         n = weight.shape[axis]
         out.narrow(axis, 1, n).add_(weight)
@@ -78,15 +78,15 @@ def loosen_by_images(
     return tuple(loosened)
 
 
-def loosen_by_jumps(edges: Edges, x: Float[Tensor, "row batch *space"], coupling: Float[Tensor, "row row"]) -> Edges:
+def loosen_by_jumps(edges: Edges, x: Float[Tensor, "row batch *space"], precision: Float[Tensor, " row"]) -> Edges:
     r"""Loosen the ties over which the maps jump, as if differences had Student's t distribution.
 
-    Of a step :math:`\delta` over a tie with precision :math:`w \Lambda`, the expected weight is
-    :math:`w (\nu + p) / (\nu + w\, \delta^T \Lambda \delta)`, p maps being tied together.
+    Of a step :math:`\delta` over a tie with the weight w, the expected weight is
+    :math:`w (\nu + p) / (\nu + w \sum_k \lambda_k \delta_k^2)`, p maps being tied together.
     """
-    p = math.prod(coupling.shape[:1])
+    p = len(precision)
     loosened = []
     for weight, step in zip(edges, differences(x, len(edges)), strict=True):
-        square = weight * torch.einsum("a...,ab,b...->...", step, coupling, step)
+        square = weight * torch.einsum("a,a...->...", precision, step.square())
         loosened.append(weight * ((_FREEDOM + p) / (_FREEDOM + square)).clamp(max=1))
     return tuple(loosened)

@@ -13,6 +13,7 @@ from relaxnet.fitting._spatial.prior import Field
 _LONGEST = 1.0  # step in the logarithm of a map
 _HALVINGS = 8
 _INEXACT = 0.1  # how well the system of a step is solved; the next step mends the rest
+_SETTLED = 0.02  # step in the logarithm of a map, of a voxel that has settled
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def normal_equations(
 
 
 def most_probable(
-    data: Data, field: Field, x: Float[Tensor, "row batch *space"], *, steps: int, tolerance: float = 1e-3
+    data: Data, field: Field, x: Float[Tensor, "row batch *space"], *, steps: int, tolerance: float = 0.003
 ) -> tuple[Float[Tensor, "row batch *space"], Bool[Tensor, "batch *space"]]:
     """Maximise the posterior from a starting point.
 
@@ -103,7 +104,8 @@ def most_probable(
     steps
         The largest number of Gauss-Newton steps.
     tolerance
-        A step of all maps of a voxel below this has converged.
+        The search ends where the next step is expected to be this long, in standard deviations of the posterior, in
+        the root mean square over the maps.
 
     Returns
     -------
@@ -113,15 +115,18 @@ def most_probable(
     mean, low, high = (data.grid(rows) for rows in (data.mean, data.low, data.high))
     x = torch.minimum(torch.maximum(x, low), high)
     cost = data.misfit(x) + field.energy(x - mean)
-    settled = torch.zeros(x.shape[1:], dtype=torch.bool, device=x.device)
+    used = (data.root > 0).any(0)
+    settled = torch.zeros_like(used)
+    n_maps = used.sum().clamp(min=1) * len(x)
     for _ in range(steps):
         square, downhill, _ = normal_equations(data, x)
-        downhill = downhill - field.apply((x - mean)[None])[0]
+        downhill = downhill - field.apply(x - mean)
         # A map at a bound, with the way down leading outside, stays there.
         held = ((x <= low) & (downhill < 0)) | ((x >= high) & (downhill > 0))
         stiff = torch.diag_embed((held * 1e6 * square.amax()).movedim(0, -1)).movedim((-2, -1), (0, 1))
-        posterior = Posterior(square + stiff.to(square), field)
-        step = posterior.solve(torch.where(held, 0, downhill)[None], min(_INEXACT, 10 * tolerance))[0]
+        downhill = torch.where(held, 0, downhill)
+        step = Posterior(square + stiff.to(square), field).solve(downhill[None], _INEXACT)[0]
+        expected = (downhill * step).sum()  # the square of its length in standard deviations
         step = torch.where(held, 0, step).clamp(-_LONGEST, _LONGEST)
         scale = torch.ones_like(cost)
         for _ in range(_HALVINGS):
@@ -132,9 +137,9 @@ def most_probable(
                 break
             scale = torch.where(worse, scale / 2, scale)
         better = ~worse
+        settled = step.abs().amax(0) < _SETTLED
         x = torch.where(better.view(-1, *[1] * (x.ndim - 2)), trial, x)
         cost = torch.where(better, new, cost)
-        settled = ((trial - x) + step).abs().amax(0) < tolerance
-        if settled.all() or worse.all():
+        if expected <= tolerance**2 * n_maps or worse.all():
             break
     return x, settled

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 
 import torch
 from jaxtyping import Float
@@ -28,14 +29,27 @@ class Posterior:
     data: Float[Tensor, "row row batch *space"]
     field: Field
 
+    @cached_property
+    def _diagonal(self) -> Float[Tensor, "row batch *space"]:
+        return self.data.diagonal(dim1=0, dim2=1).movedim(-1, 0) + self.field.diagonal()
+
     def apply(self, x: Float[Tensor, "draw row batch *space"]) -> Float[Tensor, "draw row batch *space"]:
         """Multiply by the precision H."""
-        return self.field.apply(x).add_(multiply(self.data, x))
+        out = self._diagonal * x
+        for axis, tie in enumerate(self.field.ties, -len(self.field.ties)):
+            n = tie.shape[axis]
+            for here, there in ((0, 1), (1, 0)):
+                out.narrow(axis, here, n).addcmul_(
+                    tie.expand_as(x.narrow(axis, there, n)), x.narrow(axis, there, n), value=-1
+                )
+        for a, b in permutations(range(len(self.data)), 2):
+            out[:, a].addcmul_(self.data[a, b].expand_as(x[:, b]), x[:, b])
+        return out
 
     @cached_property
     def _inverse(self) -> Float[Tensor, "row row batch *space"]:
         """The inverse of the block of H that belongs to each voxel: the covariance given all other voxels."""
-        blocks = (self.data + self.field.diagonal()).movedim((0, 1), (-2, -1))
+        blocks = self.data.movedim((0, 1), (-2, -1)) + torch.diag_embed(self.field.diagonal().movedim(0, -1))
         return torch.cholesky_inverse(torch.linalg.cholesky(blocks)).movedim((-2, -1), (0, 1)).contiguous()
 
     def solve(self, b: Float[Tensor, "draw row batch *space"], tolerance: float) -> Tensor:

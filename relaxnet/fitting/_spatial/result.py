@@ -22,15 +22,14 @@ class SpatialPrior:
 
     Examples
     --------
-    >>> rx.fitting.SpatialPrior(precision=np.diag([50.0, 400.0]), length=0.5).length
-    0.5
+    >>> rx.fitting.SpatialPrior(precision=np.array([50.0, 400.0])).precision
+    array([ 50., 400.])
     """
 
     precision: NDArray[Any]
-    """Precision of the differences between neighbours, (map, map), in the order of the maps: of the logarithms of the
-    amplitude and of each T, and of an offset in units of the median amplitude."""
-    length: float
-    """The length, in voxels, below which the maps are smooth."""
+    """Precision of the differences between neighbours for each map, in their order: of the logarithms of the amplitude
+    and of each T, and of an offset in units of the median amplitude. Neighbours typically differ by one over its root:
+    400 are 5 %."""
 
 
 class Mean(NamedTuple):
