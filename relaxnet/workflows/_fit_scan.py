@@ -188,7 +188,7 @@ def fit_scan(
     images = on_device(image.data, where)
     if method in SPATIAL:
         order = sorted(range(len(times)), key=times.__getitem__)
-        sorted_times = Contrast("t", [times[k] for k in order], model)
+        sorted_times = Contrast("t", tuple(times[k] for k in order), model)
         found: FitResult[Any] = fit_spatial(images[..., order], sorted_times, spacing=voxel_sizes(image), **asked)
     else:
         found = fit(images, times, method=method, model=model, **asked)

@@ -147,7 +147,7 @@ def cut(
     n_axes = len(edges)
     size = [min(_TILE[n_axes], n) for n in count.shape[1:]]
     starts = [range(0, n - s + 1, max(s // 2, 1)) for n, s in zip(count.shape[1:], size, strict=True)]
-    boxes = [
+    boxes: list[Box] = [
         (item, *(slice(start[k], start[k] + s) for start, k, s in zip(starts, corner, size, strict=True)))
         for item in range(count.shape[0])
         for corner in np.ndindex(*map(len, starts))
