@@ -10,16 +10,19 @@ import pytest
 import torch
 
 import relaxnet as rx
-from relaxnet.cli._experiment import Name
+from relaxnet.cli._experiment import Name, Preset
 from relaxnet.denoise import non_local_means
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
+from relaxnet.experiments._harness.claims import verdict
 from relaxnet.experiments._harness.experiment import Fold
 from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, with_images
 from relaxnet.experiments._harness.format import Table, columns, of_entry, table
 from relaxnet.experiments._harness.networks import single_contrast
 from relaxnet.experiments._harness.render import read_result, write_result
+from relaxnet.experiments._harness.report import correct
 from relaxnet.experiments._harness.rows import AS_PAPER, ROWS
 from relaxnet.experiments._harness.score import score
+from relaxnet.experiments._harness.settings import SMOKE
 
 pytestmark = pytest.mark.xdist_group("experiments")  # they share what the fixture runs, which takes a while
 
@@ -99,11 +102,17 @@ def test_claims_are_those_of_the_rows(smoke):
             assert entry["mean"] == pytest.approx(first["mean"] - second["mean"], abs=1e-9)
             low, high = entry["ci95"]
             assert low <= entry["mean"] <= high
-            if entry["holds"] != "open":
-                assert entry["p"] < 0.05
-                assert entry["holds"] == ("yes" if entry["mean"] < 0 else "no")
+            assert verdict(entry) == ("open" if entry["p"] >= 0.05 else "yes" if entry["mean"] < 0 else "no")
     against = {entry["against"] for entry in next(c for c in result["claims"] if c["second"] == "nlls-4")["entries"]}
     assert against == {"truth"}
+
+
+def test_the_tests_of_a_page_are_one_family():
+    families = [{"difference": {"p": p}} for p in (0.01, 0.04)]
+    result = {"rows": {"a": {"entries": families}}, "claims": [{"entries": [{"p": 0.02}]}]}
+    correct(result)
+    assert [entry["difference"]["p"] for entry in families] == pytest.approx([0.03, 0.04])
+    assert result["claims"][0]["entries"][0]["p"] == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize("contrast", ["t1rho", "t2"])
@@ -136,7 +145,7 @@ def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
 
 def test_networks_are_tested_on_subjects_with_the_noise_of_their_training(smoke):
     """Their reference is the fit of these subjects."""
-    rows, snrs = smoke[1]["snr"]["rows"], SETTINGS["smoke"].snrs
+    rows, snrs = smoke[1]["snr"]["rows"], SMOKE.snrs
     for name, contrast, snr in product(("homou", "held-out-orthogonal"), ("t1rho", "t2"), snrs):
         network, fit = (
             entry_of(rows[row], contrast=contrast, against="reference", snr=snr) for row in (name, "nlls-4")
@@ -190,16 +199,22 @@ def test_the_command_line_knows_all_experiments():
     assert [name.value for name in Name] == [*EXPERIMENTS, "all"]
 
 
-def test_settings_have_the_names_of_presets():
-    assert list(SETTINGS) == list(rx.training.PRESETS)
-    assert all(setting.name == name for name, setting in SETTINGS.items())
+def test_settings_have_the_names_that_they_are_chosen_by():
+    assert all(choice.load().name == name for name, choice in SETTINGS.items())
+    assert [name.value for name in Preset] == list(SETTINGS)
+
+
+def test_what_has_been_computed_is_that_of_any_setting_of_the_same_content():
+    for choice in EXPERIMENTS.values():
+        one, other = (choice.load().steps(setting) for setting in (SMOKE, replace(SMOKE, name="other")))
+        assert [step.key for step in one] == [step.key for step in other]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_asks_a_question_and_plans_steps_for_every_setting(name):
     experiment = EXPERIMENTS[name].load()
     assert experiment.question
-    for setting in SETTINGS.values():
+    for setting in (choice.load() for choice in SETTINGS.values()):
         keys = [step.key for step in experiment.steps(setting)]
         assert keys == [step.key for step in experiment.steps(setting)]
 
@@ -248,7 +263,7 @@ def test_a_table_of_columns():
 
 
 def test_no_subject_tests_what_was_trained_with_it():
-    setting = SETTINGS["smoke"]
+    setting = SMOKE
     tested = []
     for fold in setting.folds():
         test, training = fold.test(), fold.training()
@@ -262,7 +277,7 @@ def test_no_subject_tests_what_was_trained_with_it():
 
 
 def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():
-    setting = SETTINGS["smoke"]
+    setting = SMOKE
     assert setting.folds(snr=setting.snr) == setting.folds()
     assert setting.folds(snr=10.0)[1] == Fold(setting, 1, {"snr": 10.0})
     plain, noisy = (folds[0].test()[0] for folds in (setting.folds(), setting.folds(snr=10.0)))
@@ -271,7 +286,7 @@ def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():
 
 
 def test_rows_share_the_steps_that_they_have_in_common():
-    setting = replace(SETTINGS["smoke"], seeds=3)
+    setting = replace(SMOKE, seeds=3)
     keys = {name: {step.key for step in EXPERIMENTS[name].load().steps(setting)} for name in EXPERIMENTS}
     assert keys["table2"] & keys["table3"]
     assert keys["table2"] & keys["fig3"]
@@ -284,10 +299,12 @@ def test_rows_share_the_steps_that_they_have_in_common():
 CHANGES = {
     "snr": {"snr": 19.0},
     "seed": {"seed": 7},
-    "shape": {"preset": replace(SETTINGS["smoke"].preset, shape=(48, 48))},
+    "shape": {"preset": replace(SMOKE.preset, shape=(48, 48))},
     "subjects": {"n_subjects": 8},
     "slices": {"slices": 2},
     "folds": {"n_folds": 3},
+    "texture": {"texture": None},
+    "pixels": {"pixel_mm": 5.0},
 }
 
 
@@ -295,13 +312,13 @@ CHANGES = {
 def test_where_a_setting_of_a_name_has_changed_nothing_computed_before_is_taken(change):
     before, after = (
         {step.key for name in ("table2", "fig2", "fig3") for step in EXPERIMENTS[name].load().steps(setting)}
-        for setting in (SETTINGS["smoke"], replace(SETTINGS["smoke"], **change))
+        for setting in (SMOKE, replace(SMOKE, **change))
     )
     assert before.isdisjoint(after)
 
 
 def test_the_timed_step_follows_its_setting_too():
-    plan, setting = EXPERIMENTS["table4"].load().steps, SETTINGS["smoke"]
+    plan, setting = EXPERIMENTS["table4"].load().steps, SMOKE
     wider = replace(setting, preset=replace(setting.preset, base=8))
     assert len({plan(one)[0].key for one in (setting, wider, replace(setting, seed=1))}) == 3
     assert plan(replace(setting, seeds=9))[0].key == plan(setting)[0].key
@@ -318,14 +335,14 @@ def test_a_damaged_result_is_named(tmp_path, content):
 
 
 def test_an_ensemble_needs_all_seeds_and_two_at_least():
-    folds = SETTINGS["smoke"].folds()
+    folds = SMOKE.folds()
     for seeds, n in ((1, 2), (3, 3)):
         (((first,), (second,)),) = ROWS["ensemble"].plan("ensemble", folds, seeds=seeds)
         assert len(first.needs) == len(second.needs) == n
 
 
 def some_subject(**changes):
-    return SETTINGS["smoke"].folds(**changes)[0].test()[0]
+    return SMOKE.folds(**changes)[0].test()[0]
 
 
 def test_scores():
@@ -361,14 +378,14 @@ def test_fewer_images_are_those_of_a_shorter_protocol():
 
 
 def test_two_points_of_an_input_set():
-    subject = some_subject(snr=math.inf)
+    subject = some_subject(snr=math.inf, texture=None)
     for inputs in subject.protocol.input_sets:
         for name, values in METHODS["two-point"](subject, inputs).items():
             torch.testing.assert_close(values[subject.roi], subject.truth[name][subject.roi], rtol=0.02, atol=0)
 
 
 def test_non_local_means_denoise():
-    subject = some_subject(shape=(64, 64))
+    subject = some_subject(shape=(64, 64), texture=None, pixel_mm=None)
     result = non_local_means(subject.images, subject.sigma, strength=0.8)
     before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, result))
     assert after < 0.6 * before

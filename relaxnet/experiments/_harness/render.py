@@ -186,8 +186,11 @@ def _text(value: Any, indent: str = "") -> str:
 def _origin(result: dict[str, Any]) -> str:
     subjects = result["subjects"]
     height, width = subjects["shape"]
+    pixel, texture = subjects.get("pixel_mm"), subjects.get("texture")
+    pixels = f" pixels of {pixel:g} mm" if pixel else ""
+    tissue = f"texture of {texture['sd']:.0%} and {texture['length_mm']:g} mm" if texture else "smooth tissue"
     return (
-        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}, SNR "
+        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}{pixels}, {tissue}, SNR "
         f"{subjects['snr']:g} unless another is given, {subjects['folds']} folds; `{result['command']}`, relaxnet "
         f"{result['versions']['relaxnet']}, {result['machine']}, {result['time'][:10]}."
     )

@@ -36,8 +36,8 @@ def summarise(
     ratio_to
         Name of a row; entries get the ``ratio`` of their mean to that of the row.
     difference_from
-        Name of a row; entries get the ``difference`` of their mean from that of the row. Its ``p`` is corrected for the
-        number of rows by Holm's method.
+        Name of a row; entries get the ``difference`` of their mean from that of the row, with its ``p`` value, which
+        :func:`correct` corrects.
 
     Returns
     -------
@@ -56,6 +56,19 @@ def summarise(
         for name, some in found.items():
             summary[name]["entries"] += [({by: case} if by else {}) | entry for entry in some]
     return summary
+
+
+def correct(result: Any) -> None:
+    """Correct all p values of a result for their number, by Holm's method: a page of tables is one family of tests.
+
+    Parameters
+    ----------
+    result
+        The result of an experiment, which is changed.
+    """
+    tests = list(_tests(result))
+    for test, p in zip(tests, holm(dict(enumerate(test["p"] for test in tests))).values(), strict=True):
+        test["p"] = p
 
 
 def with_interval(found: Any) -> Entry:
@@ -154,6 +167,14 @@ def _entry(plan: Plan, outcomes: Outcomes, contrast: str, against: str, sets: Se
     }
 
 
+def _tests(part: Any) -> Iterator[Entry]:
+    """Find all that has a p value."""
+    if isinstance(part, dict) and "p" in part:
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _tests(inner)
+
+
 def _add_ratios(rows: Mapping[str, list[Entry]], to: str) -> None:
     for base, others in _to_compare(rows, to):
         for entry in others.values() if base["mean"] else ():  # the reference has no error against itself
@@ -163,10 +184,9 @@ def _add_ratios(rows: Mapping[str, list[Entry]], to: str) -> None:
 
 def _add_differences(rows: Mapping[str, list[Entry]], to: str) -> None:
     for base, others in _to_compare(rows, to):
-        found = {name: paired_difference(entry["by_subject"], base["by_subject"]) for name, entry in others.items()}
-        corrected = holm({name: difference.p for name, difference in found.items()})
-        for name, entry in others.items():
-            entry["difference"] = {"to": to} | with_interval(found[name]) | {"p": corrected[name]}
+        for entry in others.values():
+            found = paired_difference(entry["by_subject"], base["by_subject"])
+            entry["difference"] = {"to": to} | with_interval(found) | {"p": found.p}
 
 
 def _to_compare(rows: Mapping[str, list[Entry]], to: str) -> Iterator[tuple[Entry, dict[str, Entry]]]:
