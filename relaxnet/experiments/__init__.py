@@ -36,6 +36,7 @@ EXPERIMENTS = {
     "snr": Choice("relaxnet.experiments.snr:SNR", "Errors by noise and number of images"),
     "generalise": Choice("relaxnet.experiments.generalise:GENERALISE", "Networks on other subjects"),
     "losses": Choice("relaxnet.experiments.losses:LOSSES", "Which loss trains the best network"),
+    "intervals": Choice("relaxnet.experiments.intervals:INTERVALS", "Whether intervals hold the truth"),
     "ablation": Choice("relaxnet.experiments.ablation:ABLATION", "What each part of the default contributes"),
 }
 """The experiments by name, each with its title; the first five are the paper's."""

@@ -11,9 +11,9 @@ import torch
 
 import relaxnet as rx
 from relaxnet.cli._experiment import Name, Preset
-from relaxnet.denoise import non_local_means
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
 from relaxnet.experiments._harness.claims import verdict
+from relaxnet.experiments._harness.denoisers import DENOISERS
 from relaxnet.experiments._harness.experiment import Fold
 from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, with_images
 from relaxnet.experiments._harness.format import Table, columns, of_entry, table
@@ -30,7 +30,8 @@ PROMISED = {
     "table2": {
         "two-point", "stsm", "st", "sl", "baseline", "heteu", "homou", "profiled", "correlated",
         "held-out-reconstruction", "held-out-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3",
-        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth",
+        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth", "one-value", "gaussian-then-fit-3",
+        "low-rank-then-fit-3", "low-rank-then-fit-7", "untrained", "spatial-3", "spatial-7", "floor-3", "floor-7",
     },
     "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
@@ -39,6 +40,7 @@ PROMISED = {
     "snr": {"joint-7", "bound-7", "nlls-4", "homou", "held-out-orthogonal"},
     "generalise": {"nlls-4", "homou", "held-out-orthogonal"},
     "losses": {"nlls-4", "paper", "held-out-orthogonal", "fresh"},
+    "intervals": {"joint-7", "spatial-3", "spatial-7", "held-out-orthogonal"},
     "ablation": {"ours", "paper"},
 }  # fmt: skip
 
@@ -231,7 +233,7 @@ def test_the_small_file_lacks_what_the_compressed_one_has(smoke):
         entry_of(read_result(out / "smoke", "table2", details=details)["rows"]["homou"], **wanted)
         for details in (False, True)
     )
-    assert small == {key: value for key, value in whole.items() if key not in ("by_subject", "liver_mean", "missing")}
+    assert small == {key: value for key, value in whole.items() if key not in ("by_subject", "liver_mean")}
     assert whole["mean"] == pytest.approx(np.mean(whole["by_subject"]), rel=1e-3)
 
 
@@ -384,13 +386,26 @@ def test_two_points_of_an_input_set():
             torch.testing.assert_close(values[subject.roi], subject.truth[name][subject.roi], rtol=0.02, atol=0)
 
 
-def test_non_local_means_denoise():
+@pytest.mark.parametrize("name", DENOISERS)
+def test_denoisers_denoise_the_images_of_an_input_set_alone(name):
     subject = some_subject(shape=(64, 64), texture=None, pixel_mm=None)
-    result = non_local_means(subject.images, subject.sigma, strength=0.8)
-    before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, result))
-    assert after < 0.6 * before
-    assert denoised(subject, "long", 0) is subject
-    assert torch.equal(denoised(subject, "long", 0.8).images[:, [1, 2, 4, 5]], subject.images[:, [1, 2, 4, 5]])
+    denoiser = DENOISERS[name]
+    short = [0, 1, 4]
+    result = denoised(subject, "long", denoiser.strengths[2], denoiser)
+    before, after = (
+        (one.images - subject.clean)[:, [0, 3, 6]][:, :, subject.roi[0]].std() for one in (subject, result)
+    )
+    assert after < 0.7 * before
+    assert torch.equal(result.images[:, short[1:]], subject.images[:, short[1:]])
+    assert denoised(subject, "long", 0, None) is subject
+
+
+def test_one_value_for_a_liver_is_that_of_its_mean_images():
+    subject = some_subject(snr=math.inf, texture=None)
+    for name, values in METHODS["one-value"](subject, "middle").items():
+        inside = values[subject.roi]
+        assert inside.std() < 1e-3
+        assert inside[0] == pytest.approx(float(subject.truth[name][subject.roi].mean()), rel=0.02)
 
 
 def test_rows_of_the_paper_have_the_inputs_of_the_paper():

@@ -4,7 +4,8 @@ Functions called ``plan_...`` describe a step, whose work another function does,
 
 - :func:`plan_training`, :func:`train_and_score`: one network for a fold;
 - :func:`plan_zero_shot`, :func:`train_each_subject`: one network for each subject of a fold;
-- :func:`plan_scoring`, :func:`score_trained`: trained networks, on other subjects or as an ensemble.
+- :func:`plan_scoring`, :func:`score_trained`: trained networks, on other subjects or as an ensemble;
+- :func:`plan_untrained`, :func:`score_untrained`: a network before its training.
 """
 
 import time
@@ -14,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from relaxnet._choices import Choice
@@ -204,6 +206,47 @@ def score_trained(*paths: Path, fold: Fold) -> dict[str, Any]:
     trained = [load(path) for path in paths]
     predict = trained[0].net.predict if len(trained) == 1 else Ensemble(trained).predict
     return {"scores": score(fold.test(), with_network(predict))}
+
+
+def plan_untrained(title: str, fold: Fold) -> Step:
+    """Plan to score a network that has not been trained: its initial estimates.
+
+    Parameters
+    ----------
+    title
+        Name of the network.
+    fold
+        Whom it is tested on.
+
+    Returns
+    -------
+    Step
+        Its outcome holds ``scores``, by input set.
+    """
+    size = {name: getattr(fold.setting.preset, name) for name in ("base", "depth", "initial_estimates")}
+    return Step(f"{title}, {fold}", score_untrained, {"size": size, "fold": fold})
+
+
+def score_untrained(*, size: dict[str, Any], fold: Fold) -> dict[str, Any]:
+    """Score a network that has not been trained.
+
+    Parameters
+    ----------
+    size
+        Options of the network.
+    fold
+        Whom it is tested on.
+
+    Returns
+    -------
+    dict
+        ``scores`` by input set.
+    """
+    subjects = fold.test()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = RelaxationNet(subjects[0].protocol, "any", **size).eval()
+    return {"scores": score(subjects, with_network(net.predict))}
 
 
 def with_network(predict: Callable[..., dict[str, Tensor]]) -> Method:

@@ -7,7 +7,14 @@ from typing import Any
 from relaxnet._choices import Choice
 from relaxnet.experiments._harness.experiment import CONTRASTS, Fold
 from relaxnet.experiments._harness.fits import plan_fit
-from relaxnet.experiments._harness.networks import Recipe, plan_scoring, plan_training, plan_zero_shot
+from relaxnet.experiments._harness.intervals import plan_intervals
+from relaxnet.experiments._harness.networks import (
+    Recipe,
+    plan_scoring,
+    plan_training,
+    plan_untrained,
+    plan_zero_shot,
+)
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.training import Loss
 
@@ -15,6 +22,9 @@ Plan = list[list[list[Step]]]
 """Steps behind a row: by seed, by fold, one for both contrasts or one for each."""
 AS_PAPER = {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
 """The training of the paper's networks: their input is the images alone, and these are rotated and translated."""
+
+
+_WITHOUT_TRAINING = {"untrained": plan_untrained, "spatial-3": plan_intervals, "spatial-7": plan_intervals}
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,8 @@ class Row:
             The steps.
         """
         if not self.recipes:
-            return [[[plan_fit(name, fold)] for fold in folds]]
+            plan = _WITHOUT_TRAINING.get(name, plan_fit)
+            return [[[plan(name, fold)] for fold in folds]]
         if self.zero_shot:
             epochs = folds[0].setting.zero_shot_epochs
             recipe = replace(self.recipes[0], training={"epochs": epochs})
@@ -201,8 +212,15 @@ ROWS: dict[str, Row] = {
     "ensemble": Row("The same, ensemble of the seeds", (OURS,), ensemble=True),
     "held-out-fresh": Row("The same, new noise in each step", (replace(OURS, training={"fresh_noise": True}),)),
     "zero-shot": Row("The same, one network for each subject", (OURS,), zero_shot=True),
+    "untrained": Row("A network before its training (its initial estimates)"),
+    "one-value": Row("One value for each liver (mean of its images, two-point fit), 3 images"),
+    "gaussian-then-fit-3": Row("Gaussian filter, then two-point fit, 3 images"),
     "denoise-then-fit-3": Row("Non-local means, then two-point fit, 3 images"),
     "denoise-then-fit-7": Row("Non-local means, then joint fit, 7 images"),
+    "low-rank-then-fit-3": Row("Local low rank, then two-point fit, 3 images"),
+    "low-rank-then-fit-7": Row("Local low rank, then joint fit, 7 images"),
+    "spatial-3": Row("Spatial fit, 3 images"),
+    "spatial-7": Row("Spatial fit, 7 images"),
     "nlls-4": Row("Least squares, 4 images each (the reference)"),
     "joint-7": Row("Joint least squares, 7 images"),
     "truth": Row("Ground truth (noise floor of the reference)"),
