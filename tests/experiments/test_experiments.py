@@ -23,6 +23,7 @@ from relaxnet.experiments._harness.report import correct
 from relaxnet.experiments._harness.rows import AS_PAPER, ROWS
 from relaxnet.experiments._harness.score import score
 from relaxnet.experiments._harness.settings import SMOKE
+from relaxnet.experiments._harness.weights import plan_choice
 
 pytestmark = pytest.mark.xdist_group("experiments")  # they share what the fixture runs, which takes a while
 
@@ -33,7 +34,7 @@ PROMISED = {
         "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth", "one-value", "gaussian-then-fit-3",
         "low-rank-then-fit-3", "low-rank-then-fit-7", "untrained", "spatial-3", "spatial-7", "floor-3", "floor-7",
     },
-    "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one"},
+    "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one", "uw-so"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
     "fig2": {"truth", "nlls-4", "two-point", "sl", "homou"},
     "fig3": {"fixed-0.25", "fixed-0.75", "homou"},
@@ -133,6 +134,18 @@ def test_an_undisturbed_row_is_that_of_table2(smoke):
         of3 = entry_of(results["table3"]["rows"][name], case="none", **wanted)
         assert of3["of_undisturbed"] == 1
         assert of3["by_subject"] == entry_of(results["table2"]["rows"][name], **wanted)["by_subject"]
+
+
+def test_weights_by_hand_are_chosen_on_subjects_of_another_cohort(smoke):
+    result, step = smoke[1]["table3"], plan_choice(SMOKE)
+    assert result["by_hand"] in [[0.25, 0.75], [0.75, 0.25]]
+    others = {subject.images.sum().item() for subject in step.arguments["others"].test()}
+    assert others.isdisjoint(subject.images.sum().item() for subject in SMOKE.cohort())
+    assert {need.key for need in step.needs} < {step.key for step in EXPERIMENTS["fig3"].load().steps(SMOKE)}
+    wanted = {"contrast": "t2", "against": "truth", "inputs": "mean of input sets"}
+    chosen = smoke[1]["fig3"]["rows"][f"fixed-{result['by_hand'][0]:g}"]
+    by_hand = entry_of(result["rows"]["by-hand"], case="none", **wanted)
+    assert by_hand["by_subject"] == entry_of(chosen, **wanted)["by_subject"]
 
 
 def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):

@@ -8,6 +8,7 @@ Functions called ``plan_...`` describe a step, whose work another function does,
 - :func:`plan_untrained`, :func:`score_untrained`: a network before its training.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -37,8 +38,9 @@ class Recipe:
 
     loss: str | Loss
     """Training loss, or its name."""
-    weighting: str | Choice = "fixed"
-    """How its contrasts are balanced: the name of a weighting, or what makes one that has no name."""
+    weighting: str | Choice | Step = "fixed"
+    """How its contrasts are balanced: the name of a weighting, or what makes one that has no name, or a step whose file
+    holds fixed weights."""
     contrast: str | None = None
     """The only contrast that it receives and maps; ``None`` for all contrasts."""
     subjects: dict[str, Any] = field(default_factory=dict)
@@ -93,12 +95,14 @@ def plan_training(title: str, recipe: Recipe, fold: Fold, *, seed: int = 0, watc
     Step
         Its outcome holds ``scores``, by input set.
     """
-    arguments = _arguments(recipe, fold, seed) | {"watch": watch}
-    return Step(f"{title}, {fold}, seed {seed}", train_and_score, arguments, keeps=_SUFFIX)
+    needs = (recipe.weighting,) if isinstance(recipe.weighting, Step) else ()
+    own = replace(recipe, weighting="fixed") if needs else recipe
+    arguments = _arguments(own, fold, seed) | {"watch": watch}
+    return Step(f"{title}, {fold}, seed {seed}", train_and_score, arguments, needs, keeps=_SUFFIX)
 
 
 def train_and_score(
-    path: Path, *, recipe: Recipe, preset: Preset, fold: Fold, seed: int, watch: bool
+    path: Path, *weights: Path, recipe: Recipe, preset: Preset, fold: Fold, seed: int, watch: bool
 ) -> dict[str, Any]:
     """Train a network, keep it, and score its maps.
 
@@ -106,6 +110,8 @@ def train_and_score(
     ----------
     path
         File to keep it in.
+    *weights
+        File of fixed weights, if these are chosen by a step.
     recipe, preset, fold, seed, watch
         As for :func:`plan_training`.
 
@@ -118,6 +124,8 @@ def train_and_score(
     start = time.perf_counter()
     test = [single_contrast(subject, recipe.contrast) for subject in fold.test()]
     watched: list[tuple[float, float]] = []
+    for chosen in weights:
+        recipe = replace(recipe, weighting=fixed(*json.loads(chosen.read_text(encoding="utf-8"))))
 
     def note(epoch: int, net: RelaxationNet, entry: dict[str, float]) -> None:
         if (epoch + 1) % min(_WATCH_EVERY, preset.epochs) == 0:
@@ -127,6 +135,22 @@ def train_and_score(
     trained.save(path)
     scores = score(test, with_network(trained.net.predict))
     return {"scores": scores, "watched": watched, "seconds": round(time.perf_counter() - start)}
+
+
+def fixed(*weights: float) -> Choice:
+    """Choose fixed weights.
+
+    Parameters
+    ----------
+    *weights
+        Weight of each contrast.
+
+    Returns
+    -------
+    Choice
+        For the ``weighting`` of a :class:`Recipe`.
+    """
+    return Choice("relaxnet.losses:FixedWeights", "Fixed weights", {"weights": weights})
 
 
 def plan_zero_shot(title: str, recipe: Recipe, fold: Fold, *, seed: int = 0) -> Step:
@@ -247,6 +271,24 @@ def score_untrained(*, size: dict[str, Any], fold: Fold) -> dict[str, Any]:
         torch.manual_seed(0)
         net = RelaxationNet(subjects[0].protocol, "any", **size).eval()
     return {"scores": score(subjects, with_network(net.predict))}
+
+
+def error_of(path: Path, subjects: list[Subject]) -> float:
+    """Compute the error of a trained network against the truth, over subjects, contrasts and input sets.
+
+    Parameters
+    ----------
+    path
+        File of the network.
+    subjects
+        Whom to map.
+
+    Returns
+    -------
+    float
+        Mean absolute error in ms.
+    """
+    return mean_error(score(subjects, with_network(load(path).net.predict)))
 
 
 def with_network(predict: Callable[..., dict[str, Tensor]]) -> Method:

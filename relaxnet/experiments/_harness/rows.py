@@ -10,6 +10,7 @@ from relaxnet.experiments._harness.fits import plan_fit
 from relaxnet.experiments._harness.intervals import plan_intervals
 from relaxnet.experiments._harness.networks import (
     Recipe,
+    fixed,
     plan_scoring,
     plan_training,
     plan_untrained,
@@ -156,23 +157,7 @@ def steps_of(*groups: Rows) -> list[Step]:
     return [step for plan in plans for folds in plan for steps in folds for step in steps]
 
 
-def fixed(*weights: float) -> Choice:
-    """Choose fixed weights.
-
-    Parameters
-    ----------
-    *weights
-        Weight of each contrast.
-
-    Returns
-    -------
-    Choice
-        For the ``weighting`` of a :class:`Recipe`.
-    """
-    return Choice("relaxnet.losses:FixedWeights", "Fixed weights", {"weights": weights})
-
-
-def as_paper(weighting: str | Choice = "fixed", loss: str | Loss = "paper", **options: Any) -> Recipe:
+def as_paper(weighting: str | Choice | Step = "fixed", loss: str | Loss = "paper", **options: Any) -> Recipe:
     """Train a network as the paper does.
 
     Parameters
