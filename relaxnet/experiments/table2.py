@@ -64,8 +64,8 @@ def _structure(rows: Any) -> list[Table]:
         "number for the whole liver has an R2 of 0. Error of the mean over the liver. Bias of the mean of tumours of 2 "
         "to 6 mm in radius. Edge width: over which an edge rises from 10 to 90 %, beyond that of a voxel; 2.56 times "
         "the standard deviation of the Gaussian, of up to 8 mm, that makes the true map near tumours most like the "
-        "map. Missing: voxels without a value in the map or in the four-image fit. They are left out of all errors, so "
-        "a row with many of them is judged by easier voxels."
+        "map, whatever its contrast. Missing: voxels without a value in the map or in the four-image fit. They are "
+        "left out of all errors, so a row with many of them is judged by easier voxels."
     )
     measured = [row for row in rows if any("r2" in entry for entry in row["entries"])]
     return [

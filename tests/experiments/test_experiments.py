@@ -15,7 +15,7 @@ from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
 from relaxnet.experiments._harness.claims import verdict
 from relaxnet.experiments._harness.denoisers import DENOISERS
 from relaxnet.experiments._harness.experiment import Fold
-from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, with_images
+from relaxnet.experiments._harness.fits import ALL, JOINT, METHODS, denoised, with_images
 from relaxnet.experiments._harness.format import Table, columns, of_entry, table
 from relaxnet.experiments._harness.networks import single_contrast
 from relaxnet.experiments._harness.render import read_result, write_result
@@ -32,7 +32,8 @@ PROMISED = {
         "two-point", "stsm", "st", "sl", "baseline", "heteu", "homou", "profiled", "correlated",
         "held-out-reconstruction", "held-out-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3",
         "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth", "one-value", "gaussian-then-fit-3",
-        "low-rank-then-fit-3", "low-rank-then-fit-7", "untrained", "spatial-3", "spatial-7", "floor-3", "floor-7",
+        "low-rank-then-fit-3", "low-rank-then-fit-7", "regression-then-fit-7", "shrunk-7", "untrained",
+        "spatial-3", "spatial-7", "floor-3", "floor-7",
     },
     "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one", "uw-so"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
@@ -403,14 +404,25 @@ def test_two_points_of_an_input_set():
 def test_denoisers_denoise_the_images_of_an_input_set_alone(name):
     subject = some_subject(shape=(64, 64), texture=None, pixel_mm=None)
     denoiser = DENOISERS[name]
-    short = [0, 1, 4]
-    result = denoised(subject, "long", denoiser.strengths[2], denoiser)
-    before, after = (
-        (one.images - subject.clean)[:, [0, 3, 6]][:, :, subject.roi[0]].std() for one in (subject, result)
-    )
-    assert after < 0.7 * before
-    assert torch.equal(result.images[:, short[1:]], subject.images[:, short[1:]])
+    strength = denoiser.strengths[len(denoiser.strengths) // 2]
+
+    def noise(one, channels):
+        return (one.images - subject.clean)[:, channels][:, :, subject.roi[0]].std()
+
+    few, every = (denoised(subject, inputs, strength, denoiser) for inputs in ("long", ALL))
+    assert noise(every, range(7)) < 0.8 * noise(subject, range(7))
+    assert not torch.equal(few.images[:, [0, 3, 6]], subject.images[:, [0, 3, 6]])
+    assert torch.equal(few.images[:, [1, 2, 4, 5]], subject.images[:, [1, 2, 4, 5]])
     assert denoised(subject, "long", 0, None) is subject
+
+
+def test_shrinking_a_fit_to_the_mean_of_the_liver_lowers_its_error():
+    subject = some_subject()
+    for name, values in METHODS["shrunk-7"](subject, ALL).items():
+        plain = METHODS["joint-7"](subject, ALL)[name]
+        error, before = ((one - subject.truth[name])[subject.roi].abs().nanmean() for one in (values, plain))
+        assert error < 0.7 * before
+        assert torch.isfinite(values[subject.roi]).all()
 
 
 def test_one_value_for_a_liver_is_that_of_its_mean_images():

@@ -204,6 +204,8 @@ ROWS: dict[str, Row] = {
     "denoise-then-fit-7": Row("Non-local means, then joint fit, 7 images"),
     "low-rank-then-fit-3": Row("Local low rank, then two-point fit, 3 images"),
     "low-rank-then-fit-7": Row("Local low rank, then joint fit, 7 images"),
+    "regression-then-fit-7": Row("Each image from the others (Patch2Self), then joint fit, 7 images"),
+    "shrunk-7": Row("Joint fit shrunk to the mean of the liver, 7 images"),
     "spatial-3": Row("Spatial fit, 3 images"),
     "spatial-7": Row("Spatial fit, 7 images"),
     "nlls-4": Row("Least squares, 4 images each (the reference)"),

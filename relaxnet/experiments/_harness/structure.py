@@ -78,7 +78,8 @@ def edge_residuals(own: Tensor, truth: Tensor, subject: Subject) -> list[float]:
     Returns
     -------
     list of float
-        Sum of the squared residuals, without their mean, for each width; 0 where there is no lesion.
+        Sum of the squared residuals for each width, of the line through the voxels, as contrast may be lost without
+        any blur; 0 where there is no lesion.
     """
     total = np.zeros(len(_WIDTHS_MM))
     for k, lesions in _tumours(subject):
@@ -90,15 +91,23 @@ def edge_residuals(own: Tensor, truth: Tensor, subject: Subject) -> list[float]:
         for i, width in enumerate(_WIDTHS_MM):
             sigma = [width / mm for mm in subject.voxel_mm[1:]]
             smooth = gaussian_filter(true, sigma)[here] / gaussian_filter(inside.astype(float), sigma)[here]
-            total[i] += len(smooth) * (values[here] - smooth).var() if len(smooth) else 0
+            total[i] += _unexplained(values[here], smooth)
     return [float(part) for part in total]
+
+
+def _unexplained(values: Array, smooth: Array) -> float:
+    """Return the sum of squares of values that a linear function of others does not explain."""
+    if len(values) < 2:
+        return 0.0
+    (own, both), (_, other) = np.cov(values, smooth)
+    return float((len(values) - 1) * (own - (both**2 / other if other > 0 else 0)))
 
 
 def edge_width(residuals: Array) -> float:
     """Compute the width over which an edge rises from 10 to 90 % in a map, beyond that of a voxel.
 
     It is 2.56 times the standard deviation of the Gaussian by which the true map around tumours has to be smoothed to
-    be nearest to the map.
+    be nearest to the map, whatever its contrast.
 
     Parameters
     ----------
@@ -108,7 +117,7 @@ def edge_width(residuals: Array) -> float:
     Returns
     -------
     float
-        The width in mm; NaN where no subject has a lesion.
+        The width in mm; NaN where no subject has a lesion, or the maps are constant.
     """
     if not residuals.any():
         return math.nan
