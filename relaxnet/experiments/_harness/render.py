@@ -18,7 +18,7 @@ from relaxnet.experiments import EXPERIMENTS
 _DETAILS = ("by_subject", "liver_mean", "maps", "roi")
 """Keys that the compressed file alone has."""
 _NO_RESULT = "this is no result that run wrote: "
-_LINE = 480  # characters, which hold an entry
+_LINE = 800  # characters, which hold an entry
 
 
 def write_result(folder: Path, name: str, result: dict[str, Any]) -> None:
