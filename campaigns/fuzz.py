@@ -131,7 +131,7 @@ def _experiment(folder: Path) -> None:
 
 def _results(folder: Path) -> None:
     for name in ("table3.json", "fig3.json"):
-        shutil.copy(ROOT / "results" / "laptop" / name, folder)
+        shutil.copy(ROOT / "results" / "laptop-smooth" / name, folder)
 
 
 READERS = {

@@ -21,7 +21,7 @@ import relaxnet as rx
 # An experiment is a question, and a plan of steps:
 
 # %%
-smoke = rx.experiments.SETTINGS["smoke"]
+smoke = rx.experiments.SETTINGS["smoke"].load()
 for name, choice in rx.experiments.EXPERIMENTS.items():
     print(f"{name:10} {len(choice.load().steps(smoke)):3} steps: {choice.summary}")
 

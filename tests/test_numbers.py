@@ -36,6 +36,7 @@ def test_the_largest_seed_can_be_used():
     [
         ("beta", lambda v: rx.losses.HeteroscedasticLaplace(beta=v)),
         ("temperature", lambda v: rx.losses.DynamicWeightAverage(2, temperature=v)),
+        ("temperature", lambda v: rx.losses.SoftOptimalWeighting(2, temperature=v)),
         ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=v)),
         ("init", lambda v: rx.losses.CorrelatedLaplace(2, init=v)),
         ("init", lambda v: rx.losses.HomoscedasticLaplace(2, init=(1.0, v))),

@@ -7,15 +7,14 @@ import typer
 
 from relaxnet.cli._common import Answer
 from relaxnet.cli._console import explain, one_of, say
-from relaxnet.experiments import EXPERIMENTS
-from relaxnet.training import PRESETS
+from relaxnet.experiments import EXPERIMENTS, SETTINGS
 
-Name, Preset = one_of("Name", (*EXPERIMENTS, "all")), one_of("Preset", PRESETS)
+Name, Preset = one_of("Name", (*EXPERIMENTS, "all")), one_of("Preset", SETTINGS)
 
 
 def experiment(
     name: Annotated[Name, typer.Argument(help=f"{explain(EXPERIMENTS)}; all: one after the other.")],  # type: ignore[valid-type]
-    preset: Annotated[Preset, typer.Option(help="Size: minutes; hours on two cores; for a GPU.")] = "laptop",  # type: ignore[valid-type]
+    preset: Annotated[Preset, typer.Option(help=explain(SETTINGS))] = "laptop",  # type: ignore[valid-type]
     seeds: Annotated[int, typer.Option(min=1, help="How often to train the most important networks.")] = 3,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the results, with a folder for each preset.")

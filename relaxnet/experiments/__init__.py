@@ -10,9 +10,9 @@ True
 
 :func:`render` writes results as tables, in Markdown and LaTeX, and as figures.
 
-A :class:`Setting` of :data:`SETTINGS` says how large the experiments are: ``smoke`` shows within minutes that it all
-runs, ``laptop`` takes hours on two cores, and ``paper``, of the size of Huang et al. (2023), is for a GPU. They use one
-cohort, not one of those on which defaults were chosen. Each subject is tested by networks trained with other subjects.
+A :class:`Setting` of :data:`SETTINGS` says how large the experiments are, and how tissue varies: with the texture of
+real tissue, or smoothly. They use one cohort, not one of those on which defaults were chosen. Each subject is tested by
+networks trained with other subjects.
 """
 
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from relaxnet._choices import Choice
 from relaxnet._lazy import lazily
 
 if TYPE_CHECKING:
-    from relaxnet.experiments._harness.experiment import SETTINGS as SETTINGS
     from relaxnet.experiments._harness.experiment import Experiment as Experiment
     from relaxnet.experiments._harness.experiment import Setting as Setting
     from relaxnet.experiments._harness.format import Table as Table
@@ -37,9 +36,19 @@ EXPERIMENTS = {
     "snr": Choice("relaxnet.experiments.snr:SNR", "Errors by noise and number of images"),
     "generalise": Choice("relaxnet.experiments.generalise:GENERALISE", "Networks on other subjects"),
     "losses": Choice("relaxnet.experiments.losses:LOSSES", "Which loss trains the best network"),
+    "intervals": Choice("relaxnet.experiments.intervals:INTERVALS", "Whether intervals hold the truth"),
     "ablation": Choice("relaxnet.experiments.ablation:ABLATION", "What each part of the default contributes"),
 }
 """The experiments by name, each with its title; the first five are the paper's."""
 
+_SETTINGS = "relaxnet.experiments._harness.settings"
+SETTINGS = {
+    "smoke": Choice(f"{_SETTINGS}:SMOKE", "Minutes: it shows that everything runs"),
+    "laptop": Choice(f"{_SETTINGS}:LAPTOP", "Hours on two cores: tissue with texture, 2 mm"),
+    "laptop-smooth": Choice(f"{_SETTINGS}:LAPTOP_SMOOTH", "Hours on two cores: smooth tissue, 6 mm"),
+    "paper": Choice(f"{_SETTINGS}:PAPER", "For a GPU: the size of Huang et al. (2023)"),
+}
+"""The settings by name, each a :class:`Setting` once it is loaded."""
+
 __getattr__, __dir__, __all__ = lazily(__name__)
-__all__ += ["EXPERIMENTS"]
+__all__ += ["EXPERIMENTS", "SETTINGS"]

@@ -6,12 +6,13 @@ from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experim
 from relaxnet.experiments._harness.figures import curve, panels
 from relaxnet.experiments._harness.format import Table, columns, find, of_entry, table
 from relaxnet.experiments._harness.report import summarise
-from relaxnet.experiments._harness.rows import ROWS, Row, Rows, as_paper, fixed, plan_rows, steps_of
+from relaxnet.experiments._harness.rows import ROWS, Row, Rows, as_paper, plan_rows, steps_of
+from relaxnet.experiments._harness.weights import weightings
 
 
 def _rows(setting: Setting) -> Rows:
-    weights = {weight: fixed(weight, round(1 - weight, 4)) for weight in setting.weights}
-    rows = {f"fixed-{w:g}": Row(f"{w:g} T1rho + {1 - w:g} T2", (as_paper(chosen),)) for w, chosen in weights.items()}
+    weights = weightings(setting).items()
+    rows = {f"fixed-{w:g}": Row(f"{w:g} T1rho + {1 - w:g} T2", (as_paper(chosen),)) for w, chosen in weights}
     return plan_rows(rows | {name: ROWS[name] for name in ("homou", "profiled", "truth")}, {None: setting.folds()})
 
 

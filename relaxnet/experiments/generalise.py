@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from relaxnet.experiments._harness.abdomen import label_map_file
-from relaxnet.experiments._harness.coverage import coverage_table, covered, plan_coverage
+from relaxnet.experiments._harness.coverage import coverage_table, covered
 from relaxnet.experiments._harness.experiment import CONTRASTS, Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.format import NAMES, Table, columns, of_entry, of_ratio, table
+from relaxnet.experiments._harness.intervals import plan_coverage
 from relaxnet.experiments._harness.networks import plan_scoring
 from relaxnet.experiments._harness.report import summarise
 from relaxnet.experiments._harness.rows import ROWS, Plan, Planned, Rows, on_other_subjects, steps_of

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from relaxnet.experiments._harness.coverage import coverage_table, covered, plan_coverage
+from relaxnet.experiments._harness.coverage import coverage_table, covered
 from relaxnet.experiments._harness.experiment import CONTRASTS, Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.format import Table, columns, of_entry, of_ratio, table
+from relaxnet.experiments._harness.intervals import plan_coverage
 from relaxnet.experiments._harness.networks import Recipe
 from relaxnet.experiments._harness.report import summarise
 from relaxnet.experiments._harness.rows import OURS, ROWS, Planned, Row, Rows, on_other_subjects, plan_rows, steps_of

@@ -12,18 +12,19 @@ from relaxnet.experiments._harness.disturbance import DisturbedLoss
 from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.format import NAMES, Table, columns, find, of_difference, of_entry, table
 from relaxnet.experiments._harness.report import summarise
-from relaxnet.experiments._harness.rows import ROWS, Plan, Planned, Row, Rows, as_paper, fixed, plan_rows, steps_of
+from relaxnet.experiments._harness.rows import ROWS, Plan, Planned, Row, Rows, as_paper, plan_rows, steps_of
+from relaxnet.experiments._harness.weights import plan_choice
 from relaxnet.training import LOSSES
 
-_BY_HAND = (0.35, 0.65)  # the best of the fixed weights of fig3
 _FROM_ONE = Choice("relaxnet.losses:HomoscedasticLaplace", "Learnt scales that start at 1", {"n_tasks": 2})
 _ROWS = {
     "baseline": ROWS["baseline"],
-    "by-hand": Row("Fixed weights chosen by hand", (as_paper(fixed(*_BY_HAND)),)),
+    "by-hand": Row("Fixed weights chosen by hand", (as_paper(),)),
     "heteu": ROWS["heteu"],
     "homou": ROWS["homou"],
     "homou-from-one": Row("Baseline + HOMOU, scales start at 1", (as_paper(_FROM_ONE),)),
     "profiled": ROWS["profiled"],
+    "uw-so": Row("Baseline, softmax of inverse residuals (UW-SO)", (as_paper("uw-so"),)),
     "correlated": ROWS["correlated"],
 }
 _CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -37,9 +38,11 @@ _SEEDED = set(product(("heteu", "homou"), ("none", "t2-x10000")))
 """Rows and cases that are trained with all seeds: a change of a few percent could be that of another seed."""
 
 
-def _disturbed(name: str, case: str) -> Row:
+def _disturbed(setting: Setting, name: str, case: str) -> Row:
     row, (_, disturbance) = _ROWS[name], _CASES[case]
     (recipe,) = row.recipes
+    if name == "by-hand":
+        recipe = replace(recipe, weighting=plan_choice(setting))
     if disturbance:
         recipe = replace(recipe, loss=DisturbedLoss(**asdict(LOSSES["paper"]), **disturbance))
     return replace(row, recipes=(recipe,), seeded=(name, case) in _SEEDED)
@@ -47,7 +50,7 @@ def _disturbed(name: str, case: str) -> Row:
 
 def _rows(setting: Setting) -> Rows:
     def plan(name: str, case: str) -> Plan:
-        return _disturbed(name, case).plan(f"{name}, {case}", setting.folds(), seeds=setting.seeds)
+        return _disturbed(setting, name, case).plan(f"{name}, {case}", setting.folds(), seeds=setting.seeds)
 
     return {name: Planned(row.label, {case: plan(name, case) for case in _CASES}) for name, row in _ROWS.items()}
 
@@ -64,7 +67,8 @@ def _result(setting: Setting, outcomes: Outcomes) -> Result:
             clean = find(row, case="none", contrast=entry["contrast"], against=entry["against"])
             if clean is not None and clean["mean"] > 0:
                 entry["of_undisturbed"] = entry["mean"] / clean["mean"]
-    return {"rows": rows, "cases": {name: label for name, (label, _) in _CASES.items()}}
+    cases = {name: label for name, (label, _) in _CASES.items()}
+    return {"rows": rows, "cases": cases, "by_hand": outcomes[plan_choice(setting).key]["weights"]}
 
 
 def _change(entry: dict[str, Any]) -> str:
@@ -84,6 +88,12 @@ def _tables(result: Result) -> list[Table]:
         f"{result['seeds']} seeds without disturbance and at x10000; everything else is of one seed, and another seed "
         "alone changes an error by a few percent."
     )
+    if "by_hand" in result:
+        t1rho, t2 = result["by_hand"]
+        note += (
+            f" By hand: {t1rho:g} and {t2:g}, the weights of least error for subjects of another cohort, in the "
+            "training without disturbance."
+        )
     title, labels = "Error against {} when one contrast is disturbed in the loss", {"case": "disturbance", "label": ""}
     by_title = {title.format(NAMES[a]): columns(shown, contrast=CONTRASTS, against=a) for a in AGAINST}
     return [table(title, rows, own, note, labels=labels) for title, own in by_title.items()]

@@ -27,7 +27,7 @@ def _steps(setting: Setting) -> list[Step]:
         "subject": {
             "snr": setting.snr,
             "seed": setting.seed,
-            "shape": (32, 32) if setting.name == "smoke" else (256, 256),
+            "shape": setting.timed_shape,
         },
         "network": {name: getattr(setting.preset, name) for name in ("base", "depth", "initial_estimates")},
     }

@@ -16,6 +16,7 @@ A *weighting* (:data:`WEIGHTINGS`) combines the residuals into the loss, the one
   the same scales at their optimum, in closed form;
 - :class:`HeteroscedasticLaplace`: a scale for each voxel, predicted by the network;
 - :class:`CorrelatedLaplace`: a full scale matrix, from signed residuals;
+- :class:`SoftOptimalWeighting`: the softmax of the inverse residuals;
 - :class:`RandomWeighting` and :class:`DynamicWeightAverage`: controls that a better weighting has to outperform.
 
 Every weighting is a module that is called with a residual and, optionally, a mask. It raises an error if a residual to
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from relaxnet.losses._pairwise import pairwise_residual as pairwise_residual
     from relaxnet.losses._profiled import ProfiledLaplace as ProfiledLaplace
     from relaxnet.losses._reconstruction import Reconstruction as Reconstruction
+    from relaxnet.losses._soft_optimal import SoftOptimalWeighting as SoftOptimalWeighting
     from relaxnet.losses._supervised import supervised as supervised
     from relaxnet.losses._weighting import Count as Count
     from relaxnet.losses._weighting import TaskWeighting as TaskWeighting
@@ -56,6 +58,7 @@ WEIGHTINGS = {
     ),
     "profiled": Choice("relaxnet.losses:ProfiledLaplace", "Laplace scales at their optimum"),
     "correlated": Choice("relaxnet.losses:CorrelatedLaplace", "A learnt scale matrix of all tasks"),
+    "uw-so": Choice("relaxnet.losses:SoftOptimalWeighting", "The softmax of the inverse residuals"),
     "random": Choice("relaxnet.losses:RandomWeighting", "New random weights in each step"),
     "dynamic": Choice("relaxnet.losses:DynamicWeightAverage", "Larger weights for tasks that improve slowly"),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from relaxnet.experiments import render
 
-RESULTS = Path(__file__).parents[2] / "results" / "laptop"
+RESULTS = Path(__file__).parents[2] / "results" / "laptop-smooth"
 
 
 def damage_entry(result):

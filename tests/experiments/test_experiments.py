@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-import relaxnet as rx
-from relaxnet.cli._experiment import Name
-from relaxnet.denoise import non_local_means
+from relaxnet.cli._experiment import Name, Preset
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
+from relaxnet.experiments._harness.claims import verdict
 from relaxnet.experiments._harness.experiment import Fold
-from relaxnet.experiments._harness.fits import JOINT, METHODS, denoised, with_images
 from relaxnet.experiments._harness.format import Table, columns, of_entry, table
-from relaxnet.experiments._harness.networks import single_contrast
 from relaxnet.experiments._harness.render import read_result, write_result
-from relaxnet.experiments._harness.rows import AS_PAPER, ROWS
-from relaxnet.experiments._harness.score import score
+from relaxnet.experiments._harness.report import correct
+from relaxnet.experiments._harness.rows import ROWS
+from relaxnet.experiments._harness.settings import SMOKE
+from relaxnet.experiments._harness.weights import plan_choice
 
 pytestmark = pytest.mark.xdist_group("experiments")  # they share what the fixture runs, which takes a while
 
@@ -27,15 +26,18 @@ PROMISED = {
     "table2": {
         "two-point", "stsm", "st", "sl", "baseline", "heteu", "homou", "profiled", "correlated",
         "held-out-reconstruction", "held-out-orthogonal", "nlls-4", "joint-7", "denoise-then-fit-3",
-        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth",
+        "denoise-then-fit-7", "zero-shot", "sl-truth", "ensemble", "truth", "one-value", "gaussian-then-fit-3",
+        "low-rank-then-fit-3", "low-rank-then-fit-7", "regression-then-fit-7", "shrunk-7", "untrained",
+        "spatial-3", "spatial-7", "floor-3", "floor-7",
     },
-    "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one"},
+    "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one", "uw-so"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
     "fig2": {"truth", "nlls-4", "two-point", "sl", "homou"},
     "fig3": {"fixed-0.25", "fixed-0.75", "homou"},
     "snr": {"joint-7", "bound-7", "nlls-4", "homou", "held-out-orthogonal"},
     "generalise": {"nlls-4", "homou", "held-out-orthogonal"},
     "losses": {"nlls-4", "paper", "held-out-orthogonal", "fresh"},
+    "intervals": {"joint-7", "spatial-3", "spatial-7", "held-out-orthogonal"},
     "ablation": {"ours", "paper"},
 }  # fmt: skip
 
@@ -99,11 +101,17 @@ def test_claims_are_those_of_the_rows(smoke):
             assert entry["mean"] == pytest.approx(first["mean"] - second["mean"], abs=1e-9)
             low, high = entry["ci95"]
             assert low <= entry["mean"] <= high
-            if entry["holds"] != "open":
-                assert entry["p"] < 0.05
-                assert entry["holds"] == ("yes" if entry["mean"] < 0 else "no")
+            assert verdict(entry) == ("open" if entry["p"] >= 0.05 else "yes" if entry["mean"] < 0 else "no")
     against = {entry["against"] for entry in next(c for c in result["claims"] if c["second"] == "nlls-4")["entries"]}
     assert against == {"truth"}
+
+
+def test_the_tests_of_a_page_are_one_family():
+    families = [{"difference": {"p": p}} for p in (0.01, 0.04)]
+    result = {"rows": {"a": {"entries": families}}, "claims": [{"entries": [{"p": 0.02}]}]}
+    correct(result)
+    assert [entry["difference"]["p"] for entry in families] == pytest.approx([0.03, 0.04])
+    assert result["claims"][0]["entries"][0]["p"] == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize("contrast", ["t1rho", "t2"])
@@ -124,6 +132,18 @@ def test_an_undisturbed_row_is_that_of_table2(smoke):
         assert of3["by_subject"] == entry_of(results["table2"]["rows"][name], **wanted)["by_subject"]
 
 
+def test_weights_by_hand_are_chosen_on_subjects_of_another_cohort(smoke):
+    result, step = smoke[1]["table3"], plan_choice(SMOKE)
+    assert result["by_hand"] in [[0.25, 0.75], [0.75, 0.25]]
+    others = {subject.images.sum().item() for subject in step.arguments["others"].test()}
+    assert others.isdisjoint(subject.images.sum().item() for subject in SMOKE.cohort())
+    assert {need.key for need in step.needs} < {step.key for step in EXPERIMENTS["fig3"].load().steps(SMOKE)}
+    wanted = {"contrast": "t2", "against": "truth", "inputs": "mean of input sets"}
+    chosen = smoke[1]["fig3"]["rows"][f"fixed-{result['by_hand'][0]:g}"]
+    by_hand = entry_of(result["rows"]["by-hand"], case="none", **wanted)
+    assert by_hand["by_subject"] == entry_of(chosen, **wanted)["by_subject"]
+
+
 def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
     rows = smoke[1]["snr"]["rows"]
     for n, contrast in product((5, 7), ("t1rho", "t2")):
@@ -136,7 +156,7 @@ def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
 
 def test_networks_are_tested_on_subjects_with_the_noise_of_their_training(smoke):
     """Their reference is the fit of these subjects."""
-    rows, snrs = smoke[1]["snr"]["rows"], SETTINGS["smoke"].snrs
+    rows, snrs = smoke[1]["snr"]["rows"], SMOKE.snrs
     for name, contrast, snr in product(("homou", "held-out-orthogonal"), ("t1rho", "t2"), snrs):
         network, fit = (
             entry_of(rows[row], contrast=contrast, against="reference", snr=snr) for row in (name, "nlls-4")
@@ -190,16 +210,22 @@ def test_the_command_line_knows_all_experiments():
     assert [name.value for name in Name] == [*EXPERIMENTS, "all"]
 
 
-def test_settings_have_the_names_of_presets():
-    assert list(SETTINGS) == list(rx.training.PRESETS)
-    assert all(setting.name == name for name, setting in SETTINGS.items())
+def test_settings_have_the_names_that_they_are_chosen_by():
+    assert all(choice.load().name == name for name, choice in SETTINGS.items())
+    assert [name.value for name in Preset] == list(SETTINGS)
+
+
+def test_what_has_been_computed_is_that_of_any_setting_of_the_same_content():
+    for choice in EXPERIMENTS.values():
+        one, other = (choice.load().steps(setting) for setting in (SMOKE, replace(SMOKE, name="other")))
+        assert [step.key for step in one] == [step.key for step in other]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_asks_a_question_and_plans_steps_for_every_setting(name):
     experiment = EXPERIMENTS[name].load()
     assert experiment.question
-    for setting in SETTINGS.values():
+    for setting in (choice.load() for choice in SETTINGS.values()):
         keys = [step.key for step in experiment.steps(setting)]
         assert keys == [step.key for step in experiment.steps(setting)]
 
@@ -216,7 +242,7 @@ def test_the_small_file_lacks_what_the_compressed_one_has(smoke):
         entry_of(read_result(out / "smoke", "table2", details=details)["rows"]["homou"], **wanted)
         for details in (False, True)
     )
-    assert small == {key: value for key, value in whole.items() if key not in ("by_subject", "liver_mean", "missing")}
+    assert small == {key: value for key, value in whole.items() if key not in ("by_subject", "liver_mean")}
     assert whole["mean"] == pytest.approx(np.mean(whole["by_subject"]), rel=1e-3)
 
 
@@ -248,7 +274,7 @@ def test_a_table_of_columns():
 
 
 def test_no_subject_tests_what_was_trained_with_it():
-    setting = SETTINGS["smoke"]
+    setting = SMOKE
     tested = []
     for fold in setting.folds():
         test, training = fold.test(), fold.training()
@@ -262,7 +288,7 @@ def test_no_subject_tests_what_was_trained_with_it():
 
 
 def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():
-    setting = SETTINGS["smoke"]
+    setting = SMOKE
     assert setting.folds(snr=setting.snr) == setting.folds()
     assert setting.folds(snr=10.0)[1] == Fold(setting, 1, {"snr": 10.0})
     plain, noisy = (folds[0].test()[0] for folds in (setting.folds(), setting.folds(snr=10.0)))
@@ -271,7 +297,7 @@ def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():
 
 
 def test_rows_share_the_steps_that_they_have_in_common():
-    setting = replace(SETTINGS["smoke"], seeds=3)
+    setting = replace(SMOKE, seeds=3)
     keys = {name: {step.key for step in EXPERIMENTS[name].load().steps(setting)} for name in EXPERIMENTS}
     assert keys["table2"] & keys["table3"]
     assert keys["table2"] & keys["fig3"]
@@ -284,10 +310,12 @@ def test_rows_share_the_steps_that_they_have_in_common():
 CHANGES = {
     "snr": {"snr": 19.0},
     "seed": {"seed": 7},
-    "shape": {"preset": replace(SETTINGS["smoke"].preset, shape=(48, 48))},
+    "shape": {"preset": replace(SMOKE.preset, shape=(48, 48))},
     "subjects": {"n_subjects": 8},
     "slices": {"slices": 2},
     "folds": {"n_folds": 3},
+    "texture": {"texture": None},
+    "pixels": {"pixel_mm": 5.0},
 }
 
 
@@ -295,13 +323,13 @@ CHANGES = {
 def test_where_a_setting_of_a_name_has_changed_nothing_computed_before_is_taken(change):
     before, after = (
         {step.key for name in ("table2", "fig2", "fig3") for step in EXPERIMENTS[name].load().steps(setting)}
-        for setting in (SETTINGS["smoke"], replace(SETTINGS["smoke"], **change))
+        for setting in (SMOKE, replace(SMOKE, **change))
     )
     assert before.isdisjoint(after)
 
 
 def test_the_timed_step_follows_its_setting_too():
-    plan, setting = EXPERIMENTS["table4"].load().steps, SETTINGS["smoke"]
+    plan, setting = EXPERIMENTS["table4"].load().steps, SMOKE
     wider = replace(setting, preset=replace(setting.preset, base=8))
     assert len({plan(one)[0].key for one in (setting, wider, replace(setting, seed=1))}) == 3
     assert plan(replace(setting, seeds=9))[0].key == plan(setting)[0].key
@@ -318,66 +346,7 @@ def test_a_damaged_result_is_named(tmp_path, content):
 
 
 def test_an_ensemble_needs_all_seeds_and_two_at_least():
-    folds = SETTINGS["smoke"].folds()
+    folds = SMOKE.folds()
     for seeds, n in ((1, 2), (3, 3)):
         (((first,), (second,)),) = ROWS["ensemble"].plan("ensemble", folds, seeds=seeds)
         assert len(first.needs) == len(second.needs) == n
-
-
-def some_subject(**changes):
-    return SETTINGS["smoke"].folds(**changes)[0].test()[0]
-
-
-def test_scores():
-    subject = some_subject()
-    maps = {name: subject.truth[name] + offset for name, offset in (("t1rho", 2.0), ("t2", -1.0))}
-    scores = score([subject], lambda *_: maps, ["all"])["all"]
-    assert scores["t1rho"]["truth_error"] == scores["t1rho"]["truth_bias"] == pytest.approx([2.0])
-    assert scores["t2"]["truth_error"] == pytest.approx([1.0])
-    assert scores["t2"]["truth_bias"] == pytest.approx([-1.0])
-    assert scores["t2"]["truth_sd"] == pytest.approx([0.0], abs=1e-3)
-    reference = METHODS["nlls-4"](subject, "")
-    hidden = torch.where(torch.rand(subject.roi.shape) < 0.5, torch.nan, reference["t2"])
-    some = score([subject], lambda *_: reference | {"t2": hidden}, ["all"])["all"]["t2"]
-    assert 0.3 < some["missing"][0] < 0.7
-    assert some["reference_error"] == [0.0]
-
-
-def test_a_single_contrast():
-    subject = some_subject()
-    one = single_contrast(subject, "t2")
-    assert one.protocol.names == ("t2",)
-    assert torch.equal(one.images, subject.images[:, [0, 4, 5, 6]])
-    assert torch.equal(one.clean, subject.clean[:, [0, 4, 5, 6]])
-    assert single_contrast(subject, None) is subject
-
-
-def test_fewer_images_are_those_of_a_shorter_protocol():
-    subject = some_subject()
-    few = with_images(subject, JOINT[4])
-    assert [contrast.times_ms for contrast in few.protocol.contrasts] == [(0.0, 30.0), (0.0, 18.2, 51.0)]
-    assert few.protocol.n_images == few.images.shape[1] == 4
-    assert with_images(subject, JOINT[7]).protocol == subject.protocol
-
-
-def test_two_points_of_an_input_set():
-    subject = some_subject(snr=math.inf)
-    for inputs in subject.protocol.input_sets:
-        for name, values in METHODS["two-point"](subject, inputs).items():
-            torch.testing.assert_close(values[subject.roi], subject.truth[name][subject.roi], rtol=0.02, atol=0)
-
-
-def test_non_local_means_denoise():
-    subject = some_subject(shape=(64, 64))
-    result = non_local_means(subject.images, subject.sigma, strength=0.8)
-    before, after = ((images - subject.clean)[:, :, subject.roi[0]].std() for images in (subject.images, result))
-    assert after < 0.6 * before
-    assert denoised(subject, "long", 0) is subject
-    assert torch.equal(denoised(subject, "long", 0.8).images[:, [1, 2, 4, 5]], subject.images[:, [1, 2, 4, 5]])
-
-
-def test_rows_of_the_paper_have_the_inputs_of_the_paper():
-    for name in ("stsm", "st", "sl", "baseline", "heteu", "homou"):
-        for recipe in ROWS[name].recipes:
-            assert recipe.training == AS_PAPER == {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
-    assert rx.training.PRESETS["paper"].initial_estimates == ()

@@ -17,6 +17,7 @@ every = pytest.mark.parametrize(
         lambda: losses.ProfiledLaplace(momentum=0.9, n_tasks=2),
         lambda: losses.RandomWeighting(2),
         lambda: losses.DynamicWeightAverage(2),
+        lambda: losses.SoftOptimalWeighting(2),
     ],
 )
 

@@ -14,6 +14,7 @@ from relaxnet.losses import (
     ProfiledLaplace,
     RandomWeighting,
     Reconstruction,
+    SoftOptimalWeighting,
 )
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
@@ -29,6 +30,7 @@ WEIGHTINGS = {
     "correlated": lambda: CorrelatedLaplace(2),
     "gaussian": lambda: CorrelatedLaplace(2, distribution="gaussian"),
     "random": lambda: RandomWeighting(2),
+    "uw-so": lambda: SoftOptimalWeighting(2),
     "dynamic": lambda: DynamicWeightAverage(2),
 }
 half = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

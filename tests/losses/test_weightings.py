@@ -16,6 +16,7 @@ WEIGHTINGS = {
     "homoscedastic": lambda: rx.losses.HomoscedasticLaplace(n_tasks=2),
     "profiled": rx.losses.ProfiledLaplace,
     "profiled, running": lambda: rx.losses.ProfiledLaplace(momentum=0.9),
+    "uw-so": lambda: rx.losses.SoftOptimalWeighting(n_tasks=2),
     "random": lambda: rx.losses.RandomWeighting(n_tasks=2),
     "dynamic": lambda: rx.losses.DynamicWeightAverage(n_tasks=2),
 }
@@ -73,7 +74,7 @@ def test_gradients(make):
     assert torch.autograd.gradcheck(weighting, (residual,))
 
 
-WITH_STATE = ("profiled, running", "random")  # of their losses in training mode
+WITH_STATE = ("profiled, running", "uw-so", "random")  # of their losses in training mode
 
 
 @every_weighting
@@ -353,6 +354,18 @@ def test_dynamic_weights_follow_the_paper():
     torch.testing.assert_close(weighting.weights, 2 * torch.softmax(ratio / 2, 0))
 
 
+@given(st.floats(0.01, 10), st.floats(0.01, 10), st.floats(0.1, 100))
+def test_soft_optimal_weights_follow_the_paper(a, b, temperature):
+    weighting = rx.losses.SoftOptimalWeighting(n_tasks=2, temperature=temperature)
+    means = torch.tensor([[a, b]], dtype=torch.float64, requires_grad=True)
+    loss = weighting(means)  # which is stored in single precision
+    first = 1 / (1 + math.exp(min((1 / b - 1 / a) / temperature, 700)))
+    assert loss.item() == pytest.approx(first * a + (1 - first) * b, rel=1e-3)
+    loss.backward()
+    assert means.grad.tolist() == [pytest.approx([first, 1 - first], rel=1e-3, abs=1e-6)]
+    assert weighting.weights.tolist() == pytest.approx([first, 1 - first], rel=1e-3, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -377,6 +390,7 @@ def test_dynamic_weights_follow_the_paper():
         ),
         (lambda: rx.losses.ProfiledLaplace(momentum=1.0), "momentum=1.0"),
         (lambda: rx.losses.DynamicWeightAverage(n_tasks=2, temperature=0), "temperature=0"),
+        (lambda: rx.losses.SoftOptimalWeighting(n_tasks=2, temperature=0), "temperature=0"),
         (lambda: rx.losses.CorrelatedLaplace(n_tasks=2, distribution="cauchy"), "distribution='cauchy'"),
         (lambda: rx.losses.CorrelatedLaplace(n_tasks=2)(torch.ones(1, 3, 4)), "axis 1 needs 2 tasks"),
         (lambda: rx.losses.CorrelatedLaplace(n_tasks=1)(torch.ones(1, 1), torch.ones(1, 1)), "pass both, or none"),

@@ -26,15 +26,17 @@ def label_map_file() -> Path | None:
     return path.resolve() if path.exists() else None
 
 
-def abdomen_cohort(*, slices: int, shape: tuple[int, int], **options: Any) -> LabelMapCohort:
+def abdomen_cohort(
+    *, slices: int, shape: tuple[int, int], pixel_mm: float | None = None, **options: Any
+) -> LabelMapCohort:
     """Make a cohort of subjects who share the anatomy of the label map.
 
     Parameters
     ----------
     slices
         Slices of each subject.
-    shape
-        Height and width of the phantom's images, whose voxels have about the same size.
+    shape, pixel_mm
+        Height and width of the phantom's images, and the side of their pixels, which here is about the same.
     **options
         Other arguments of :func:`~relaxnet.phantom.label_map_cohort`.
 
@@ -53,7 +55,7 @@ def abdomen_cohort(*, slices: int, shape: tuple[int, int], **options: Any) -> La
         raise FileNotFoundError(f"{_FILE} is not in the folder that RELAXNET_TEST_DATA names, nor in ../shared/data.")
     with np.load(path) as kept:
         labels, (row_mm, column_mm, slice_mm) = kept["labels"], [float(length) for length in kept["zoom_mm"]]
-    step = max(round(_FIELD_OF_VIEW_MM / max(shape) / _FINE / row_mm), 1)
+    step = max(round((pixel_mm or _FIELD_OF_VIEW_MM / max(shape)) / _FINE / row_mm), 1)
     chosen = [labels.shape[2] // 2 + 3 * (k - slices // 2) for k in range(slices)]
     some = rearrange(labels[::step, ::step, chosen], "row column slice -> slice row column")
     return label_map_cohort(

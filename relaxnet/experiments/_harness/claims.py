@@ -7,7 +7,7 @@ from typing import Any
 from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS
 from relaxnet.experiments._harness.format import Table, columns, of_entry, table
 from relaxnet.experiments._harness.report import errors_of, with_interval
-from relaxnet.metrics import holm, paired_difference
+from relaxnet.metrics import paired_difference
 
 _CLAIMS = {
     "A network of three images is better than a two-point fit of them": ("homou", "two-point"),
@@ -43,24 +43,34 @@ def judge(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     -------
     list of dict
         For each claim its ``label`` and ``entries``: by contrast, and for truth and reference, the ``mean`` difference
-        in ms, its ``ci95``, its ``p``, corrected for the number of claims by Holm's method, and whether the claim
-        ``holds``: ``"yes"``, ``"no"`` if the contrary does, or ``"open"``.
+        in ms, its ``ci95``, and its ``p``, which :func:`~relaxnet.experiments._harness.report.correct` corrects.
     """
     judged: list[dict[str, Any]] = [
         {"label": claim, "first": first, "second": second, "entries": []} for claim, (first, second) in _CLAIMS.items()
     ]
-    for against, contrast in product(AGAINST, CONTRASTS):
-        errors = {name: errors_of(row, contrast, against) for name, row in rows.items()}
-        found = {
-            k: paired_difference(errors[claim["first"]], errors[claim["second"]])
-            for k, claim in enumerate(judged)
-            if any(errors[claim["second"]])  # the reference has no error against itself
-        }
-        for k, p in holm({k: difference.p for k, difference in found.items()}).items():
-            holds = "open" if p >= _SURE else "yes" if found[k].mean < 0 else "no"
+    for claim, against, contrast in product(judged, AGAINST, CONTRASTS):
+        first, second = (errors_of(rows[claim[name]], contrast, against) for name in ("first", "second"))
+        if any(second):  # the reference has no error against itself
+            found = paired_difference(first, second)
             about = {"contrast": contrast, "against": against}
-            judged[k]["entries"].append(about | with_interval(found[k]) | {"p": p, "holds": holds})
+            claim["entries"].append(about | with_interval(found) | {"p": found.p})
     return judged
+
+
+def verdict(entry: Mapping[str, Any]) -> str:
+    """Say whether a claim holds.
+
+    Parameters
+    ----------
+    entry
+        An entry of a claim, with its corrected ``p``.
+
+    Returns
+    -------
+    str
+        ``"yes"``, ``"no"`` if the contrary holds, or ``"open"``.
+    """
+    return "open" if entry["p"] >= _SURE else "yes" if entry["mean"] < 0 else "no"
 
 
 def claims_table(judged: list[dict[str, Any]]) -> Table:
@@ -77,12 +87,12 @@ def claims_table(judged: list[dict[str, Any]]) -> Table:
         The claims, and whether they hold against the four-image fit and against the truth.
     """
     shown = columns(
-        {"{contrast} against {against}": lambda entry: f"{entry['holds']} ({of_entry(entry, sign='+')})"},
+        {"{contrast} against {against}": lambda entry: f"{verdict(entry)} ({of_entry(entry, sign='+')})"},
         against=tuple(reversed(AGAINST)),
         contrast=CONTRASTS,
     )
     note = (
         "Difference between the errors of the two methods in ms, with its 95 % interval over subjects. Yes or no where "
-        f"it is significant (p < {_SURE}, corrected for the number of claims)."
+        f"it is significant (p < {_SURE}, corrected for all tests of this page)."
     )
     return table("The paper's conclusions, against the four-image fit and against the truth", judged, shown, note)

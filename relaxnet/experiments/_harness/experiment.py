@@ -1,14 +1,14 @@
-"""Experiments, their sizes, and the folds of their subjects."""
+"""Experiments, what their settings hold, and the folds of their subjects."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from relaxnet.experiments._harness.abdomen import abdomen_cohort
 from relaxnet.experiments._harness.format import Table
 from relaxnet.experiments._harness.steps import Step
-from relaxnet.phantom import Subject, Subjects, liver_cohort
-from relaxnet.training import PRESETS, Preset
+from relaxnet.phantom import Subject, Subjects, Texture, liver_cohort
+from relaxnet.training import Preset
 
 CONTRASTS = ("t1rho", "t2")
 """Names of the relaxation times."""
@@ -43,13 +43,21 @@ class Setting:
     """Signal-to-noise ratio of the liver in the first image."""
     seed: int = 2023
     """Seed of the cohort. The defaults of networks and training were chosen on cohorts of other seeds."""
+    texture: Texture | None = None
+    """Texture of the tissues; None for a smooth one."""
+    pixel_mm: float | None = None
+    """Side of a pixel; None for the field of view, which slices are a crop of otherwise."""
     seeds: int = 3
     """How many times the most important networks are trained; others are trained once."""
+    floor_voxels: int = 10
+    """Voxels of each subject for which the Bayes floor is computed."""
+    timed_shape: tuple[int, int] = (256, 256)
+    """Shape of the slice on which methods are timed."""
 
     @property
     def subjects(self) -> dict[str, Any]:
         """Arguments of the cohort."""
-        own = {name: getattr(self, name) for name in ("n_subjects", "slices", "snr", "seed")}
+        own = {name: getattr(self, name) for name in ("n_subjects", "slices", "snr", "seed", "texture", "pixel_mm")}
         return own | {"shape": self.preset.shape}
 
     def cohort(self, *, anatomy: str = "phantom", **changes: Any) -> Subjects:
@@ -151,22 +159,3 @@ class Experiment:
     """Write a result as tables; without its details, which are in the compressed file."""
     figures: Callable[[Result], dict[str, Any]] = lambda _: {}
     """Draw a whole result as figures of matplotlib, by name."""
-
-
-_DEFAULTS = {name: getattr(PRESETS["laptop"], name) for name in ("initial_estimates", "rate_shift", "flips")}
-"""What the library's own networks have, whatever the size, and those of the paper do not."""
-
-SETTINGS = {
-    "smoke": Setting("smoke", PRESETS["smoke"], 1, (0.25, 0.75), (10.0, 20.0), n_subjects=6, slices=1, n_folds=2),
-    "laptop": Setting(
-        "laptop",
-        replace(PRESETS["laptop"], shape=(64, 64), epochs=40, steps=1),
-        zero_shot_epochs=150,
-        weights=(0.05, 0.15, 0.25, 0.35, 0.5, 0.65, 0.75, 0.85, 0.95),
-    ),
-    "paper": Setting(
-        "paper", replace(PRESETS["paper"], steps=1, **_DEFAULTS), 300, tuple(k / 20 for k in range(1, 20))
-    ),
-}
-"""``smoke`` shows within minutes that everything runs, ``laptop`` takes hours on two cores, ``paper`` is for a GPU: the
-size and the training of Huang et al. (2023)."""

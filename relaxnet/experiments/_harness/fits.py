@@ -8,12 +8,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from relaxnet.denoise import non_local_means
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from relaxnet.experiments._harness.denoisers import DENOISERS, Denoiser
 from relaxnet.experiments._harness.experiment import Fold
 from relaxnet.experiments._harness.score import Maps, Method, Scores, mean_error, reference_maps, score
 from relaxnet.experiments._harness.steps import Step
-from relaxnet.fitting import fit, fit_joint
-from relaxnet.phantom import Subject
+from relaxnet.fitting import SpatialFit, fit, fit_joint, fit_spatial
+from relaxnet.phantom import Subject, Tissue
 from relaxnet.protocol import Protocol
 
 ALL = "all images"
@@ -21,8 +25,10 @@ ALL = "all images"
 
 JOINT = {3: (0, 2, 5), 4: (0, 2, 4, 6), 5: (0, 1, 3, 4, 6), 6: (0, 1, 2, 3, 4, 6), 7: (0, 1, 2, 3, 4, 5, 6)}
 """The images of a joint fit, by their number. Both contrasts share the first one, so 3 are the least: 2 of each."""
-_DENOISED = {"denoise-then-fit-3": "two-point", "denoise-then-fit-7": "joint-7"}
-_STRENGTHS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
+_OF_SETS = {"two-point", "one-value", "spatial-3"}
+"""Methods that map from an input set."""
+_FITS = {"3": "two-point", "7": "joint-7"}
+"""The fit after a denoiser, by the number of its images."""
 _N_TUNING = 8  # subjects
 
 
@@ -32,7 +38,7 @@ def plan_fit(method: str, fold: Fold) -> Step:
     Parameters
     ----------
     method
-        A name of :data:`METHODS`, or ``"denoise-then-fit-3"`` or ``-7``.
+        A name of :data:`METHODS`, or that of one of :data:`DENOISERS` with ``"-then-fit-3"`` or ``-7``.
     fold
         Whom to map.
 
@@ -60,18 +66,60 @@ def fit_and_score(*, method: str, fold: Fold) -> dict[str, Any]:
     dict
         ``scores`` by input set, and the ``strength`` of denoising, if any, in units of the noise level.
     """
-    name = _DENOISED.get(method, method)
+    name, _, n = method.partition("-then-fit-")
+    denoiser, name = (DENOISERS[name], _FITS[n]) if n else (None, name)
     subjects = fold.test()
-    sets = list(subjects[0].protocol.input_sets) if name == "two-point" else [ALL]
+    sets = sets_of(name, subjects[0])
 
     def scores(some: Sequence[Subject], sets: list[str], strength: float) -> dict[str, Scores]:
-        return score(some, lambda subject, inputs: METHODS[name](denoised(subject, inputs, strength), inputs), sets)
+        def of_denoised(subject: Subject, inputs: str) -> Maps:
+            return METHODS[name](denoised(subject, inputs, strength, denoiser), inputs)
 
-    if method not in _DENOISED:
+        return score(some, of_denoised, sets)
+
+    if denoiser is None:
         return {"scores": scores(subjects, sets, 0)}
     tuning, middle = fold.training()[:_N_TUNING], sets[len(sets) // 2]
-    strength = min(_STRENGTHS, key=lambda strength: mean_error(scores(tuning, [middle], strength)))
+    strength, *more = denoiser.strengths
+    if more:
+        strength = min(denoiser.strengths, key=lambda strength: mean_error(scores(tuning, [middle], strength)))
     return {"scores": scores(subjects, sets, strength), "strength": strength}
+
+
+def sets_of(method: str, subject: Subject) -> list[str]:
+    """List what a method maps from.
+
+    Parameters
+    ----------
+    method
+        Name of a method.
+    subject
+        Any of the subjects.
+
+    Returns
+    -------
+    list of str
+        Names of the input sets, or :data:`ALL` alone.
+    """
+    return list(subject.protocol.input_sets) if method in _OF_SETS else [ALL]
+
+
+def channels_of(subject: Subject, inputs: str) -> list[int]:
+    """List the images of an input set.
+
+    Parameters
+    ----------
+    subject
+        The subject.
+    inputs
+        Name of the input set, or :data:`ALL`.
+
+    Returns
+    -------
+    list of int
+        Numbers of the images.
+    """
+    return list(range(subject.protocol.n_images) if inputs == ALL else subject.protocol.channels(inputs))
 
 
 def two_point(subject: Subject, inputs: str) -> Maps:
@@ -94,6 +142,72 @@ def two_point(subject: Subject, inputs: str) -> Maps:
         c.name: fit(few.images[:, few.protocol.images_of(c.name)], c, method="two-point").maps[c.name]
         for c in few.protocol.contrasts
     }
+
+
+def one_value(subject: Subject, inputs: str) -> Maps:
+    """Map a subject by one number: that of the two-point formula for the mean of each image over the liver.
+
+    Parameters
+    ----------
+    subject
+        The subject.
+    inputs
+        Name of the input set.
+
+    Returns
+    -------
+    dict
+        Constant maps in ms.
+    """
+    means = subject.images.movedim(1, 0)[:, subject.roi].mean(1)
+    flat = torch.ones_like(subject.images) * rearrange(means, "image -> 1 image 1 1")
+    return two_point(replace(subject, images=flat), inputs)
+
+
+def shrunk(subject: Subject, _: str) -> Maps:
+    """Shrink a joint fit of all images towards the mean of the liver: a prior without space.
+
+    The voxels of the liver have logarithms of T that are normally distributed, with the mean and the variance that
+    their fits and their standard errors make probable (empirical Bayes).
+
+    Parameters
+    ----------
+    subject
+        The subject.
+
+    Returns
+    -------
+    dict
+        Maps in ms.
+    """
+    found, maps = fit_joint(subject.images, subject.protocol, sigma=subject.sigma), dict[str, Tensor]()
+    for name in subject.protocol.names:
+        x, noise = found.maps[name].log(), (found.std[name] / found.maps[name]).square()
+        known = subject.roi & torch.isfinite(noise)
+        variance = (x[known].var() - noise[known].median()).clamp(min=0)
+        weights = 1 / (variance + noise[known])
+        mean = (weights * x[known]).sum() / weights.sum()
+        maps[name] = (mean + (variance / (variance + noise) * (x - mean)).nan_to_num(0)).exp()
+    return maps
+
+
+def spatial(subject: Subject, inputs: str) -> SpatialFit[Tensor]:
+    """Fit a subject with a prior that neighbours are alike, as strong as its images make probable.
+
+    Parameters
+    ----------
+    subject
+        The subject.
+    inputs
+        Name of the input set, or :data:`ALL`.
+
+    Returns
+    -------
+    SpatialFit
+        The fit of all voxels but air.
+    """
+    few = with_images(subject, channels_of(subject, inputs))
+    return fit_spatial(few.images, few.protocol, mask=subject.labels != Tissue.AIR, sigma=subject.sigma)
 
 
 def with_images(subject: Subject, channels: Sequence[int]) -> Subject:
@@ -125,6 +239,8 @@ def _joint(channels: Sequence[int], subject: Subject, _: str) -> Maps:
 
 METHODS: dict[str, Method] = {
     "two-point": two_point,
+    "one-value": one_value,
+    "shrunk-7": shrunk,
     "nlls-4": lambda subject, _: reference_maps(subject),
     "truth": lambda subject, _: subject.truth,
     **{f"joint-{n}": partial(_joint, channels) for n, channels in JOINT.items()},
@@ -133,8 +249,8 @@ METHODS: dict[str, Method] = {
 the reference alone contributes to every error."""
 
 
-def denoised(subject: Subject, inputs: str, strength: float) -> Subject:
-    """Denoise the images of an input set by non-local means, all of them together.
+def denoised(subject: Subject, inputs: str, strength: float, denoiser: Denoiser | None) -> Subject:
+    """Denoise the images of an input set, all of them together.
 
     Parameters
     ----------
@@ -143,16 +259,13 @@ def denoised(subject: Subject, inputs: str, strength: float) -> Subject:
     inputs
         Name of the input set, or :data:`ALL`.
     strength
-        How different patches may be, in units of the noise level; 0 changes nothing.
+        How much, in the unit of the denoiser.
+    denoiser
+        The denoiser; None changes nothing.
 
     Returns
     -------
     Subject
         The subject.
     """
-    if strength == 0:
-        return subject
-    channels = list(range(subject.protocol.n_images) if inputs == ALL else subject.protocol.channels(inputs))
-    images = subject.images.clone()
-    images[:, channels] = non_local_means(images[:, channels], subject.sigma, strength=strength)
-    return replace(subject, images=images)
+    return subject if denoiser is None else denoiser(subject, channels_of(subject, inputs), strength)

@@ -219,3 +219,21 @@ def of_ratio(entry: Mapping[str, Any]) -> str:
         ``"0.76 [0.70, 0.84]"``; ``"1"`` for that row itself.
     """
     return of_entry(entry["ratio"]) if "ratio" in entry else "1"
+
+
+def of_number(key: str, spec: str) -> Show:
+    """Make a function that writes a number of an entry.
+
+    Parameters
+    ----------
+    key
+        Key of the number.
+    spec
+        Format of the number, such as ``".2f"``.
+
+    Returns
+    -------
+    Callable
+        Writes it; empty where the entry has none.
+    """
+    return lambda entry: "" if entry.get(key) is None else format(entry[key], spec)

@@ -4,9 +4,11 @@ Functions called ``plan_...`` describe a step, whose work another function does,
 
 - :func:`plan_training`, :func:`train_and_score`: one network for a fold;
 - :func:`plan_zero_shot`, :func:`train_each_subject`: one network for each subject of a fold;
-- :func:`plan_scoring`, :func:`score_trained`: trained networks, on other subjects or as an ensemble.
+- :func:`plan_scoring`, :func:`score_trained`: trained networks, on other subjects or as an ensemble;
+- :func:`plan_untrained`, :func:`score_untrained`: a network before its training.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from relaxnet._choices import Choice
@@ -35,8 +38,9 @@ class Recipe:
 
     loss: str | Loss
     """Training loss, or its name."""
-    weighting: str | Choice = "fixed"
-    """How its contrasts are balanced: the name of a weighting, or what makes one that has no name."""
+    weighting: str | Choice | Step = "fixed"
+    """How its contrasts are balanced: the name of a weighting, or what makes one that has no name, or a step whose file
+    holds fixed weights."""
     contrast: str | None = None
     """The only contrast that it receives and maps; ``None`` for all contrasts."""
     subjects: dict[str, Any] = field(default_factory=dict)
@@ -91,12 +95,14 @@ def plan_training(title: str, recipe: Recipe, fold: Fold, *, seed: int = 0, watc
     Step
         Its outcome holds ``scores``, by input set.
     """
-    arguments = _arguments(recipe, fold, seed) | {"watch": watch}
-    return Step(f"{title}, {fold}, seed {seed}", train_and_score, arguments, keeps=_SUFFIX)
+    needs = (recipe.weighting,) if isinstance(recipe.weighting, Step) else ()
+    own = replace(recipe, weighting="fixed") if needs else recipe
+    arguments = _arguments(own, fold, seed) | {"watch": watch}
+    return Step(f"{title}, {fold}, seed {seed}", train_and_score, arguments, needs, keeps=_SUFFIX)
 
 
 def train_and_score(
-    path: Path, *, recipe: Recipe, preset: Preset, fold: Fold, seed: int, watch: bool
+    path: Path, *weights: Path, recipe: Recipe, preset: Preset, fold: Fold, seed: int, watch: bool
 ) -> dict[str, Any]:
     """Train a network, keep it, and score its maps.
 
@@ -104,6 +110,8 @@ def train_and_score(
     ----------
     path
         File to keep it in.
+    *weights
+        File of fixed weights, if these are chosen by a step.
     recipe, preset, fold, seed, watch
         As for :func:`plan_training`.
 
@@ -116,6 +124,8 @@ def train_and_score(
     start = time.perf_counter()
     test = [single_contrast(subject, recipe.contrast) for subject in fold.test()]
     watched: list[tuple[float, float]] = []
+    for chosen in weights:
+        recipe = replace(recipe, weighting=fixed(*json.loads(chosen.read_text(encoding="utf-8"))))
 
     def note(epoch: int, net: RelaxationNet, entry: dict[str, float]) -> None:
         if (epoch + 1) % min(_WATCH_EVERY, preset.epochs) == 0:
@@ -125,6 +135,22 @@ def train_and_score(
     trained.save(path)
     scores = score(test, with_network(trained.net.predict))
     return {"scores": scores, "watched": watched, "seconds": round(time.perf_counter() - start)}
+
+
+def fixed(*weights: float) -> Choice:
+    """Choose fixed weights.
+
+    Parameters
+    ----------
+    *weights
+        Weight of each contrast.
+
+    Returns
+    -------
+    Choice
+        For the ``weighting`` of a :class:`Recipe`.
+    """
+    return Choice("relaxnet.losses:FixedWeights", "Fixed weights", {"weights": weights})
 
 
 def plan_zero_shot(title: str, recipe: Recipe, fold: Fold, *, seed: int = 0) -> Step:
@@ -204,6 +230,65 @@ def score_trained(*paths: Path, fold: Fold) -> dict[str, Any]:
     trained = [load(path) for path in paths]
     predict = trained[0].net.predict if len(trained) == 1 else Ensemble(trained).predict
     return {"scores": score(fold.test(), with_network(predict))}
+
+
+def plan_untrained(title: str, fold: Fold) -> Step:
+    """Plan to score a network that has not been trained: its initial estimates.
+
+    Parameters
+    ----------
+    title
+        Name of the network.
+    fold
+        Whom it is tested on.
+
+    Returns
+    -------
+    Step
+        Its outcome holds ``scores``, by input set.
+    """
+    size = {name: getattr(fold.setting.preset, name) for name in ("base", "depth", "initial_estimates")}
+    return Step(f"{title}, {fold}", score_untrained, {"size": size, "fold": fold})
+
+
+def score_untrained(*, size: dict[str, Any], fold: Fold) -> dict[str, Any]:
+    """Score a network that has not been trained.
+
+    Parameters
+    ----------
+    size
+        Options of the network.
+    fold
+        Whom it is tested on.
+
+    Returns
+    -------
+    dict
+        ``scores`` by input set.
+    """
+    subjects = fold.test()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = RelaxationNet(subjects[0].protocol, "any", **size).eval()
+    return {"scores": score(subjects, with_network(net.predict))}
+
+
+def error_of(path: Path, subjects: list[Subject]) -> float:
+    """Compute the error of a trained network against the truth, over subjects, contrasts and input sets.
+
+    Parameters
+    ----------
+    path
+        File of the network.
+    subjects
+        Whom to map.
+
+    Returns
+    -------
+    float
+        Mean absolute error in ms.
+    """
+    return mean_error(score(subjects, with_network(load(path).net.predict)))
 
 
 def with_network(predict: Callable[..., dict[str, Tensor]]) -> Method:

@@ -15,10 +15,10 @@ from typing import Any
 from relaxnet._files import naming, replacing, write_text
 from relaxnet.experiments import EXPERIMENTS
 
-_DETAILS = ("by_subject", "liver_mean", "missing", "maps", "roi")
+_DETAILS = ("by_subject", "liver_mean", "maps", "roi")
 """Keys that the compressed file alone has."""
 _NO_RESULT = "this is no result that run wrote: "
-_LINE = 480  # characters, which hold an entry
+_LINE = 800  # characters, which hold an entry
 
 
 def write_result(folder: Path, name: str, result: dict[str, Any]) -> None:
@@ -186,8 +186,11 @@ def _text(value: Any, indent: str = "") -> str:
 def _origin(result: dict[str, Any]) -> str:
     subjects = result["subjects"]
     height, width = subjects["shape"]
+    pixel, texture = subjects.get("pixel_mm"), subjects.get("texture")
+    pixels = f" pixels of {pixel:g} mm" if pixel else ""
+    tissue = f"texture of {texture['sd']:.0%} and {texture['length_mm']:g} mm" if texture else "smooth tissue"
     return (
-        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}, SNR "
+        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}{pixels}, {tissue}, SNR "
         f"{subjects['snr']:g} unless another is given, {subjects['folds']} folds; `{result['command']}`, relaxnet "
         f"{result['versions']['relaxnet']}, {result['machine']}, {result['time'][:10]}."
     )

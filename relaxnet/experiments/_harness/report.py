@@ -1,5 +1,6 @@
 """From scores of subjects to rows of a table: means with intervals, and differences with p values."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Outcomes
 from relaxnet.experiments._harness.fits import ALL
 from relaxnet.experiments._harness.rows import Plan, Rows
+from relaxnet.experiments._harness.structure import edge_width
 from relaxnet.metrics import bootstrap_mean, holm, icc, limits_of_agreement, paired_difference, ratio_of_means
 
 MEAN_OF_SETS = "mean of input sets"
@@ -36,15 +38,17 @@ def summarise(
     ratio_to
         Name of a row; entries get the ``ratio`` of their mean to that of the row.
     difference_from
-        Name of a row; entries get the ``difference`` of their mean from that of the row. Its ``p`` is corrected for the
-        number of rows by Holm's method.
+        Name of a row; entries get the ``difference`` of their mean from that of the row, with its ``p`` value, which
+        :func:`correct` corrects.
 
     Returns
     -------
     dict
         For each row its ``label`` and ``entries``, one for each contrast, and for truth and reference. In an entry,
         ``mean`` is the mean absolute error over subjects in ms and ``ci95`` its bootstrap interval, ``bias`` and ``sd``
-        are those of the voxels, ``limits_of_agreement`` and ``icc`` those of the means over the liver.
+        are those of the voxels, ``limits_of_agreement`` and ``icc`` those of the means over the liver. Against the
+        truth, entries also tell how far structure is shown: ``r2``, ``correlation``, ``mean_error``, ``lesion_bias``
+        and ``edge_width``.
     """
     summary: dict[str, Any] = {name: {"label": row.label, "entries": []} for name, row in rows.items()}
     for case in next(iter(rows.values())).cases:
@@ -56,6 +60,19 @@ def summarise(
         for name, some in found.items():
             summary[name]["entries"] += [({by: case} if by else {}) | entry for entry in some]
     return summary
+
+
+def correct(result: Any) -> None:
+    """Correct all p values of a result for their number, by Holm's method: a page of tables is one family of tests.
+
+    Parameters
+    ----------
+    result
+        The result of an experiment, which is changed.
+    """
+    tests = list(_tests(result))
+    for test, p in zip(tests, holm(dict(enumerate(test["p"] for test in tests))).values(), strict=True):
+        test["p"] = p
 
 
 def with_interval(found: Any) -> Entry:
@@ -141,17 +158,36 @@ def _entry(plan: Plan, outcomes: Outcomes, contrast: str, against: str, sets: Se
         )
 
     errors, means, others = scores(f"{against}_error"), scores("mean").mean(0), scores(f"mean_{against}").mean(0)
-    return with_interval(bootstrap_mean(errors)) | {
-        "seeds": len(plan),
-        "sd_of_seeds": float(errors.mean(1).std(ddof=1)) if len(plan) > 1 else None,
-        "bias": float(scores(f"{against}_bias").mean()),
-        "sd": float(scores(f"{against}_sd").mean()),
-        "liver_mean": float(means.mean()),
-        "limits_of_agreement": list(limits_of_agreement(means, others, np.ones(len(means)))),
-        "icc": icc(np.stack([means, others], axis=1)),
-        "missing": float(scores("missing").mean()),
-        "by_subject": errors.mean(0).tolist(),
-    }
+    structure: Entry = {}
+    if against == "truth":
+        structure = {name: float(scores(name).mean()) for name in ("r2", "correlation", "mean_error")}
+        lesions = scores("lesion_bias")
+        structure["lesion_bias"] = None if np.isnan(lesions).all() else float(np.nanmean(lesions))
+        width = edge_width(scores("edge_residuals").sum((0, 1)))
+        structure["edge_width"] = None if math.isnan(width) else width
+    return (
+        with_interval(bootstrap_mean(errors))
+        | structure
+        | {
+            "seeds": len(plan),
+            "sd_of_seeds": float(errors.mean(1).std(ddof=1)) if len(plan) > 1 else None,
+            "bias": float(scores(f"{against}_bias").mean()),
+            "sd": float(scores(f"{against}_sd").mean()),
+            "liver_mean": float(means.mean()),
+            "limits_of_agreement": list(limits_of_agreement(means, others, np.ones(len(means)))),
+            "icc": icc(np.stack([means, others], axis=1)),
+            "missing": float(scores("missing").mean()),
+            "by_subject": errors.mean(0).tolist(),
+        }
+    )
+
+
+def _tests(part: Any) -> Iterator[Entry]:
+    """Find all that has a p value."""
+    if isinstance(part, dict) and "p" in part:
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _tests(inner)
 
 
 def _add_ratios(rows: Mapping[str, list[Entry]], to: str) -> None:
@@ -163,10 +199,9 @@ def _add_ratios(rows: Mapping[str, list[Entry]], to: str) -> None:
 
 def _add_differences(rows: Mapping[str, list[Entry]], to: str) -> None:
     for base, others in _to_compare(rows, to):
-        found = {name: paired_difference(entry["by_subject"], base["by_subject"]) for name, entry in others.items()}
-        corrected = holm({name: difference.p for name, difference in found.items()})
-        for name, entry in others.items():
-            entry["difference"] = {"to": to} | with_interval(found[name]) | {"p": corrected[name]}
+        for entry in others.values():
+            found = paired_difference(entry["by_subject"], base["by_subject"])
+            entry["difference"] = {"to": to} | with_interval(found) | {"p": found.p}
 
 
 def _to_compare(rows: Mapping[str, list[Entry]], to: str) -> Iterator[tuple[Entry, dict[str, Entry]]]:

@@ -7,7 +7,15 @@ from typing import Any
 from relaxnet._choices import Choice
 from relaxnet.experiments._harness.experiment import CONTRASTS, Fold
 from relaxnet.experiments._harness.fits import plan_fit
-from relaxnet.experiments._harness.networks import Recipe, plan_scoring, plan_training, plan_zero_shot
+from relaxnet.experiments._harness.intervals import plan_intervals
+from relaxnet.experiments._harness.networks import (
+    Recipe,
+    fixed,
+    plan_scoring,
+    plan_training,
+    plan_untrained,
+    plan_zero_shot,
+)
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.training import Loss
 
@@ -15,6 +23,9 @@ Plan = list[list[list[Step]]]
 """Steps behind a row: by seed, by fold, one for both contrasts or one for each."""
 AS_PAPER = {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
 """The training of the paper's networks: their input is the images alone, and these are rotated and translated."""
+
+
+_WITHOUT_TRAINING = {"untrained": plan_untrained, "spatial-3": plan_intervals, "spatial-7": plan_intervals}
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,8 @@ class Row:
             The steps.
         """
         if not self.recipes:
-            return [[[plan_fit(name, fold)] for fold in folds]]
+            plan = _WITHOUT_TRAINING.get(name, plan_fit)
+            return [[[plan(name, fold)] for fold in folds]]
         if self.zero_shot:
             epochs = folds[0].setting.zero_shot_epochs
             recipe = replace(self.recipes[0], training={"epochs": epochs})
@@ -145,23 +157,7 @@ def steps_of(*groups: Rows) -> list[Step]:
     return [step for plan in plans for folds in plan for steps in folds for step in steps]
 
 
-def fixed(*weights: float) -> Choice:
-    """Choose fixed weights.
-
-    Parameters
-    ----------
-    *weights
-        Weight of each contrast.
-
-    Returns
-    -------
-    Choice
-        For the ``weighting`` of a :class:`Recipe`.
-    """
-    return Choice("relaxnet.losses:FixedWeights", "Fixed weights", {"weights": weights})
-
-
-def as_paper(weighting: str | Choice = "fixed", loss: str | Loss = "paper", **options: Any) -> Recipe:
+def as_paper(weighting: str | Choice | Step = "fixed", loss: str | Loss = "paper", **options: Any) -> Recipe:
     """Train a network as the paper does.
 
     Parameters
@@ -201,8 +197,17 @@ ROWS: dict[str, Row] = {
     "ensemble": Row("The same, ensemble of the seeds", (OURS,), ensemble=True),
     "held-out-fresh": Row("The same, new noise in each step", (replace(OURS, training={"fresh_noise": True}),)),
     "zero-shot": Row("The same, one network for each subject", (OURS,), zero_shot=True),
+    "untrained": Row("A network before its training (its initial estimates)"),
+    "one-value": Row("One value for each liver (mean of its images, two-point fit), 3 images"),
+    "gaussian-then-fit-3": Row("Gaussian filter, then two-point fit, 3 images"),
     "denoise-then-fit-3": Row("Non-local means, then two-point fit, 3 images"),
     "denoise-then-fit-7": Row("Non-local means, then joint fit, 7 images"),
+    "low-rank-then-fit-3": Row("Local low rank, then two-point fit, 3 images"),
+    "low-rank-then-fit-7": Row("Local low rank, then joint fit, 7 images"),
+    "regression-then-fit-7": Row("Each image from the others (Patch2Self), then joint fit, 7 images"),
+    "shrunk-7": Row("Joint fit shrunk to the mean of the liver, 7 images"),
+    "spatial-3": Row("Spatial fit, 3 images"),
+    "spatial-7": Row("Spatial fit, 7 images"),
     "nlls-4": Row("Least squares, 4 images each (the reference)"),
     "joint-7": Row("Joint least squares, 7 images"),
     "truth": Row("Ground truth (noise floor of the reference)"),

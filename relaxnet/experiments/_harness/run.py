@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from relaxnet._choices import pick
-from relaxnet.experiments import EXPERIMENTS
-from relaxnet.experiments._harness.experiment import SETTINGS, Setting
+from relaxnet.experiments import EXPERIMENTS, SETTINGS
+from relaxnet.experiments._harness.experiment import Setting
 from relaxnet.experiments._harness.render import write_result
+from relaxnet.experiments._harness.report import correct
 from relaxnet.experiments._harness.steps import run_steps, workers
 
 _CACHE = ".cache"
@@ -67,7 +68,8 @@ def run(
     experiments = {name: choice.load() for name, choice in chosen.items()}
     if seeds < 1:
         raise ValueError(f"seeds={seeds}: at least one is needed.")
-    setting, folder, results = replace(pick("preset", preset, SETTINGS), seeds=seeds), Path(out), {}
+    setting: Setting = replace(pick("preset", preset, SETTINGS).load(), seeds=seeds)
+    folder, results = Path(out), {}
     with workers(jobs) as pool:
         for name, experiment in experiments.items():
             say(f"{name}: {chosen[name].summary}")
@@ -75,6 +77,7 @@ def run(
             outcomes = run_steps(steps, folder / _CACHE, pool, say=say)
             seconds = sum(outcomes[step.key].get("seconds", 0) for step in steps)
             results[name] = _description(name, setting, seconds) | experiment.result(setting, outcomes)
+            correct(results[name])
             write_result(folder / preset, name, results[name])
     return results
 
@@ -87,7 +90,8 @@ def _description(name: str, setting: Setting, seconds: float) -> dict[str, Any]:
         "seeds": setting.seeds,
         "subjects": {
             "n": setting.n_subjects, "slices": setting.slices, "shape": setting.preset.shape, "snr": setting.snr,
-            "seed": setting.seed, "folds": setting.n_folds,
+            "seed": setting.seed, "folds": setting.n_folds, "pixel_mm": setting.pixel_mm,
+            "texture": setting.texture and asdict(setting.texture),
         },
         "versions": {name: version(name) for name in ("relaxnet", "torch", "numpy")}
         | {"python": platform.python_version()},

@@ -1,20 +1,22 @@
 """Scores: the few numbers that are kept of the maps of a subject."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from relaxnet.experiments._harness.experiment import AGAINST
+from relaxnet.experiments._harness.structure import edge_residuals, lesion_bias, within_liver
 from relaxnet.fitting import fit
 from relaxnet.phantom import Subject
 
 Maps = Mapping[str, Tensor]
 Method = Callable[[Subject, str], Maps]
 """Maps a subject in ms from an input set, given its name."""
-Scores = dict[str, dict[str, list[float]]]
-"""For each contrast, columns of one number a subject."""
+Scores = dict[str, dict[str, list[Any]]]
+"""For each contrast, columns of one number a subject, or of one list of numbers."""
 
 
 def reference_maps(subject: Subject) -> Maps:
@@ -51,8 +53,10 @@ def score(subjects: Iterable[Subject], method: Method, sets: Iterable[str] | Non
     dict
         Scores by input set. For each contrast of the protocol the columns ``truth_error``, ``truth_bias`` and
         ``truth_sd`` (mean absolute, mean, and standard deviation of the differences from the truth in ms), the same of
-        ``reference``; ``mean``, ``mean_truth`` and ``mean_reference`` (of the maps, over the liver); and ``missing``,
-        the part of it without a value. Voxels without a value in the map or in the reference are left out.
+        ``reference``; ``mean``, ``mean_truth`` and ``mean_reference`` (of the maps, over the liver), ``mean_error``;
+        ``r2`` and ``correlation`` with the truth within the liver; ``lesion_bias`` and ``edge_residuals`` of tumours;
+        and ``missing``, the part of the liver without a value. Voxels without a value in the map or in the reference
+        are left out.
     """
     found: dict[str, Scores] = {}
     for subject in subjects:
@@ -61,9 +65,8 @@ def score(subjects: Iterable[Subject], method: Method, sets: Iterable[str] | Non
             maps = method(subject, inputs)
             for name in subject.protocol.names:
                 columns = found.setdefault(inputs, {}).setdefault(name, {})
-                voxels = (one[name][subject.roi].double() for one in (maps, subject.truth, reference))
-                for column, value in _compare(*voxels).items():
-                    columns.setdefault(column, []).append(round(float(value), 4))
+                for column, value in _compare(maps[name], reference[name], subject.truth[name], subject).items():
+                    columns.setdefault(column, []).append(np.round(value, 4).tolist())
     return found
 
 
@@ -83,15 +86,19 @@ def mean_error(scores: Mapping[str, Scores]) -> float:
     return float(np.mean([columns["truth_error"] for of in scores.values() for columns in of.values()]))
 
 
-def _compare(own: Tensor, truth: Tensor, reference: Tensor) -> dict[str, Tensor]:
-    good = torch.isfinite(own) & torch.isfinite(reference)
-    row = {"missing": 1 - good.double().mean(), "mean": own[good].mean()}
-    for against, other in zip(AGAINST, (truth[good], reference[good]), strict=True):
-        difference = own[good] - other
+def _compare(own: Tensor, reference: Tensor, truth: Tensor, subject: Subject) -> dict[str, Any]:
+    used = torch.isfinite(own) & torch.isfinite(reference) & subject.roi
+    values, other, true = (one[used].double() for one in (own, reference, truth))
+    row: dict[str, Any] = {"missing": 1 - int(used.sum()) / int(subject.roi.sum()), "mean": float(values.mean())}
+    for against, compared in zip(AGAINST, (true, other), strict=True):
+        difference = values - compared
         row |= {
-            f"{against}_error": difference.abs().mean(),
-            f"{against}_bias": difference.mean(),
-            f"{against}_sd": difference.std(),
-            f"mean_{against}": other.mean(),
+            f"{against}_error": float(difference.abs().mean()),
+            f"{against}_bias": float(difference.mean()),
+            f"{against}_sd": float(difference.std()),
+            f"mean_{against}": float(compared.mean()),
         }
+    row |= {"mean_error": abs(row["truth_bias"]), **within_liver(values, true)}
+    row["lesion_bias"] = lesion_bias(own, truth, subject)
+    row["edge_residuals"] = edge_residuals(own, truth, subject)
     return row

@@ -19,7 +19,7 @@ import torch
 from relaxnet._files import write_text
 
 _OUTCOME = ".json"
-_FORMAT = 4  # of what steps compute; a new one computes all of them again
+_FORMAT = 5  # of what steps compute; a new one computes all of them again
 
 
 @dataclass(frozen=True)
