@@ -73,7 +73,7 @@ def _axes(ndim: int, dim: int, plane: tuple[int, int] | None) -> tuple[int, int,
     if plane is None:
         plane = (0, 1) if axis == ndim - 1 else tuple(k for k in range(ndim) if k != axis)[-2:]  # type: ignore[assignment]
     axes = (axis, *(k % ndim for k in cast("tuple[int, int]", plane) if -ndim <= k < ndim))
-    return axes if len(set(axes)) == len(axes) == 3 else None  # type: ignore[return-value]
+    return axes if len(set(axes)) == len(axes) == 3 else None
 
 
 def _noise_of(slices: Slices, sigma: object) -> Float[Tensor, " slice"]:
