@@ -43,7 +43,7 @@ def dead_leaves(rng: np.random.Generator, shape: tuple[int, int], n: int) -> Arr
         of_leaf = rng.uniform(0, 1, count)[leaf] + (slope[:, leaf] * distance).sum(0)
         pictures.append(of_leaf + rough[leaf] * _texture(rng, shape))
     # What is beyond the range is reflected, so that no value is frequent.
-    reflected: Array = 1 - np.abs(1 - np.abs(np.stack(pictures)))
+    reflected: Array = np.clip(1 - np.abs(1 - np.abs(np.stack(pictures))), 0, 1)
     return reflected
 
 
@@ -52,7 +52,7 @@ def _leaves(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarra
     leaf, distance = np.full(shape, -1), np.zeros((2, *shape))
     smallest, largest = np.exp(rng.uniform(*np.log(_SMALLEST))), max(*shape, 4 * _SMALLEST[1]) / 2
     for number in range(_MOST_LEAVES):
-        # Areas of the same share of the picture have leaves of each size, as in natural images: radii follow r^-3.
+        # Radii follow r^-3: leaves of each size cover the same share of the picture, as things do in natural images.
         radius = smallest / np.sqrt(1 - rng.uniform() * (1 - (smallest / largest) ** 2))
         middle = rng.uniform(-0.1, 1.1, 2) * shape
         angle, flat = rng.uniform(0, np.pi), rng.uniform(0.4, 1)
