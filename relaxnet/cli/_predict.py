@@ -27,7 +27,9 @@ def predict(
     series: OfDicom = None,
     average: Average = False,
     resample: Resample = False,
-    inputs: Annotated[str | None, typer.Option(help="Inputs of a network of any: short, middle, long.")] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help="Inputs of a network of any: short, middle, long, or each for their mean.")
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")
     ] = False,

@@ -20,7 +20,9 @@ def train(
     weighting: Annotated[Weighting, typer.Option(help=explain(WEIGHTINGS))] = "homoscedastic",  # type: ignore[valid-type]
     preset: Annotated[Preset, typer.Option(help=explain(PRESETS))] = "laptop",  # type: ignore[valid-type]
     loss: Annotated[Loss, typer.Option(help=explain(LOSSES))] = "held-out-orthogonal",  # type: ignore[valid-type]
-    inputs: Annotated[str, typer.Option(help="Input images: short, middle, long, any, or as 0,2,5.")] = "middle",
+    inputs: Annotated[
+        str, typer.Option(help="Input images: short, middle, long, any, random, or as 0,2,5.")
+    ] = "middle",
     sigma: Annotated[
         float | None, typer.Option(help="Standard deviation of the noise. [default: estimated for each subject]")
     ] = None,

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet._numbers import real, whole
@@ -83,40 +83,70 @@ def low_rank(
     if width % 2 == 0:
         raise ValueError(f"patch={width}: give an odd number of voxels, such as 5.")
     factor = real(threshold, "threshold", lambda number: number >= 0, "give a factor of 0 or more, such as 1.3")
-    return by_slices(images, sigma, dim, plane, partial(_denoise, width=width, factor=factor))
+    return by_slices(images, sigma, dim, plane, partial(keep_patterns, width=width, factor=factor))
 
 
-def _denoise(slices: Slices, sigma: Float[Tensor, " slice"], width: int, factor: float) -> Slices:
-    """Denoise slices one after another, in strips of rows whose matrices fit into memory."""
+def keep_patterns(slices: Slices, sigma: Float[Tensor, " slice"], width: int = 5, factor: float = 1.3) -> Slices:
+    """Denoise slices whose noise level is known.
+
+    Parameters
+    ----------
+    slices
+        Images. One without any finite value was not acquired, and is left out; a voxel that lacks another one takes no
+        part.
+    sigma
+        Noise level of each slice.
+    width, factor
+        Options ``patch`` and ``threshold`` of :func:`low_rank`.
+
+    Returns
+    -------
+    Tensor
+        Denoised images, zero where there is nothing to denoise.
+    """
     n, height, columns = slices.shape[1:]
     patch = (min(width, height), min(width, columns))
-    rows = max(_TOGETHER // (n * n * columns), 1)
+    there = torch.isfinite(slices)
+    acquired = there.any(-1).any(-1)
+    usable = (there | ~acquired[..., None, None]).all(1)
+    signal = torch.where(there & usable[:, None], slices, 0)
+    noise = torch.stack([factor * sigma, acquired.sum(1).sqrt().to(sigma)])[..., None, None]
     out, count = torch.zeros_like(slices), torch.zeros_like(slices[:, 0])
-    for own, sums, counts, level in zip(slices, out, count, sigma, strict=True):
+    # Some slices at once, or some rows of one: as many as have matrices that fit into memory.
+    rows = max(_TOGETHER // (n * n * columns), 1)
+    at_once = max(rows // height, 1)
+    for start in range(0, len(slices), at_once):
+        part = slice(start, start + at_once)
         for first in range(0, height - patch[0] + 1, rows):
             strip = slice(first, min(first + rows + patch[0] - 1, height))
-            kept, patches = _keep(own[:, strip], level, patch, factor)
-            sums[:, strip] += kept
-            counts[strip] += patches
+            kept, patches = _keep(signal[part, :, strip], usable[part, strip], noise[:, part], patch)
+            out[part, :, strip] += kept
+            count[part, strip] += patches
     return out / count[:, None]
 
 
 def _keep(
-    images: Float[Tensor, "image row column"], sigma: Float[Tensor, ""], patch: tuple[int, int], factor: float
-) -> tuple[Float[Tensor, "image row column"], Float[Tensor, "row column"]]:
+    signal: Slices,
+    usable: Bool[Tensor, "slice row column"],
+    noise: Float[Tensor, "2 slice 1 1"],
+    patch: tuple[int, int],
+) -> tuple[Slices, Float[Tensor, "row column"]]:
     """Sum what is kept of each voxel over all patches that hold it, and count these."""
-    usable = torch.isfinite(images[0])
-    signal = torch.where(usable, images, 0)
-    voxels = _gather(usable.to(images), patch)
-    # The right singular vectors of the matrix of a patch are the eigenvectors of its Gram matrix.
-    gram = _gather(einsum(signal, signal, "a row column, b row column -> a b row column"), patch)
-    values, vectors = torch.linalg.eigh(rearrange(gram, "a b up left -> up left a b"))
-    noise = factor * sigma * (voxels.sqrt() + len(images) ** 0.5)
-    kept = vectors * (values > noise[..., None] ** 2).to(vectors)[..., None, :]
-    projection = einsum(kept, vectors, "up left a k, up left b k -> a b up left")
-    # A voxel is projected by the sum of the projections of its patches.
-    out = einsum(_spread(projection, patch), signal, "a b row column, b row column -> a row column")
-    return out, _spread(torch.ones_like(voxels), patch)
+    level, root_of_images = noise
+    with (
+        torch.no_grad()
+    ):  # the patterns are taken as given: derivatives of eigenvectors are infinite where two are alike
+        voxels = _gather(usable.to(signal), patch)
+        # The right singular vectors of the matrix of a patch are the eigenvectors of its Gram matrix.
+        products = einsum(signal, signal, "slice a row column, slice b row column -> a b slice row column")
+        values, vectors = torch.linalg.eigh(rearrange(_gather(products, patch), "a b ... -> ... a b"))
+        smallest = level * (voxels.sqrt() + root_of_images)
+        kept = vectors * (values > smallest[..., None] ** 2).to(vectors)[..., None, :]
+        projection = einsum(kept, vectors, "slice up left a k, slice up left b k -> slice a b up left")
+        # A voxel is projected by the sum of the projections of its patches.
+        of_voxels = _spread(projection, patch)
+    out = einsum(of_voxels, signal, "slice a b row column, slice b row column -> slice a row column")
+    return out, _spread(torch.ones_like(voxels[0]), patch)
 
 
 def _gather(x: Float[Tensor, "*lead row column"], patch: tuple[int, int]) -> Float[Tensor, "*lead up left"]:

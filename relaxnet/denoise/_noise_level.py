@@ -17,12 +17,13 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     Parameters
     ----------
     images
-        Images of each slice.
+        Images of each slice. What is NaN is left out.
 
     Returns
     -------
     Tensor
-        Standard deviation of the noise of each slice: the smallest one among its images.
+        Standard deviation of the noise of each slice: the smallest one among its images; infinite where
+        there is no signal.
 
     References
     ----------
@@ -42,11 +43,11 @@ def root_mean_square(images: Float[Tensor, "slice image *space"]) -> Float[Tenso
     Parameters
     ----------
     images
-        Images of each slice.
+        Images of each slice. What is NaN is left out.
 
     Returns
     -------
     Tensor
         One number for each slice.
     """
-    return rearrange(images, "slice ... -> slice (...)").square().mean(1).sqrt()
+    return rearrange(images, "slice ... -> slice (...)").square().nanmean(1).sqrt()

@@ -1,14 +1,19 @@
-"""Initial estimates of relaxation times from smoothed images, which a network corrects."""
+"""Initial estimates of relaxation times from smoothed or denoised images, which a network corrects."""
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, Literal, NamedTuple
 
 import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet._messages import brief
+from relaxnet.denoise._low_rank import keep_patterns
+from relaxnet.denoise._noise_level import image_noise
 from relaxnet.nets._input_mask import own_images
 from relaxnet.nets._space import over_space
 from relaxnet.protocol import Protocol
@@ -17,11 +22,44 @@ from relaxnet.signals import ExponentialDecay, SignalModel
 Bounds = tuple[float, float]
 Estimate = tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"]]
 """Relaxation times and amplitudes of one contrast."""
+Smoothing = float | Literal["low-rank"]
+"""Standard deviation of a Gaussian in voxels, 0 for no smoothing; or local low rank over the input images."""
 
+LOW_RANK: Literal["low-rank"] = "low-rank"
 _DARKEST = 1e-6  # of the scale of a subject: smallest signal of which a logarithm is taken
 _WIDEST = 3.0  # standard deviations at which a Gaussian is cut off
 _GRID = 32  # values of T that are tried for a model without a log-linear fit
 _FINER = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)  # steps of the grid around its best value, tried afterwards
+
+
+def check_smoothings(given: Any) -> tuple[Smoothing, ...]:
+    """Check what initial estimates are made from.
+
+    Parameters
+    ----------
+    given
+        A sequence of numbers and of ``"low-rank"``.
+
+    Returns
+    -------
+    tuple
+        The sequence; numbers become floats.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else in it.
+    """
+    if not isinstance(given, Iterable) or isinstance(given, str) or not all(map(_is_smoothing, given)):
+        raise ValueError(
+            f"initial_estimates={brief(repr(given))}: a width is a number of voxels, 0 or more; give a sequence of "
+            f"these and of {LOW_RANK!r}."
+        )
+    return tuple(LOW_RANK if one == LOW_RANK else float(one) for one in given)
+
+
+def _is_smoothing(one: Any) -> bool:
+    return one == LOW_RANK if isinstance(one, str) else isinstance(one, Real) and 0 <= float(one) < math.inf
 
 
 class Samples(NamedTuple):
@@ -39,9 +77,9 @@ def initial_estimate(
     images: Float[Tensor, "batch image *space"],
     mask: Bool[Tensor, "batch image"],
     bounds: tuple[Bounds, ...],
-    width: float,
+    smoothing: Smoothing,
 ) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch 1 *space"]]:
-    """Estimate relaxation times and amplitude from smoothed images, voxel by voxel.
+    """Estimate relaxation times and amplitude from smoothed or denoised images, voxel by voxel.
 
     For exponential decays this is a log-linear fit, weighted by squared signals; for other models a grid search.
 
@@ -57,8 +95,8 @@ def initial_estimate(
         Images that are inputs.
     bounds
         Smallest and largest relaxation time of each contrast.
-    width
-        Standard deviation in voxels of the Gaussian that smooths the images; 0 for no smoothing.
+    smoothing
+        How the images are smoothed.
 
     Returns
     -------
@@ -66,6 +104,7 @@ def initial_estimate(
         Relaxation times on a logarithmic scale, -1 for the smallest and 1 for the largest; 0 for a contrast with fewer
         than two input images. And the amplitude at time zero, the mean over the other contrasts; 1 without any.
     """
+    images, width = (_denoise(images, mask), 0.0) if smoothing == LOW_RANK else (images, float(smoothing))
     logs, amplitudes, knowns = [], [], []
     for contrast, (low, high) in zip(protocol.contrasts, bounds, strict=True):
         own, times = own_images(contrast, protocol, channels)
@@ -134,6 +173,25 @@ def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estim
     for part in _FINER:
         keep_if_better((best + part * step).clamp(low, high))
     return torch.exp(x), m0
+
+
+def _denoise(images: Tensor, mask: Tensor) -> Tensor:
+    """Denoise the input images of each sample by local low rank, slice by slice; the noise level is estimated."""
+    out = images.clone()
+    for inputs in torch.unique(mask, dim=0):  # small matrices of the inputs alone are faster than large ones with zeros
+        rows, columns = torch.nonzero((mask == inputs).all(1)), torch.nonzero(inputs)[:, 0]
+        own = images[rows, columns]
+        if not own.numel():
+            continue
+        with torch.no_grad():
+            level = image_noise(own) if min(own.shape[-2:]) > 1 else own.new_zeros(len(own))
+        volumes = own if own.ndim == 5 else rearrange(own, "batch image ... -> batch image 1 ...")
+        slices = rearrange(volumes, "batch image depth ... -> (batch depth) image ...")
+        found = keep_patterns(slices, level.repeat_interleave(volumes.shape[2]))
+        found = rearrange(found, "(batch depth) image ... -> batch image depth ...", batch=len(own)).view_as(own)
+        # A voxel without one of its images is not denoised.
+        out[rows, columns] = torch.where(torch.isfinite(own).all(1, keepdim=True), found, own)
+    return out
 
 
 def _smooth(images: Tensor, width: float) -> Tensor:

@@ -1,6 +1,5 @@
 """Networks that predict relaxation times, in ms."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
@@ -14,7 +13,7 @@ from relaxnet._images import ImagesT, as_given, to_tensor
 from relaxnet.nets._backbone import Backbone, require_backbone
 from relaxnet.nets._checks import check_bounds, require_decay, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude
-from relaxnet.nets._initial_estimates import initial_estimate
+from relaxnet.nets._initial_estimates import Smoothing, check_smoothings, initial_estimate
 from relaxnet.nets._input_mask import Inputs, input_mask
 from relaxnet.nets._precision import without_autocast
 from relaxnet.nets._scale import subject_scale
@@ -62,9 +61,10 @@ class RelaxationNet(nn.Module):
     mean of the later input images and their mean time. Other images have no influence, and may be NaN.
 
     **Initial estimates.** To compute a relaxation time from images, a network must learn to divide and to take
-    logarithms. Initial estimates replace this: they are fits of the input images after Gaussian smoothing. Narrow
-    Gaussians keep detail, wide ones reduce noise. The estimates are additional input channels, and the network predicts
-    a voxel-wise weighted mean of them plus a correction. With estimates :math:`T_k` and additional outputs :math:`z_k`,
+    logarithms. Initial estimates replace this: they are fits of the input images after Gaussian smoothing, or after
+    local low rank (:func:`relaxnet.denoise.low_rank`). Narrow Gaussians keep detail, wide ones reduce noise, and low
+    rank does both. The estimates are additional input channels, and the network predicts a voxel-wise weighted mean of
+    them plus a correction. With estimates :math:`T_k` and additional outputs :math:`z_k`,
     the number :math:`z_0` above becomes
 
     .. math:: z_0 = \operatorname{logit} \sum_k w_k \frac{\log T_k - \log a}{\log b - \log a}, \qquad
@@ -93,8 +93,8 @@ class RelaxationNet(nn.Module):
     amplitude
         Whether the network also predicts the amplitude at time zero.
     initial_estimates
-        Standard deviations in voxels of the Gaussians of the initial estimates, 0 for no smoothing. By default there
-        are no initial estimates.
+        Standard deviations in voxels of the Gaussians of the initial estimates, 0 for no smoothing; and ``"low-rank"``,
+        whose noise level is estimated from the inputs. By default there are no initial estimates.
     backbone
         Another network to be used instead of the U-Net, wrapped by :func:`as_backbone`.
 
@@ -135,14 +135,12 @@ class RelaxationNet(nn.Module):
         bounds_ms: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         uncertainty: Literal["heteroscedastic", "faithful"] | None = None,
         amplitude: bool = False,
-        initial_estimates: Sequence[float] = (),
+        initial_estimates: Sequence[Smoothing] = (),
         backbone: nn.Module | None = None,
     ) -> None:
         super().__init__()
         require_known("dims", dims, 2, 3)
         require_known("uncertainty", uncertainty, "heteroscedastic", "faithful", None)
-        if not all(0 <= width < math.inf for width in initial_estimates):
-            raise ValueError(f"initial_estimates={initial_estimates}: a width is a number of voxels, 0 or more.")
         self.protocol = protocol
         self.any_subset = isinstance(inputs, str) and inputs == "any"
         self.input_channels = tuple(range(protocol.n_images)) if self.any_subset else protocol.channels(inputs)
@@ -151,7 +149,7 @@ class RelaxationNet(nn.Module):
         self.bounds_ms = check_bounds(bounds_ms, protocol)
         self.uncertainty = uncertainty
         self.amplitude = amplitude
-        self.initial_estimates = tuple(float(width) for width in initial_estimates)
+        self.initial_estimates = check_smoothings(initial_estimates)
         self._unet_options: dict[str, Any] = {"base": base, "depth": depth, "norm": norm, "up": up}
         n_tasks, n_estimates = len(protocol.names), len(self.initial_estimates)
         n_images = len(first_images(protocol)) + 2 * n_tasks if self.any_subset else len(self.input_channels)
@@ -219,8 +217,8 @@ class RelaxationNet(nn.Module):
             mask = reduce(counted, "batch channel ... -> batch channel", "max")  # an image without values is no input
             known, bounds = torch.where(counted, shown / scale, torch.nan), tuple(self.bounds_ms.values())
             estimates = [
-                initial_estimate(self.protocol, self.input_channels, known, mask, bounds, width)
-                for width in self.initial_estimates
+                initial_estimate(self.protocol, self.input_channels, known, mask, bounds, smoothing)
+                for smoothing in self.initial_estimates
             ]
             times, amplitudes = [t for t, _ in estimates], [amplitude for _, amplitude in estimates]
             own = slots(self.protocol, shown / scale, mask) if self.any_subset else shown / scale

@@ -19,6 +19,7 @@
   suppressed.
 - **Label maps**: :func:`label_map_subject` and :func:`label_map_cohort` do the same with any segmentation of a real
   abdomen.
+- **Without anatomy**: :func:`texture_cohort` makes maps of dead leaves or photographs, for any protocol.
 - **Floor**: :func:`bayes_floor` tells the smallest error that any estimate of such maps can have.
 - **Corruptions**: ``liver_cohort(corruptions=...)`` simulates imperfect acquisitions with :class:`Breathing`,
   :class:`SpinLockError`, :class:`ResidualFat` and :class:`Gain`; :func:`corrupted` simulates a second acquisition of a
@@ -38,6 +39,7 @@ from relaxnet.phantom._label_map_cohort import LabelMapCohort, label_map_cohort,
 from relaxnet.phantom._subject import Subject
 from relaxnet.phantom._subjects import Subjects
 from relaxnet.phantom._texture import Texture
+from relaxnet.phantom._texture_cohort import TextureCohort, texture_cohort
 from relaxnet.phantom._tissues import Disease, Tissue
 from relaxnet.phantom._totalsegmentator import TOTALSEGMENTATOR_CT, TOTALSEGMENTATOR_MR
 
@@ -55,6 +57,7 @@ __all__ = [
     "Subject",
     "Subjects",
     "Texture",
+    "TextureCohort",
     "Tissue",
     "bayes_floor",
     "corrupt",
@@ -62,4 +65,5 @@ __all__ = [
     "label_map_cohort",
     "label_map_subject",
     "liver_cohort",
+    "texture_cohort",
 ]

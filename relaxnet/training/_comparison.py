@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet.losses import HeldOutFrom, PairwiseConstraint, Reconstruction, Weighting
+from relaxnet.losses._held_out import InputSet
 from relaxnet.nets import RelaxationNet, RelaxationOutput
 from relaxnet.nets._space import over_space
 from relaxnet.signals import remove_rician_bias
@@ -60,7 +61,7 @@ class Comparison(torch.nn.Module):
         sigma: Float[Tensor, " batch"],
         *,
         labels: Float[Tensor, "batch task *space"] | None = None,
-        inputs: list[str] | None = None,
+        inputs: list[InputSet] | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "batch task *rest"]:
         """Compute the residual of each task.

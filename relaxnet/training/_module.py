@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import lightning
@@ -11,11 +12,12 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Sampler
 
-from relaxnet.losses import Weighting
+from relaxnet.losses import PairwiseConstraint, Weighting
 from relaxnet.nets import RelaxationNet, UNet
 from relaxnet.training._augment import Augmentation, shift_rates, undo_rate_shift
 from relaxnet.training._comparison import complete, to_maps, usable
 from relaxnet.training._data import Batch, Slices, collate, mix
+from relaxnet.training._input_sets import at_random, in_turns
 from relaxnet.training._loss import Loss
 from relaxnet.training._presets import Preset
 from relaxnet.training._run_folder import seal
@@ -45,9 +47,20 @@ class RelaxationModule(lightning.LightningModule):
         Settings of optimiser and augmentation.
     seed
         Of the augmentation, which depends on nothing but the seed and the number of the step.
+    random_inputs
+        Whether a network of any subset is trained with random ones, rather than with the input sets of its protocol.
     """
 
-    def __init__(self, net: RelaxationNet, loss: Loss, weighting: Weighting, preset: Preset, seed: int) -> None:
+    def __init__(
+        self,
+        net: RelaxationNet,
+        loss: Loss,
+        weighting: Weighting,
+        preset: Preset,
+        seed: int,
+        *,
+        random_inputs: bool = False,
+    ) -> None:
         super().__init__()
         self.net = net
         self.compare = loss.comparison(net, weighting)
@@ -59,6 +72,8 @@ class RelaxationModule(lightning.LightningModule):
         self.trained_tasks = [k for k in tasks if weighting.weights[k] != 0] or list(tasks)
         self.preset = preset
         self.seed = seed
+        held_out = PairwiseConstraint.at_least if loss.held_out else 0
+        self.choose_inputs = partial(at_random, held_out=held_out) if random_inputs else in_turns
         if isinstance(net.backbone, UNet) and net.backbone.dims == 2:
             # 1.3 times faster on a processor.
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -102,7 +117,7 @@ class RelaxationModule(lightning.LightningModule):
         generator = torch.Generator().manual_seed(mix(self.seed, self.current_epoch, number))
         batch = self.augment(batch, generator)
         net, images = self.net, batch["images"]
-        inputs = self._input_sets(len(images), generator)
+        inputs = self.choose_inputs(net.protocol, len(images), generator) if net.any_subset else None
         own = images[:, net.input_channels]
         shifts = self.augment.rate_shifts(len(images), generator).to(images)
         if self.preset.rate_shift:
@@ -141,17 +156,6 @@ class RelaxationModule(lightning.LightningModule):
             batch_size=len(images),
         )
         return loss
-
-    def _input_sets(self, n: int, generator: torch.Generator) -> list[str] | None:
-        """Choose the input set of each sample, for a network that takes any.
-
-        In turns rather than at random: a normalisation over the batch should always meet the same mixture.
-        """
-        if not self.net.any_subset:
-            return None
-        sets = list(self.net.protocol.input_sets)
-        order = torch.randperm(len(sets), generator=generator).tolist()
-        return [sets[order[k % len(sets)]] for k in range(n)]
 
     def _labelled(self, batch: Batch) -> Tensor:
         """Find the voxels with labels that the network can output; all where there are no labels."""

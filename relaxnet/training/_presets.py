@@ -67,7 +67,7 @@ class Preset:
     input images are multiplied by the decay that makes the difference, so all signal models must be decays."""
     fresh_noise: bool = False
     """Augmentation: draw new noise for digital subjects in each step, as if each were scanned many times."""
-    initial_estimates: tuple[float, ...] = ()
+    initial_estimates: tuple[float | Literal["low-rank"], ...] = ()
     """Option of the network: see :class:`~relaxnet.nets.RelaxationNet`."""
     averaging: float = 0.0
     """Fraction that the running average of the weights keeps in each step; the average is the trained network. 0 for no

@@ -18,10 +18,12 @@ from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
 from relaxnet.training._calibrate import calibrate
 from relaxnet.training._data import Case, Slices, gather, same_images
+from relaxnet.training._input_sets import RANDOM
 from relaxnet.training._lightning import honest_signals, quiet
 from relaxnet.training._loss import LOSSES, Loss
 from relaxnet.training._presets import PRESETS, Preset
 from relaxnet.training._run_folder import CHECKPOINT, describe_run, open_run
+from relaxnet.training._spread import ANY
 from relaxnet.training._trained import Trained
 
 EachEpoch = Callable[[int, RelaxationNet, dict[str, float]], None]
@@ -81,7 +83,8 @@ def train(
         have a smallest number of steps (:attr:`Preset.steps`), so that few slices are learnt from as long as many.
     inputs
         The input images: the name of an input set of the protocol, channel numbers, or ``"any"`` for one network that
-        takes any input set.
+        takes any input set; ``"random"`` trains it with any two or more images of each contrast, drawn anew in each
+        step, so that it takes any such subset.
     net
         A network to begin with, in the place of a new one of the preset's size; of a trained one, the weights are
         fine-tuned. It is not changed itself.
@@ -156,7 +159,8 @@ def train(
         torch.manual_seed(seed)
         balance = _weighting(weighting, len(acquired.names))
         own = _network(start, acquired, inputs, settings, chosen_loss, balance, bounds_ms)
-        run = _Run(own, chosen_loss, balance, settings, seed, None if out is None else Path(out))
+        at_random = isinstance(inputs, str) and inputs == RANDOM
+        run = _Run(own, chosen_loss, balance, settings, seed, None if out is None else Path(out), at_random)
         history = run.fit(acquired, training, validating, {**_TRAINER, **(trainer or {})}, progress, each_epoch)
     return Trained(own, history, calibrate(own, _to_calibrate_with(training, validating, chosen_loss)))
 
@@ -175,6 +179,7 @@ class _Run:
     preset: Preset
     seed: int
     out: Path | None
+    random_inputs: bool
 
     def fit(
         self,
@@ -196,12 +201,14 @@ class _Run:
         options: dict[str, Any] = {"labels": labels, "fresh_noise": self.preset.fresh_noise}
         slices = Slices(training, protocol, needs_sigma=self.loss.needs_sigma, **options)
         to_validate = Slices(validating, protocol, needs_sigma=True) if validating else None
-        module = RelaxationModule(self.net, self.loss, self.weighting, self.preset, self.seed)
+        objective = (self.net, self.loss, self.weighting, self.preset, self.seed)
+        module = RelaxationModule(*objective, random_inputs=self.random_inputs)
         best = _callbacks.BestWeights(self.preset.patience, each_epoch)
         callbacks: list[Any] = [best, _callbacks.StepWeighting()]
         checkpoint = None
         if self.out is not None:
             described = describe_run(self.net, self.loss, self.weighting, [validating, training], trainer)
+            described |= {"random_inputs": self.random_inputs}
             settings = {"seed": self.seed, "preset": asdict(self.preset), **described}
             checkpoint = open_run(self.out, settings)
             callbacks.append(_callbacks.SaveRun(self.out / CHECKPOINT, settings))
@@ -260,7 +267,7 @@ def _network(
     if start is None:
         return RelaxationNet(
             protocol,
-            inputs,
+            ANY if isinstance(inputs, str) and inputs == RANDOM else inputs,
             base=preset.base,
             depth=preset.depth,
             bounds_ms=bounds_ms,
@@ -270,6 +277,8 @@ def _network(
         )
     if start.protocol != protocol:
         raise ValueError(f"net is made for {start.protocol}, the subjects were acquired with {protocol}.")
+    if isinstance(inputs, str) and inputs == RANDOM and not start.any_subset:
+        raise ValueError(f"inputs={RANDOM!r}: net takes always {start.input_channels}; make one with inputs={ANY!r}.")
     if weighting.needs == "scales" and not start.uncertainty:
         raise ValueError(
             f"net predicts no scales, which {type(weighting).__name__} needs: uncertainty={weighting.uncertainty!r}."

@@ -67,7 +67,7 @@ def predict_scan(
     volumes, skip_first, time_axis, series, average, resample
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     inputs
-        The input images, for a network of any input set.
+        The input images, for a network of any input set; ``"each"`` for the mean over all input sets.
     report
         Whether to write a report, one HTML file with its figures, beside the pictures.
     fill

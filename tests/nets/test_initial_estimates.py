@@ -149,3 +149,55 @@ def test_what_is_kept_from_inference_mode_serves_a_later_gradient(make_net):
     images = torch.rand(1, 3, *sides, requires_grad=True)
     net(images).maps_ms.sum().backward()
     assert torch.isfinite(images.grad).all()
+
+
+class TestLowRank:
+    """Estimates from images that local low rank has denoised."""
+
+    @pytest.mark.parametrize("inputs", ["long", (0, 1, 2, 4)])
+    def test_they_are_fits_of_denoised_images(self, make_net, inputs):
+        images = rx.phantom.liver_cohort(1, 2, shape=(32, 34), snr=20, seed=1)[0].images
+        net = make_net(inputs, initial_estimates=("low-rank",))
+        own = images[:, net.input_channels]
+        denoised = make_net(inputs, initial_estimates=(0,))(rx.denoise.low_rank(own)).maps_ms
+        torch.testing.assert_close(net(own).maps_ms, denoised, rtol=1e-3, atol=0)
+
+    def test_each_sample_is_denoised_by_its_own_inputs(self, make_net):
+        images = rx.phantom.liver_cohort(1, 3, shape=(32, 34), snr=20, seed=1)[0].images
+        net = make_net("any", initial_estimates=("low-rank", 3))
+        sets = ["short", (0, 3, 5, 6), "short"]
+        together = net(images, sets).maps_ms
+        images = torch.where(rx.nets.input_mask(PROTOCOL, sets, 3)[..., None, None], images, torch.nan)
+        for k, own in enumerate(sets):
+            torch.testing.assert_close(net(images[[k]], own).maps_ms, together[[k]], rtol=1e-4, atol=0)
+
+    def test_a_volume_is_denoised_slice_by_slice_with_one_noise_level(self, make_net):
+        images = rx.phantom.liver_cohort(1, 3, shape=(32, 34), snr=20, seed=1)[0].images[:, (0, 1, 4)]
+        volume = make_net(dims=3, depth=1, initial_estimates=("low-rank",))(images.movedim(0, 1)[None]).maps_ms[0]
+        slices = make_net(initial_estimates=("low-rank",))(images).maps_ms.movedim(0, 1)
+        assert ((volume / slices).log().abs() < 0.1).float().mean() > 0.9
+
+    def test_a_missing_value_costs_its_voxel_alone(self, make_net):
+        net = make_net("any", initial_estimates=("low-rank",))
+        images = 1000 * decays(45, 34).clone()
+        images[0, 3, 2, 2] = torch.nan
+        t1rho, t2 = net(images).maps_ms[0].detach()
+        np.testing.assert_allclose(t2, 34, rtol=1e-3)
+        t1rho[2, 2] = 45
+        np.testing.assert_allclose(t1rho, 45, rtol=1e-3)
+
+    def test_strange_images_give_finite_estimates_and_gradients(self, make_net):
+        net = make_net("any", initial_estimates=("low-rank",))
+        strange = (torch.zeros(1, 7, 8, 8), torch.full((1, 7, 8, 8), torch.nan), torch.ones(2, 7, 1, 9))
+        for images in (*strange, 1e30 * torch.rand(1, 7, 9, 3), -torch.rand(1, 7, 8, 8)):
+            images.requires_grad_()
+            maps = net(images).maps_ms
+            maps.sum().backward()
+            assert torch.isfinite(maps).all()
+            assert torch.isfinite(images.grad).all()
+
+    @pytest.mark.parametrize("given", ["low-rank", ("low rank",), (None,), 1.5])
+    @pytest.mark.usefixtures("as_user")
+    def test_words_that_are_none(self, given):
+        with pytest.raises(ValueError, match=r"initial_estimates=.* sequence of these and of 'low-rank'"):
+            rx.nets.RelaxationNet(PROTOCOL, "any", initial_estimates=given)

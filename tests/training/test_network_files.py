@@ -19,7 +19,7 @@ SPREAD = Spread(0.05, *({name: {"any": 1.0} for name in PROTOCOL.names} for _ in
 
 @pytest.fixture(scope="module")
 def trained():
-    net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=2, initial_estimates=(0.0, 1.5))
+    net = rx.nets.RelaxationNet(PROTOCOL, "middle", base=4, depth=2, initial_estimates=(0.0, 1.5, "low-rank"))
     return Trained(net.eval(), [{"epoch": 0, "val_residual": 0.5}], SPREAD)
 
 
@@ -137,7 +137,7 @@ def test_nothing_is_made_before_sizes_are_compared(path, monkeypatch):
     changed(path, at("net", "base", value=64))
     made = []
     monkeypatch.setattr(torch.nn.Conv2d, "reset_parameters", lambda self: made.append(self.weight.device.type))
-    with pytest.raises(ValueError, match=r"is \(4, 7, 3, 3\) in the file and \(64, 7, 3, 3\) in the network"):
+    with pytest.raises(ValueError, match=r"is \(4, 9, 3, 3\) in the file and \(64, 9, 3, 3\) in the network"):
         rx.load(path)
     assert set(made) == {"meta"}
 

@@ -13,7 +13,7 @@ from relaxnet.training._data import collate
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 T1RHO, T2 = (list(PROTOCOL.images_of(name)) for name in PROTOCOL.names)
 LAPTOP_LIKE = dataclasses.replace(
-    PRESETS["smoke"], max_degrees=10.0, max_shift=0.05, flips=True, initial_estimates=(0.0, 1.5), averaging=0.5
+    PRESETS["smoke"], max_degrees=10.0, max_shift=0.05, flips=True, initial_estimates=(0.0, "low-rank"), averaging=0.5
 )
 
 

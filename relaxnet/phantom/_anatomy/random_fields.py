@@ -31,6 +31,7 @@ class Stream(IntEnum):
     FINE_TEXTURE = 13
     SMALL_VESSELS = 14
     SMALL_LESIONS = 15
+    PICTURES = 16
 
 
 def generator(seed: int, subject: int, stream: Stream) -> np.random.Generator:
