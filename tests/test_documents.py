@@ -237,6 +237,23 @@ def test_no_loss_was_measured_to_be_clearly_better_than_the_default():
     assert error[signature(rx.training.train).parameters["loss"].default] < 1.02 * min(error.values())
 
 
+@pytest.mark.parametrize("case", ["native", "snr-20"])
+def test_what_is_said_of_real_images_is_what_was_measured(case):
+    rows = json.loads((RESULTS / "real.json").read_text(encoding="utf-8"))["rows"]
+    share = {
+        name: {e["series"]: e["ratio"]["mean"] for e in row["entries"] if e["case"] == case}
+        for name, row in rows.items()
+    }
+    smooth = ("gaussian", "non-local-means", "low-rank", "spatial")
+    lowest = 0.97 if case == "native" else 0.85
+    assert all(lowest < ratio < 1.01 for name in smooth for ratio in share[name].values())
+    for series in ("prostate", "leg", "brain"):
+        assert share["network"][series] < 0.85 < min(share[name][series] for name in smooth)
+        assert share["targets"][series] < 1 < share["rician"][series]
+        assert share["two-point"][series] < 0.95
+    assert share["targets"]["brain-se"] > share["network"]["brain-se"] > 1.1
+
+
 def mean_error(row, **wanted):
     (entry,) = (e for e in row["entries"] if all(e[key] == value for key, value in wanted.items()))
     return entry["mean"]

@@ -40,11 +40,12 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """How methods are judged by a series, with the fields of the case."""
+_SHORT = {"native": "as acquired", "snr-20": f"SNR {_SNR:g}"}
 _BASE = "nlls"
 _PUBLISHED = {"published-nlls": "Published: least squares", "published-cnn": "Published: supervised network"}
 _DRAWN = ("nlls", "gaussian", "low-rank", "spatial", "network")
 _TRUTH = "Fit of all others"
-_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3, 5)
+_TICKS = (0.3, 0.4, 0.5, 0.7, 1, 1.4, 2, 3, 5)
 
 
 def _absent() -> list[str]:
@@ -150,9 +151,10 @@ def _tables(result: Result) -> list[Table]:
         if own:
             shown = columns({"{series}": _residual}, names=labels, series=own, case=kind)
             shown += columns({"{series}, error of T (ms)": _error}, names=labels, series=own, case=kind)
-            tables.append(table(f"Residual of test images, {words}", _rows(rows, kind), shown, _NOTE))
+            note = _NOTE if kind == "native" else "As above."
+            tables.append(table(f"Residual of test images, {words}", _rows(rows, kind), shown, note))
     tuned = [row for name, row in rows.items() if name in METHODS and row["entries"][0]["strength"] is not None]
-    shown = columns({"{series}, {case}": _strength}, names=labels, series=tuple(series), case=("native", "snr-20"))
+    shown = columns({"{series}, {case}": _strength}, names=labels | _SHORT, series=tuple(series), case=tuple(_SHORT))
     tables.append(table("Strengths that were chosen on the training targets", tuned, shown, _STRENGTHS))
     if photographs := _rows(rows, "truth"):
         shown = columns({"median error (ms)": lambda e: f"{e['mean']:.1f}", "of least squares": _share}, case="truth")
@@ -224,7 +226,7 @@ def _dots(result: Result) -> Any:
     """Draw the ratio of each method to least squares, by series, for native images and with noise."""
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 5.6), layout="constrained")
     series, rows = result["subjects"]["series"], [row for name, row in result["rows"].items() if name != _BASE]
-    for kind, ax in zip(("native", "snr-20"), figure.subplots(1, 2, sharey=True), strict=True):
+    for kind, ax in zip(_SHORT, figure.subplots(1, 2, sharey=True), strict=True):
         for k, (name, facts) in enumerate(series.items()):
             found = [entry for row in rows[::-1] if (entry := find(row, series=name, case=kind))]
             means = np.array([entry["ratio"]["mean"] for entry in found])
