@@ -13,12 +13,12 @@ def data(tmp_path_factory):
     folder, labels = tmp_path_factory.mktemp("data"), label_map_file()
     if labels is not None:
         (folder / labels.name).symlink_to(labels)
-    np.savez(folder / SERIES["prostate"].file, **simulated_series(16, 16))
-    np.savez(folder / SERIES["leg"].file, **simulated_series(16, 16, 2, n=17))
-    photographs = simulated_series(16, 16)
+    np.savez(folder / SERIES["prostate"].file, **simulated_series(20, 20))
+    np.savez(folder / SERIES["leg"].file, **simulated_series(20, 20, 2, n=17))
+    photographs = simulated_series(20, 20)
     truth = photographs.pop("truth")
     own = {f"ref_{name}_t2_ms": np.float32(truth + error) for name, error in (("true", 0), ("cnn", 1), ("nlls", 2))}
-    np.savez(folder / PHOTOGRAPHS.file, **photographs, **own, ref_true_s0=np.full((16, 16), 1000, np.float32))
+    np.savez(folder / PHOTOGRAPHS.file, **photographs, **own, ref_true_s0=np.full((20, 20), 1000, np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RELAXNET_TEST_DATA", str(folder))
         yield folder

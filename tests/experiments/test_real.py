@@ -78,7 +78,7 @@ def test_voxels_that_are_clipped_dark_or_beyond_the_bounds_are_not_judged(folder
 
 def test_methods_tune_on_slices_that_do_not_judge(data):  # noqa: ARG001
     case = Case(SERIES["leg"], 20.0, other_slice=True)
-    assert case.voxels[case.test].shape == (1, 16, 16)
+    assert case.voxels[case.test].shape == (1, 20, 20)
     for method in ("gaussian", "non-local-means", "low-rank"):
         assert judge_fit(method=method, case=case)["strength"] > 0
     assert judge_fit(method="gaussian", case=case)["mean"] < judge_fit(method="nlls", case=case)["mean"]
@@ -95,7 +95,7 @@ def test_photographs_are_judged_by_the_truth():
     case = Case(PHOTOGRAPHS, dealt=(10, 2))
     assert (case.inputs, case.targets, case.judges) == ([0, 2, 4, 6, 8], [1, 3, 5, 7, 9], [])
     found = {
-        name: judge_photographs(method=name, case=case, preset=SETTINGS["smoke"].preset)
+        name: judge_photographs(method=name, case=case, preset=SETTINGS["smoke"].preset if name == "network" else None)
         for name in ("published-cnn", "published-nlls", "nlls", "gaussian", "network")
     }
     assert found["published-cnn"]["mean"] == pytest.approx(1)
