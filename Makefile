@@ -81,7 +81,7 @@ experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on t
 	$(BIN)/relaxnet experiment all --preset laptop
 
 paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures
-	$(BIN)/python -c "import relaxnet.experiments as e; print(*e.render('results/laptop-smooth'), sep='\n')"
+	$(BIN)/python -c "import relaxnet.experiments as e; print(*(f for name in ('laptop', 'laptop-smooth') for f in e.render(f'results/{name}')), sep='\n')"
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo

@@ -205,29 +205,31 @@ def test_the_network_of_the_demo_beats_the_two_point_fit():
         assert error[NETWORK, contrast] < error[TWO_POINT, contrast]
 
 
-RESULTS = ROOT / "results" / "laptop-smooth"
-COMMITTED = sorted(path.stem for path in RESULTS.glob("*.json"))
+SMOOTH, TEXTURED = (ROOT / "results" / name for name in ("laptop-smooth", "laptop"))
+COMMITTED = sorted(path.with_suffix("").relative_to(ROOT / "results") for path in ROOT.glob("results/*/*.json"))
 
 
 def test_results_are_those_of_experiments():
     assert COMMITTED
-    assert set(COMMITTED) <= set(rx.experiments.EXPERIMENTS)
-    assert {path.name for path in RESULTS.glob("*.json.gz")} == {f"{name}.json.gz" for name in COMMITTED}
+    assert {result.name for result in COMMITTED} <= set(rx.experiments.EXPERIMENTS)
+    assert {result.parent.name for result in COMMITTED} <= set(rx.experiments.SETTINGS)
+    whole = {path.relative_to(ROOT / "results") for path in ROOT.glob("results/*/*.json.gz")}
+    assert whole == {result.with_suffix(".json.gz") for result in COMMITTED}
 
 
-@pytest.mark.parametrize("name", COMMITTED)
-def test_tables_of_the_experiments_are_those_of_their_numbers(name, tmp_path):
+@pytest.mark.parametrize("result", COMMITTED, ids=str)
+def test_tables_of_the_experiments_are_those_of_their_numbers(result, tmp_path):
     for suffix in (".json", ".json.gz"):
-        shutil.copy(RESULTS / f"{name}{suffix}", tmp_path)
+        shutil.copy((ROOT / "results" / result).with_suffix(suffix), tmp_path)
     for path in rx.experiments.render(tmp_path):
-        committed = RESULTS / path.name
+        committed = ROOT / "results" / result.parent / path.name
         assert committed.exists() if path.suffix == ".png" else committed.read_bytes() == path.read_bytes()
     page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-    assert f"{{include}} ../results/laptop-smooth/{name}.md" in page
+    assert f"{{include}} ../results/{result.with_suffix('.md').as_posix()}" in page
 
 
 def test_no_loss_was_measured_to_be_clearly_better_than_the_default():
-    result = json.loads((RESULTS / "losses.json").read_text(encoding="utf-8"))
+    result = json.loads((SMOOTH / "losses.json").read_text(encoding="utf-8"))
     error = {
         name: np.mean([e["mean"] for e in row["entries"] if e["against"] == "truth" and e["inputs"].startswith("mean")])
         for name, row in result["rows"].items()
@@ -237,6 +239,23 @@ def test_no_loss_was_measured_to_be_clearly_better_than_the_default():
     assert error[signature(rx.training.train).parameters["loss"].default] < 1.02 * min(error.values())
 
 
+@pytest.mark.parametrize("case", ["native", "snr-20"])
+def test_what_is_said_of_real_images_is_what_was_measured(case):
+    rows = json.loads((TEXTURED / "real.json").read_text(encoding="utf-8"))["rows"]
+    share = {
+        name: {e["series"]: e["ratio"]["mean"] for e in row["entries"] if e["case"] == case}
+        for name, row in rows.items()
+    }
+    smooth = ("gaussian", "non-local-means", "low-rank", "spatial")
+    lowest = 0.97 if case == "native" else 0.85
+    assert all(lowest < ratio < 1.01 for name in smooth for ratio in share[name].values())
+    for series in ("prostate", "leg", "brain"):
+        assert share["network"][series] < 0.85 < min(share[name][series] for name in smooth)
+        assert share["targets"][series] < 1 < share["rician"][series]
+        assert share["two-point"][series] < 0.95
+    assert share["targets"]["brain-se"] > share["network"]["brain-se"] > 1.1
+
+
 def mean_error(row, **wanted):
     (entry,) = (e for e in row["entries"] if all(e[key] == value for key, value in wanted.items()))
     return entry["mean"]
@@ -244,7 +263,7 @@ def mean_error(row, **wanted):
 
 @pytest.mark.parametrize("inputs", ["middle", "long"])
 def test_networks_of_three_images_were_measured_to_be_far_better_than_the_fit_of_four(inputs):
-    rows = json.loads((RESULTS / "table2.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((SMOOTH / "table2.json").read_text(encoding="utf-8"))["rows"]
     for contrast, part in (("t1rho", 0.36), ("t2", 0.53)):
         network = mean_error(rows["held-out-orthogonal"], contrast=contrast, against="truth", inputs=inputs)
         fit = mean_error(rows["nlls-4"], contrast=contrast, against="truth")
@@ -257,7 +276,7 @@ def test_numbers_of_the_readme_are_those_that_were_measured():
     full, loop = (rates[name] for name in ("relaxnet, with std, r2, rmse and status", "scipy curve_fit"))
     assert f"{full / 1e6:.0f} million voxels per second" in text
     assert f"fits {round(loop, -1):,}:" in text
-    rows = json.loads((RESULTS / "table2.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((SMOOTH / "table2.json").read_text(encoding="utf-8"))["rows"]
     reference = {name: mean_error(rows["nlls-4"], contrast=name, against="truth") for name in ("t1rho", "t2")}
     mean = "mean of input sets"
     for row, inputs in (("held-out-orthogonal", mean), ("homou", mean), ("denoise-then-fit-7", "all images")):
@@ -269,7 +288,7 @@ def test_numbers_of_the_readme_are_those_that_were_measured():
 
 
 def test_weights_chosen_by_hand_are_the_best_of_fig3():
-    rows = json.loads((RESULTS / "fig3.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((SMOOTH / "fig3.json").read_text(encoding="utf-8"))["rows"]
     for against in ("truth", "reference"):
         error = {
             row["weight"]: np.prod([mean_error(row, contrast=name, against=against) for name in ("t1rho", "t2")])
@@ -280,7 +299,7 @@ def test_weights_chosen_by_hand_are_the_best_of_fig3():
 
 
 def test_learnt_weights_were_measured_to_withstand_wrong_scales():
-    rows = json.loads((RESULTS / "table3.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((SMOOTH / "table3.json").read_text(encoding="utf-8"))["rows"]
     for contrast in ("t1rho", "t2"):
         for name in ("homou", "heteu", "profiled", "correlated"):
             right, wrong = (
@@ -293,7 +312,7 @@ def test_learnt_weights_were_measured_to_withstand_wrong_scales():
 
 
 def test_intervals_were_measured_to_hold_what_they_promise():
-    covered = json.loads((RESULTS / "generalise.json").read_text(encoding="utf-8"))["coverage_90"]
+    covered = json.loads((SMOOTH / "generalise.json").read_text(encoding="utf-8"))["coverage_90"]
     for case, tolerance in (("same", 0.02), ("snr-10", 0.05), ("snr-40", 0.05)):
         for name in ("t1rho", "t2"):
             assert covered[case][name]["mean"] == pytest.approx(0.9, abs=tolerance)

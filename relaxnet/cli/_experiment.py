@@ -21,7 +21,7 @@ def experiment(
     ] = Path("results"),
     jobs: Annotated[int | None, typer.Option(min=1, help="Steps at a time; by default one a core.")] = None,
 ) -> Answer:
-    """Repeat an experiment of the paper, or one of ours, on digital subjects.
+    """Repeat an experiment of the paper, or one of ours, on digital subjects or real images.
 
     Run it again to resume it: computed steps are kept in DIR/.cache.
     """

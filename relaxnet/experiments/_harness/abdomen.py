@@ -1,12 +1,12 @@
 """Subjects whose anatomy is not the phantom's own: that of a real abdomen, segmented."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from einops import rearrange
 
+from relaxnet.experiments._harness.data import data_file
 from relaxnet.phantom import TOTALSEGMENTATOR_CT, LabelMapCohort, label_map_cohort
 
 _FILE = "totalseg_abdomen_ct_labels.npz"
@@ -15,15 +15,14 @@ _FINE = 2  # labels along the side of a voxel
 
 
 def label_map_file() -> Path | None:
-    """Find the label map, which is among the project's test data.
+    """Find the label map.
 
     Returns
     -------
     Path or None
-        The file; ``None`` where the folder that ``RELAXNET_TEST_DATA`` names, or ``../shared/data``, has none.
+        The file; ``None`` where there is none.
     """
-    path = Path(os.environ.get("RELAXNET_TEST_DATA", "../shared/data")) / _FILE
-    return path.resolve() if path.exists() else None
+    return data_file(_FILE)
 
 
 def abdomen_cohort(

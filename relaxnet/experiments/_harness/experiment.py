@@ -31,6 +31,8 @@ class Setting:
     """Epochs of a network that is trained with a single subject."""
     weights: tuple[float, ...]
     """Fixed weights of T1rho to try; that of T2 is 1 minus it."""
+    scan_steps: int = 100
+    """Steps of a network that is trained with a single real scan: twice as many lower its residual by 0 to 6 %."""
     snrs: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 100.0)
     """Signal-to-noise ratios to try."""
     n_subjects: int = 51
@@ -144,6 +146,30 @@ class Fold:
         return [cohort[k] for k in range(len(cohort)) if k % self.setting.n_folds != self.index]
 
 
+def digital_subjects(result: Result) -> str:
+    """Say whose images a result is about.
+
+    Parameters
+    ----------
+    result
+        The result.
+
+    Returns
+    -------
+    str
+        The digital subjects, in a few words.
+    """
+    subjects = result["subjects"]
+    height, width = subjects["shape"]
+    pixel, texture = subjects.get("pixel_mm"), subjects.get("texture")
+    pixels = f" pixels of {pixel:g} mm" if pixel else ""
+    tissue = f"texture of {texture['sd']:.0%} and {texture['length_mm']:g} mm" if texture else "smooth tissue"
+    return (
+        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}{pixels}, {tissue}, SNR "
+        f"{subjects['snr']:g} unless another is given, {subjects['folds']} folds"
+    )
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A question, what is computed to answer it, and how the answer is shown."""
@@ -159,3 +185,7 @@ class Experiment:
     """Write a result as tables; without its details, which are in the compressed file."""
     figures: Callable[[Result], dict[str, Any]] = lambda _: {}
     """Draw a whole result as figures of matplotlib, by name."""
+    subjects: Callable[[Result], str] = digital_subjects
+    """Say whose images the result is about."""
+    absent: Callable[[], list[str]] = list
+    """List files of the project's test data that are not there, so that what needs them is left out."""

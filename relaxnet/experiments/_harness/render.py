@@ -15,7 +15,7 @@ from typing import Any
 from relaxnet._files import naming, replacing, write_text
 from relaxnet.experiments import EXPERIMENTS
 
-_DETAILS = ("by_subject", "liver_mean", "maps", "roi")
+_DETAILS = ("by_subject", "by_block", "liver_mean", "missing", "maps", "roi")
 """Keys that the compressed file alone has."""
 _NO_RESULT = "this is no result that run wrote: "
 _LINE = 800  # characters, which hold an entry
@@ -135,7 +135,7 @@ def markdown(name: str, result: dict[str, Any]) -> str:
     """
     choice = EXPERIMENTS[name]
     experiment = choice.load()
-    parts = [f"# {choice.summary}", " ".join(experiment.question.split()), _origin(result)]
+    parts = [f"# {choice.summary}", " ".join(experiment.question.split()), _origin(experiment, result)]
     for table in experiment.tables(result):
         parts += [f"## {table.title}", table.markdown()]
     return "\n\n".join(parts) + "\n"
@@ -157,7 +157,9 @@ def latex(name: str, result: dict[str, Any]) -> str:
         The text.
     """
     choice = EXPERIMENTS[name]
-    parts = [f"% {choice.summary}. {_origin(result)}", *(table.latex() for table in choice.load().tables(result))]
+    experiment = choice.load()
+    parts = [f"% {choice.summary}. {_origin(experiment, result)}"]
+    parts += [table.latex() for table in experiment.tables(result)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -183,14 +185,8 @@ def _text(value: Any, indent: str = "") -> str:
     return f"{begin}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{end}"
 
 
-def _origin(result: dict[str, Any]) -> str:
-    subjects = result["subjects"]
-    height, width = subjects["shape"]
-    pixel, texture = subjects.get("pixel_mm"), subjects.get("texture")
-    pixels = f" pixels of {pixel:g} mm" if pixel else ""
-    tissue = f"texture of {texture['sd']:.0%} and {texture['length_mm']:g} mm" if texture else "smooth tissue"
+def _origin(experiment: Any, result: dict[str, Any]) -> str:
     return (
-        f"{subjects['n']} digital subjects, {subjects['slices']} slice(s) of {height} x {width}{pixels}, {tissue}, SNR "
-        f"{subjects['snr']:g} unless another is given, {subjects['folds']} folds; `{result['command']}`, relaxnet "
-        f"{result['versions']['relaxnet']}, {result['machine']}, {result['time'][:10]}."
+        f"{experiment.subjects(result)}; `{result['command']}`, relaxnet {result['versions']['relaxnet']}, "
+        f"{result['machine']}, {result['time'][:10]}."
     )

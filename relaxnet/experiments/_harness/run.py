@@ -61,6 +61,8 @@ def run(
     ------
     ValueError
         If an experiment or the preset is unknown, or there is no seed.
+    FileNotFoundError
+        If the experiment needs real images, and none are there. Among several, it is left out.
     MissingExtraError
         If a library of the extra ``experiments`` is not installed.
     """
@@ -73,7 +75,16 @@ def run(
     with workers(jobs) as pool:
         for name, experiment in experiments.items():
             say(f"{name}: {chosen[name].summary}")
-            steps = experiment.steps(setting)
+            steps, absent = experiment.steps(setting), ", ".join(experiment.absent())
+            if absent:
+                say(f"{name}: without {absent}, not in the folder that RELAXNET_TEST_DATA names")
+            if not steps and len(experiments) > 1:
+                continue  # the others do without
+            if not steps:
+                raise FileNotFoundError(
+                    f"{name} has no data: at least one of {absent} is needed in ../shared/data, or in the folder that "
+                    f"RELAXNET_TEST_DATA names."
+                )
             outcomes = run_steps(steps, folder / _CACHE, pool, say=say)
             seconds = sum(outcomes[step.key].get("seconds", 0) for step in steps)
             results[name] = _description(name, setting, seconds) | experiment.result(setting, outcomes)
