@@ -188,7 +188,8 @@ def attempt(read: Callable[[Path], object], folder: Path) -> tuple[str, str]:
     except (ValueError, OSError) as error:
         kind, said = _flaw(str(error), folder), repr(str(error))[:LETTERS]
     except (Exception, TooLong) as error:  # noqa: BLE001 (that is what is looked for)
-        ours = [f for f in traceback.extract_tb(error.__traceback__) if "/relaxnet/" in f.filename]
+        package = ROOT / "relaxnet"
+        ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(package)]
         where = f"{Path(ours[-1].filename).relative_to(ROOT)}, {ours[-1].name}" if ours else "the campaign"
         kind, said = f"{type(error).__name__} in {where}", repr(str(error))[:LETTERS]
     else:

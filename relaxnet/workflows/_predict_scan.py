@@ -128,6 +128,9 @@ def predict_scan(
     source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
     found = predict_on(where, trained, as_slices(image), protocol=acquired, inputs=inputs)
+    missing = [name for name in protocol.names if f"{name}_std" not in found]
+    if missing:
+        log(f"no standard deviations of {', '.join(missing)}: its training set nothing aside to calibrate them with")
     log(f"writing maps to {folder}")
     arrays = {name: values.numpy() for name, values in found.items()}
     shown = {c.name: (arrays[c.name], arrays.get(f"{c.name}_std"), c.model.parameter.unit) for c in protocol.contrasts}
