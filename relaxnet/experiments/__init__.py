@@ -34,6 +34,7 @@ EXPERIMENTS = {
     "table4": Choice("relaxnet.experiments.table4:TABLE4", "How long the maps of a slice take"),
     "fig2": Choice("relaxnet.experiments.fig2:FIG2", "Maps of one subject"),
     "fig3": Choice("relaxnet.experiments.fig3:FIG3", "Fixed weights and learnt weights"),
+    "controls": Choice("relaxnet.experiments.controls:CONTROLS", "What can be had without training"),
     "snr": Choice("relaxnet.experiments.snr:SNR", "Errors by noise and number of images"),
     "generalise": Choice("relaxnet.experiments.generalise:GENERALISE", "Networks on other subjects"),
     "losses": Choice("relaxnet.experiments.losses:LOSSES", "Which loss trains the best network"),

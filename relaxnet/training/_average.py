@@ -14,9 +14,8 @@ from relaxnet.training._spread import Maps
 Parts = Float[Tensor, "part slice *space"]
 EACH = "each"
 """Instead of an input set: all of them, one after another."""
-_SURE = (
-    0.2  # of T: in voxels with larger standard deviations, such as those of air, predictions say little of one another
-)
+# Where standard deviations are a larger part of T, as in air, predictions say little of one another.
+_SURE = 0.2
 _SUREST = 1e-6  # of T: smallest standard deviation, as of images without noise
 _MEDIAN = 0.4549  # of the square of a standard normal number
 

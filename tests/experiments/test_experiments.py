@@ -30,6 +30,7 @@ PROMISED = {
         "low-rank-then-fit-3", "low-rank-then-fit-7", "regression-then-fit-7", "shrunk-7", "untrained",
         "spatial-3", "spatial-7", "floor-3", "floor-7",
     },
+    "controls": {"two-point", "nlls-4", "one-value", "spatial-3", "low-rank-then-fit-7", "untrained", "floor-7"},
     "table3": {"baseline", "heteu", "homou", "profiled", "correlated", "by-hand", "homou-from-one", "uw-so"},
     "table4": {"nlls-4", "nlls-4-std", "network", "network-std"},
     "fig2": {"truth", "nlls-4", "two-point", "sl", "homou"},
