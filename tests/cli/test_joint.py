@@ -11,7 +11,6 @@ import pytest
 
 import relaxnet as rx
 from relaxnet.cli import main
-from relaxnet.workflows import _fit_joint_scan
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 AFFINE = np.diag((-2.0, -2.0, 5.0, 1.0))
@@ -152,7 +151,7 @@ def test_options_reach_the_fit(scan, images, tmp_path, capsys):
         (("--tsl-ms", "0,10", "--te-ms", "0,30,20"), "--te-ms"),
         ((*TIMES, "--sigma", "0"), "--sigma"),
         ((*TIMES, "--bounds-ms", "5"), "LOW"),
-        ((*TIMES, "--method", "nlls"), "--method"),
+        ((*TIMES, "--method", "two-point"), "--method"),
     ],
 )
 def test_a_wrong_command_line(refused, options, problem):
@@ -179,7 +178,7 @@ def test_volumes_that_do_not_match(refused, scan, tmp_path):
 def test_nothing_is_overwritten_unasked(refused, scan, tmp_path, monkeypatch, existing):
     (tmp_path / existing).write_text("mine")
     with monkeypatch.context() as patched:
-        patched.setattr(_fit_joint_scan, "fit_joint", None)  # nothing may have been computed by then
+        patched.setattr(rx.fitting, "fit_joint", None)  # nothing may have been computed by then
         line = refused(scan, *TIMES)
     assert existing in line
     assert "--overwrite" in line
@@ -209,7 +208,7 @@ def test_an_interruption_leaves_nothing_half_done(scan, tmp_path, capsys, monkey
     def interrupt(*_, **__):
         signal.raise_signal(signal.SIGTERM)
 
-    target = (_fit_joint_scan, "fit_joint") if where == "computing" else (nibabel.Nifti1Image, "to_filename")
+    target = (rx.fitting, "fit_joint") if where == "computing" else (nibabel.Nifti1Image, "to_filename")
     monkeypatch.setattr(*target, interrupt)
     assert joint(scan, *TIMES, "-q", "--out", tmp_path / "out") == 143
     assert capsys.readouterr().err == "relaxnet: interrupted by SIGTERM\n"

@@ -158,7 +158,7 @@ def test_any_model(model, t, times, generator):
     spatial, apart = rx.fit_spatial(images, contrast, sigma=sigma), rx.fit(images, contrast, sigma=sigma)
     assert spatial.ok.double().mean() > 0.95
     errors = [float((r.maps["x"] - t)[r.ok].abs().mean()) for r in (spatial, apart)]
-    assert errors[0] < 0.7 * errors[1]
+    assert errors[0] < 0.8 * errors[1]  # as much as neighbours may differ by
 
 
 def test_a_line_of_voxels_and_no_voxel():

@@ -156,7 +156,7 @@ def test_evidence_finds_the_prior_that_the_maps_were_drawn_from():
     shape = (1, 64, 64)
     edges = within(torch.ones(shape, dtype=torch.bool), (1.0, 1.0))
     edges = tuple(w.double() for w in edges)
-    truth = torch.tensor([200.0, 800.0], dtype=torch.float64)
+    truth = torch.tensor([100.0, 300.0], dtype=torch.float64)
     field = Field(truth, edges)
     nothing = torch.zeros(2, 2, *shape, dtype=torch.float64)
     maps = Posterior(nothing, field).solve(field.noise(1, generator), 1e-6)[0]

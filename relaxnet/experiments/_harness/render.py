@@ -15,7 +15,7 @@ from typing import Any
 from relaxnet._files import naming, replacing, write_text
 from relaxnet.experiments import EXPERIMENTS
 
-_DETAILS = ("by_subject", "by_block", "liver_mean", "missing", "maps", "roi")
+_DETAILS = ("by_subject", "by_block", "liver_mean", "maps", "roi")
 """Keys that the compressed file alone has."""
 _NO_RESULT = "this is no result that run wrote: "
 _LINE = 800  # characters, which hold an entry
