@@ -25,13 +25,15 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda done, total: _say_now_and_then(what, done, total)
+        return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or QUIET.get()) as bar:
+    with Progress(*columns, console=console, transient=True, disable=QUIET.get()) as bar:
         task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
-        def tell(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if not console.is_terminal and done and (done % max(1, total // 10) == 0 or done == total):
-                say(f"{what}: {done} of {total}")
 
-        yield tell
+def _say_now_and_then(what: str, done: int, total: int) -> None:
+    if done and (done % max(1, total // 10) == 0 or done == total):
+        say(f"{what}: {done} of {total}")
