@@ -40,3 +40,19 @@ def test_they_are_those_of_torch_with_respect_to_the_logarithm(name):
 def test_a_repetition_time_is_positive(tr_ms):
     with pytest.raises(ValueError, match="tr_ms="):
         rx.signals.VariableFlipAngle(tr_ms=tr_ms)
+
+
+class WithoutDerivatives(rx.signals.SignalModel):
+    """A mono-exponential whose automatic derivatives are not finite at short times."""
+
+    def basis(self, t, time):
+        rate = torch.where(time < 5, torch.sqrt((1 / t - 1 / t.detach()).clamp(min=0)) * 0 + 1 / t, 1 / t)
+        return torch.exp(-time * rate)
+
+
+def test_derivatives_that_are_not_finite_are_differences():
+    t, time = torch.tensor([[30.0], [80.0]]).double(), torch.tensor([[1.0, 4.0, 20.0]]).double()
+    found = WithoutDerivatives().basis_with_derivatives(t, time)
+    exact = rx.signals.MonoExponential().basis_with_derivatives(t, time)
+    for one, other in zip(found, exact, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

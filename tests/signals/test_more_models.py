@@ -198,3 +198,14 @@ def test_models_are_equal_where_their_settings_are():
     assert InversionRecovery() != SaturationRecovery()
     assert len({VariableFlipAngle(5.0), VariableFlipAngle(5.0), VariableFlipAngle(6.0)}) == 2
     assert repr(VariableFlipAngle(5.0)) == "VariableFlipAngle(tr_ms=5.0)"
+
+
+@pytest.mark.parametrize("tr_ms", [None, 3000.0])
+def test_magnitudes_turn_where_an_image_is_nulled(tr_ms):
+    model = rx.signals.InversionRecovery.ideal(tr_ms=tr_ms)
+    time = torch.tensor([0.0, 300.0, 700.0, 1200.0], dtype=torch.float64)
+    points = model.non_smooth_points(time)
+    assert len(points) == 3
+    signed = rx.signals.InversionRecovery.ideal(magnitude=False, tr_ms=tr_ms)
+    nulled = signed.basis(points.double(), time[1:])
+    torch.testing.assert_close(nulled, torch.zeros_like(nulled), rtol=0, atol=1e-6)
