@@ -114,8 +114,9 @@ def _explain(error: Exception) -> tuple[int, str]:
     return 1, f"unexpected {type(error).__name__}: {error} (this is a mistake in relaxnet; --debug shows where)"
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    say(f"warning: {message}")
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if not issubclass(category, DeprecationWarning):  # which one library has for the developers of another
+        say(f"warning: {message}")
 
 
 @contextmanager
