@@ -66,13 +66,14 @@ def test_a_bare_environment(scan, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shells of Windows do not do that")
-def test_the_tests_pass_in_the_background():
+def test_the_tests_pass_in_the_background(pytestconfig):
     """A shell starts ``make test &`` with SIGINT ignored, which processes inherit."""
     code = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "os.execv(sys.executable, [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *sys.argv[1:]])"
     )
-    tests = [Path(__file__).with_name("test_fit.py"), "-k", "half_done and computing"]
+    ignored = [f"-W{given}" for given in pytestconfig.getoption("pythonwarnings") or ()]
+    tests = [Path(__file__).with_name("test_fit.py"), "-k", "half_done and computing", *ignored]
     run = subprocess.run([sys.executable, "-c", code, *tests], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
 
