@@ -56,3 +56,26 @@ def test_derivatives_that_are_not_finite_are_differences():
     exact = rx.signals.MonoExponential().basis_with_derivatives(t, time)
     for one, other in zip(found, exact, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_the_differentiable_basis_has_two_derivatives(model):
+    t = torch.tensor([[700.0]], dtype=torch.float64, requires_grad=True)
+    time = torch.tensor([[10.0, 40.0]], dtype=torch.float64)
+    value = model.differentiable_basis(t, time)
+    exact, first, second = model.basis_with_derivatives(t.detach(), time)
+    torch.testing.assert_close(value, exact)
+    (slope,) = torch.autograd.grad(value.sum(), t, create_graph=True)
+    torch.testing.assert_close(slope * t, first.sum(1, keepdim=True))
+    (curvature,) = torch.autograd.grad((slope * t).sum(), t, create_graph=True)
+    torch.testing.assert_close(curvature * t, second.sum(1, keepdim=True))
+
+
+def test_a_third_derivative_is_refused():
+    t = torch.tensor([[700.0]], dtype=torch.float64, requires_grad=True)
+    angle = torch.tensor([[10.0]], dtype=torch.float64)
+    found = signals.VariableFlipAngle(tr_ms=5.0).differentiable_basis(t, angle).sum()
+    for _ in range(2):
+        (found,) = torch.autograd.grad(found, t, create_graph=True)
+    with pytest.raises(NotImplementedError, match="third derivatives"):
+        torch.autograd.grad(found, t)
