@@ -104,3 +104,9 @@ def test_flip_angles_and_b_values_have_their_own_units(capsys):
     assert " degrees: " in capsys.readouterr().out
     assert main(["design", "adc", "--range", "0.0005,0.002", "--n", "3", "--max", "1000"]) == 0
     assert " s/mm²: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("span", [(60, 30), (0, 30), (30, float("inf")), (-1, 30)])
+def test_a_range_that_is_none_is_refused(span):
+    with pytest.raises(ValueError, match="give the shortest and the longest T"):
+        optimal_times(DECAY, span, 4, 60)

@@ -61,7 +61,7 @@ class SpatialFit(FitResult[ArrayT]):
     posterior: Posterior = field(repr=False)
     """The posterior of the maps in the coordinates of the search."""
     slopes: Tensor = field(repr=False)
-    """Derivative of each map with respect to its coordinate, (map, batch, *space)."""
+    """Derivative of each map with respect to its coordinate, (map, batch, ...)."""
     grid: Grid = field(repr=False)
     """Where the voxels of the posterior lie in the maps."""
 
