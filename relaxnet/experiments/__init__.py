@@ -1,10 +1,10 @@
 """The paper's experiments, and some of our own, on digital subjects whose true maps are known.
 
-One more, ``real``, is judged by real
-images. An experiment (:data:`EXPERIMENTS`) asks a question; each is a file of this folder. It plans *steps*, for
-instance to train one network, or to fit the subjects of one fold. :func:`run` computes the steps that have not been
-computed yet, several at a time, and summarises their outcomes: rows of mean errors with 95 % intervals over subjects.
-An interrupted run is resumed, and experiments share the networks that they have in common.
+One more, ``real``, is judged by real images. An experiment (:data:`EXPERIMENTS`) asks a question; each is a file of
+this folder. It plans *steps*, for instance to train one network, or to fit the subjects of one fold. :func:`run`
+computes the steps that have not been computed yet, several at a time, and summarises their outcomes: rows of mean
+errors with 95 % intervals over subjects. An interrupted run is resumed, and experiments share the networks that they
+have in common.
 
 >>> "table2" in rx.experiments.EXPERIMENTS
 True

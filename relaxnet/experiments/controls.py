@@ -5,13 +5,15 @@ All methods of Table II that no network is behind, with the Bayes floor, which n
 
 from relaxnet.experiments._harness.experiment import CONTRASTS, Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.floor import floor_rows, plan_floor
-from relaxnet.experiments._harness.format import Table, columns, find, of_entry, of_ratio, table
-from relaxnet.experiments._harness.report import MEAN_OF_SETS, summarise
+from relaxnet.experiments._harness.format import Table, columns, of_entry, of_ratio, table
+from relaxnet.experiments._harness.interval_tables import interval_row, interval_tables
+from relaxnet.experiments._harness.map_tables import NOTE, by_set_table, structure_tables
+from relaxnet.experiments._harness.report import summarise
 from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
-from relaxnet.experiments._harness.structure_tables import structure_tables
 
-_SETS = ("short", "middle", "long")
 _YARDSTICK = "nlls-4"
+_WITH_INTERVALS = ("spatial-3", "spatial-7")
+"""Rows whose steps judge their intervals, too."""
 
 
 def _rows(setting: Setting) -> Rows:
@@ -20,19 +22,19 @@ def _rows(setting: Setting) -> Rows:
 
 
 def _result(setting: Setting, outcomes: Outcomes) -> Result:
-    rows = summarise(_rows(setting), outcomes, by_set=True, ratio_to=_YARDSTICK)
-    return {"rows": rows | floor_rows(setting, outcomes, rows[_YARDSTICK])}
+    planned = _rows(setting)
+    rows = summarise(planned, outcomes, by_set=True, ratio_to=_YARDSTICK)
+    judged = {name: interval_row(name, planned[name].cases[None], outcomes) for name in _WITH_INTERVALS}
+    return {"rows": rows | floor_rows(setting, outcomes, rows[_YARDSTICK]), "intervals": judged}
 
 
 def _tables(result: Result) -> list[Table]:
     rows = result["rows"].values()
     shown = {"{contrast} (ms)": of_entry, "{contrast}, ratio to fit": of_ratio}
-    note = "Mean absolute error in the liver over three input sets, with bootstrap 95 % intervals over subjects."
-    errors = table("Error against the truth", rows, columns(shown, contrast=CONTRASTS, against="truth"), note)
-    by_set = columns({"{contrast}, {inputs}": of_entry}, contrast=CONTRASTS, against="truth", inputs=_SETS)
-    of_sets = [row for row in rows if find(row, inputs=MEAN_OF_SETS)]
+    errors = table("Error against the truth", rows, columns(shown, contrast=CONTRASTS, against="truth"), NOTE)
     maps = [row for row in rows if "bias" in row["entries"][0]]  # not the floor
-    return [errors, *structure_tables(maps), table("Error against the truth by input set (ms)", of_sets, by_set)]
+    intervals = interval_tables(result["intervals"].values())
+    return [errors, *structure_tables(maps), *intervals, by_set_table(rows)]
 
 
 CONTROLS = Experiment(__doc__, lambda setting: steps_of(_rows(setting)) + plan_floor(setting), _result, _tables)

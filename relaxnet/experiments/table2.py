@@ -9,11 +9,9 @@ from relaxnet.experiments._harness.claims import claims_table, judge
 from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.floor import floor_rows, plan_floor
 from relaxnet.experiments._harness.format import NAMES, Table, columns, find, of_difference, of_entry, of_ratio, table
-from relaxnet.experiments._harness.report import MEAN_OF_SETS, summarise
+from relaxnet.experiments._harness.map_tables import NOTE, by_set_table, structure_tables
+from relaxnet.experiments._harness.report import summarise
 from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
-from relaxnet.experiments._harness.structure_tables import structure_tables
-
-_SETS = ("short", "middle", "long")
 
 
 def _rows(setting: Setting) -> Rows:
@@ -29,16 +27,15 @@ def _tables(result: Result) -> list[Table]:
     rows = result["rows"].values()
     errors = [_errors([row for row in rows if find(row, against=against)], against) for against in AGAINST]
     maps = [row for row in rows if "bias" in row["entries"][0]]  # not the floor
-    return [*errors, *structure_tables(maps), claims_table(result["claims"]), _agreement(maps), _by_set(rows)]
+    return [*errors, *structure_tables(maps), claims_table(result["claims"]), _agreement(maps), by_set_table(rows)]
 
 
 def _errors(rows: Any, against: str) -> Table:
     shown = {"{contrast} (ms)": of_entry, "{contrast} minus baseline": of_difference}
     if against == "truth":
         shown["{contrast}, ratio to fit"] = of_ratio
-    note = "Mean absolute error in the liver over three input sets, with bootstrap 95 % intervals over subjects."
     title = f"Error against {NAMES[against]}{', as in the paper' if against == 'reference' else ''}"
-    return table(title, rows, columns(shown, contrast=CONTRASTS, against=against), note)
+    return table(title, rows, columns(shown, contrast=CONTRASTS, against=against), NOTE)
 
 
 def _agreement(rows: Any) -> Table:
@@ -53,12 +50,6 @@ def _agreement(rows: Any) -> Table:
         "the means over the liver."
     )
     return table("Agreement with the truth", rows, columns(shown, contrast=CONTRASTS, against="truth"), note)
-
-
-def _by_set(rows: Any) -> Table:
-    shown = columns({"{contrast}, {inputs}": of_entry}, contrast=CONTRASTS, against="truth", inputs=_SETS)
-    of_sets = [row for row in rows if find(row, inputs=MEAN_OF_SETS)]
-    return table("Error against the truth by input set (ms)", of_sets, shown)
 
 
 TABLE2 = Experiment(__doc__, lambda setting: steps_of(_rows(setting)) + plan_floor(setting), _result, _tables)

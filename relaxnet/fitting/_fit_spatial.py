@@ -58,7 +58,7 @@ def fit_spatial(
     .. math:: -\sum_k \frac{(S_k - m_0\, b(T, t_k))^2}{2 \sigma^2} - \tfrac12 (x - \mu)^T Q\, (x - \mu)
 
     of the logarithms x of the amplitude and of each T. Q is the precision of a Gauss-Markov random field, whose
-    strength and length are those under which the images are most probable (empirical Bayes): no truth and no training
+    strength for each map is that under which the images are most probable (empirical Bayes): no truth and no training
     is needed.
     Ties between neighbours are loosened where the images or the maps jump. The documentation derives it.
 

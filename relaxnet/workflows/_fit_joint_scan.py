@@ -158,18 +158,17 @@ def fit_joint_scan(
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {listed(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {size_of(image)} voxels at {told}, the first volume shared (from {source})")
-    result = (
-        chosen.load()(
-            on_device(image.data, where),
-            protocol,
-            mask=beside.mask,
-            bounds=bounds_ms,
-            saturation=saturation,
-            sigma=sigma,
-            dim=-1,
-            **({"spacing": voxel_sizes(image)} if method in SPATIAL else {}),
-        )
-    ).numpy()
+    fitted_jointly = chosen.load()(
+        on_device(image.data, where),
+        protocol,
+        mask=beside.mask,
+        bounds=bounds_ms,
+        saturation=saturation,
+        sigma=sigma,
+        dim=-1,
+        **({"spacing": voxel_sizes(image)} if method in SPATIAL else {}),
+    )
+    result = fitted_jointly.numpy()
     signed = any(contrast.model.signed for contrast in protocol.contrasts)
     lines = [*([doubt] if doubt else []), *doubts(image.data, result, signed=signed)]
     question(path, lines, strict=strict)

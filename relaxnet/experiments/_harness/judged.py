@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
-from relaxnet.denoise import low_rank, non_local_means
+from relaxnet.experiments._harness.denoisers import DENOISERS
 from relaxnet.experiments._harness.series import Case, Images, Map, predict
 from relaxnet.fitting import fit, fit_spatial
 from relaxnet.nets import RelaxationNet
@@ -80,19 +79,10 @@ def _tuned(case: Case, some: list[int], *, smooth: Smooth, strengths: tuple[floa
     return smooth(case, case.images[case.test, some], some, case.test, strength), strength
 
 
-def _gaussian(images: Images, _: float, *, strength: float) -> Images:
-    return torch.from_numpy(gaussian_filter(images.numpy(), strength, axes=(2, 3)))
-
-
-def _low_rank(images: Images, sigma: float, *, strength: float) -> Images:
-    low: Images = low_rank(images, sigma, threshold=strength)
-    return low
-
-
 def _denoise_then_fit(
-    case: Case, images: Images, some: list[int], slices: slice, strength: float, *, denoise: Callable[..., Images]
+    case: Case, images: Images, some: list[int], slices: slice, strength: float, *, denoiser: str
 ) -> Map:
-    images = denoise(images, case.sigma, strength=strength) if strength else images
+    images = DENOISERS[denoiser].denoise(images, case.sigma, strength) if strength else images
     return fit_map(case, images, some, slices)
 
 
@@ -104,8 +94,8 @@ def _spatially(case: Case, images: Images, some: list[int], slices: slice, stren
     return found.maps["t2"].nan_to_num(high).clamp(low, high)
 
 
-def _denoiser(denoise: Callable[..., Images], *strengths: float) -> Mapper:
-    return partial(_tuned, smooth=partial(_denoise_then_fit, denoise=denoise), strengths=(0.0, *strengths))
+def _denoiser(name: str, *strengths: float) -> Mapper:
+    return partial(_tuned, smooth=partial(_denoise_then_fit, denoiser=name), strengths=(0.0, *strengths))
 
 
 METHODS: dict[str, tuple[str, Mapper]] = {
@@ -113,9 +103,9 @@ METHODS: dict[str, tuple[str, Mapper]] = {
     "log-linear": ("Log-linear", partial(_by_fit, method="log-linear")),
     "nlls": ("Least squares", partial(_by_fit, method="nlls")),
     "rician": ("Rician likelihood", partial(_by_fit, method="rician")),
-    "gaussian": ("Gaussian, then least squares", _denoiser(_gaussian, 0.5, 0.7, 1.0, 1.4, 2.0)),
-    "non-local-means": ("Non-local means, then least squares", _denoiser(non_local_means, 0.4, 0.7, 1.0, 1.5, 2.2)),
-    "low-rank": ("Local low rank, then least squares", _denoiser(_low_rank, 0.7, 1.0, 1.3, 1.7, 2.2)),
+    "gaussian": ("Gaussian, then least squares", _denoiser("gaussian", 0.5, 0.7, 1.0, 1.4, 2.0)),
+    "non-local-means": ("Non-local means, then least squares", _denoiser("denoise", 0.4, 0.7, 1.0, 1.5, 2.2)),
+    "low-rank": ("Local low rank, then least squares", _denoiser("low-rank", 0.7, 1.0, 1.3, 1.7, 2.2)),
     "spatial": ("Spatial fit", partial(_tuned, smooth=_spatially, strengths=(0.0, 1.0))),
 }
 """Methods that need no training, by name: their label, and how they map. A strength of 0 does not denoise; of the

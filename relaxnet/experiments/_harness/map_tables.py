@@ -1,9 +1,32 @@
-"""Tables of how far maps show the structure of a liver, which one number for all of it would not."""
+"""Tables of maps: errors by input set, and how far maps show the structure of a liver, which one number would not."""
 
 from collections.abc import Iterable
 
 from relaxnet.experiments._harness.experiment import CONTRASTS
-from relaxnet.experiments._harness.format import NAMES, Row, Table, columns, of_number, table
+from relaxnet.experiments._harness.format import NAMES, Row, Table, columns, find, of_entry, of_number, table
+from relaxnet.experiments._harness.report import MEAN_OF_SETS
+
+_SETS = ("short", "middle", "long")
+NOTE = "Mean absolute error in the liver over three input sets, with bootstrap 95 % intervals over subjects."
+"""Note below a table of errors."""
+
+
+def by_set_table(rows: Iterable[Row]) -> Table:
+    """Write the error against the truth from each input set.
+
+    Parameters
+    ----------
+    rows
+        Rows of a result; those that have no input sets are left out.
+
+    Returns
+    -------
+    Table
+        The table.
+    """
+    shown = columns({"{contrast}, {inputs}": of_entry}, contrast=CONTRASTS, against="truth", inputs=_SETS)
+    of_sets = [row for row in rows if find(row, inputs=MEAN_OF_SETS)]
+    return table("Error against the truth by input set (ms)", of_sets, shown)
 
 
 def structure_tables(rows: Iterable[Row]) -> list[Table]:
