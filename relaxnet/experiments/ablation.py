@@ -16,6 +16,7 @@ from relaxnet.experiments._harness.rows import AS_PAPER, OURS, ROWS, Row, Rows, 
 def _changed(setting: Setting) -> dict[str, tuple[str, Recipe]]:
     """By name: what is changed, and how the network is then trained."""
     usual = setting.preset
+    gaussian = tuple(width for width in usual.initial_estimates if width != "low-rank")
     three_times = replace(OURS, subjects={"n_subjects": 3 * setting.n_subjects})  # none of them is tested
 
     def with_(recipe: Recipe = OURS, **training: Any) -> Recipe:
@@ -25,6 +26,7 @@ def _changed(setting: Setting) -> dict[str, tuple[str, Recipe]]:
         "ours": ("The default", OURS),
         "no-rate-shift": ("without relaxation-rate augmentation", with_(rate_shift=0.0)),
         "no-initial-estimates": ("without initial estimates", with_(initial_estimates=())),
+        "no-low-rank": ("without the estimates of local low rank", with_(initial_estimates=gaussian)),
         "unsmoothed-estimates": ("unsmoothed initial estimates only", with_(initial_estimates=(0.0,))),
         "no-flips": ("without flips", with_(flips=False)),
         "no-motion": ("without rotation and translation", with_(max_degrees=0.0, max_shift=0.0)),

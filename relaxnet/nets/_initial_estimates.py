@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -139,7 +138,7 @@ def _log_linear(model: ExponentialDecay, samples: Samples, bounds: Bounds) -> Es
     u = over_space(u, images.ndim - 2) - rearrange(mean_u, "batch ... -> batch 1 ...")
     square = reduce(weight * u.square(), "batch image ... -> batch ...", "sum")
     rate = -reduce(weight * u * log, "batch image ... -> batch ...", "sum") / square.clamp(min=_DARKEST**2)
-    slowest, fastest = sorted(model.rate(rate.new_tensor(bounds)).tolist())
+    slowest, fastest = torch.aminmax(model.rate(rate.new_tensor(bounds)))  # as tensors, to be compiled and exported
     rate = rate.clamp(slowest, fastest)
     return model.from_rate(rate), torch.exp(mean_log + rate * mean_u)
 
@@ -177,21 +176,30 @@ def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estim
 
 def _denoise(images: Tensor, mask: Tensor) -> Tensor:
     """Denoise the input images of each sample by local low rank, slice by slice; the noise level is estimated."""
+    if torch.compiler.is_compiling():  # a graph is the same for all masks
+        whole = over_space(mask, images.ndim - 2)
+        return torch.where(whole, _denoise_all(torch.where(whole, images, float("nan"))), images)
     out = images.clone()
     for inputs in torch.unique(mask, dim=0):  # small matrices of the inputs alone are faster than large ones with zeros
         rows, columns = torch.nonzero((mask == inputs).all(1)), torch.nonzero(inputs)[:, 0]
-        own = images[rows, columns]
-        if not own.numel():
-            continue
-        with torch.no_grad():
-            level = image_noise(own) if min(own.shape[-2:]) > 1 else own.new_zeros(len(own))
-        volumes = own if own.ndim == 5 else rearrange(own, "batch image ... -> batch image 1 ...")
-        slices = rearrange(volumes, "batch image depth ... -> (batch depth) image ...")
-        found = keep_patterns(slices, level.repeat_interleave(volumes.shape[2]))
-        found = rearrange(found, "(batch depth) image ... -> batch image depth ...", batch=len(own)).view_as(own)
-        # A voxel without one of its images is not denoised.
-        out[rows, columns] = torch.where(torch.isfinite(own).all(1, keepdim=True), found, own)
+        if len(columns):
+            out[rows, columns] = _denoise_all(images[rows, columns])
     return out
+
+
+def _denoise_all(images: Tensor) -> Tensor:
+    """Denoise all images of each sample but those that are NaN everywhere."""
+    with torch.no_grad():
+        level = image_noise(images) if min(images.shape[-2:]) > 1 else images.new_zeros(len(images))
+    volumes = images if images.ndim == 5 else rearrange(images, "batch image ... -> batch image 1 ...")
+    slices = rearrange(volumes, "batch image depth ... -> (batch depth) image ...")
+    denoised = keep_patterns(slices, level.repeat_interleave(volumes.shape[2]))
+    denoised = rearrange(denoised, "(batch depth) image ... -> batch image depth ...", batch=len(images))
+    there = torch.isfinite(images)
+    acquired = there.flatten(2).any(-1)
+    # A voxel without one of its images is not denoised.
+    complete = (there | ~over_space(acquired, images.ndim - 2)).all(1, keepdim=True)
+    return torch.where(complete, denoised.view_as(images), images)
 
 
 def _smooth(images: Tensor, width: float) -> Tensor:
@@ -203,10 +211,8 @@ def _smooth(images: Tensor, width: float) -> Tensor:
     return images
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(mode=False)  # a matrix made in inference mode would serve no later training
 def _gaussian(size: int, width: float) -> Tensor:
-    """Return the matrix that smooths a line of voxels."""
+    """Return the matrix that smooths a line of voxels; one that is kept would outlive the tracing of a graph."""
     reach = math.ceil(_WIDEST * width)
     offsets = torch.arange(-reach, reach + 1)
     kernel = torch.exp(-0.5 * (offsets / width) ** 2)

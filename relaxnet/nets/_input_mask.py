@@ -48,6 +48,8 @@ def input_mask(protocol: Protocol, inputs: Inputs, batch: int) -> Bool[Tensor, "
     if isinstance(inputs, Tensor):
         if inputs.dtype != torch.bool or inputs.shape != shape:
             raise ValueError(f"inputs is {inputs.dtype} of shape {tuple(inputs.shape)}: a mask is torch.bool, {shape}.")
+        if torch.compiler.is_compiling():  # a graph is made without looking at values
+            return inputs
         empty = torch.nonzero(~inputs.any(dim=1)).flatten().tolist()
         if empty:
             raise ValueError(f"inputs has no image for samples {empty}: each needs one at least.")

@@ -117,7 +117,7 @@ PRESETS = {
         max_shift=0.05,
         flips=True,
         rate_shift=0.24,
-        initial_estimates=(0.0, 1.5, 3.0, 6.0),
+        initial_estimates=(0.0, 1.5, 3.0, 6.0, "low-rank"),
         averaging=0.99,
     ),
     "paper": Preset(steps=20),
