@@ -6,7 +6,7 @@ STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-oldest lint types format docs bench bench-costs bench-memory bench-peers texture kill fuzz soak mutants
-.PHONY: experiments paper-tables readme clean
+.PHONY: experiments gpu-paper paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ mutants: $(STAMP)  ## Change the code in many places, and see that the tests not
 
 experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on two cores, can be interrupted
 	$(BIN)/relaxnet experiment all --preset laptop
+
+gpu-paper: $(STAMP)  ## Table II at the size of the paper, several networks at a time on one GPU
+	$(BIN)/relaxnet experiment table2 --preset paper --seeds 1 --jobs 8
 
 paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures
 	$(BIN)/python -c "import relaxnet.experiments as e; print(*(f for name in ('laptop', 'laptop-smooth') for f in e.render(f'results/{name}')), sep='\n')"

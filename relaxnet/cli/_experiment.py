@@ -16,6 +16,10 @@ def experiment(
     name: Annotated[Name, typer.Argument(help=f"{explain(EXPERIMENTS)}; all: one after the other.")],  # type: ignore[valid-type]
     preset: Annotated[Preset, typer.Option(help=explain(SETTINGS))] = "laptop",  # type: ignore[valid-type]
     seeds: Annotated[int, typer.Option(min=1, help="How often to train the most important networks.")] = 3,
+    networks: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A network of table2 to train beside its baseline, again for others."),
+    ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the results, with a folder for each preset.")
     ] = Path("results"),
@@ -28,7 +32,7 @@ def experiment(
     from relaxnet.experiments import render, run  # noqa: PLC0415 (it needs torch, which takes seconds)
 
     names = list(EXPERIMENTS) if name == "all" else [str(name)]
-    run(names, preset=preset, seeds=seeds, out=out, jobs=jobs, say=say)
+    run(names, preset=preset, seeds=seeds, networks=networks or (), out=out, jobs=jobs, say=say)
     files = render(out / preset, names)
     tables = [path.read_text(encoding="utf-8") for path in files if path.suffix == ".md"]
     for path in files:

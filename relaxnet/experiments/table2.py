@@ -13,13 +13,17 @@ from relaxnet.experiments._harness.map_tables import NOTE, by_set_table, structu
 from relaxnet.experiments._harness.report import summarise
 from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
 
+_BASELINE = "baseline"
+
 
 def _rows(setting: Setting) -> Rows:
-    return plan_rows(ROWS, {None: setting.folds()}, seeds=setting.seeds)
+    wanted = {_BASELINE, *setting.networks} if setting.networks else ROWS
+    rows = {name: row for name, row in ROWS.items() if name in wanted or not row.recipes}
+    return plan_rows(rows, {None: setting.folds()}, seeds=setting.seeds)
 
 
 def _result(setting: Setting, outcomes: Outcomes) -> Result:
-    rows = summarise(_rows(setting), outcomes, by_set=True, ratio_to="nlls-4", difference_from="baseline")
+    rows = summarise(_rows(setting), outcomes, by_set=True, ratio_to="nlls-4", difference_from=_BASELINE)
     return {"rows": rows | floor_rows(setting, outcomes, rows["nlls-4"]), "claims": judge(rows)}
 
 

@@ -175,6 +175,22 @@ def test_a_second_run_computes_nothing(smoke):
     assert again["table3"]["rows"] == results["table3"]["rows"]
 
 
+def test_a_choice_of_networks(smoke, tmp_path):
+    out, results, _ = smoke
+    (tmp_path / ".cache").symlink_to(out / ".cache")
+    said, networks = [], ["homou", "sl"]
+    found = run("table2", preset="smoke", seeds=2, networks=networks, out=tmp_path, say=said.append)["table2"]
+    assert len(said) == 1  # all is computed
+    trained = {name for name, row in ROWS.items() if row.recipes}
+    assert trained & set(found["rows"]) == {"baseline", *networks}
+    assert set(results["table2"]["rows"]) - set(found["rows"]) == trained - {"baseline", *networks}
+    assert {(claim["first"], claim["second"]) for claim in found["claims"]} == {
+        ("homou", "two-point"), ("baseline", "sl"), ("homou", "baseline")
+    }  # fmt: skip
+    assert found["command"] == "relaxnet experiment table2 --preset smoke --seeds 2 --networks homou --networks sl"
+    assert "SL + HOMOU" not in render(tmp_path / "smoke")[0].read_text()
+
+
 def test_everything_is_rendered(smoke):
     out, results, _ = smoke
     files = {path.name for path in render(out / "smoke")}
@@ -200,6 +216,7 @@ def test_a_folder_without_results(tmp_path):
         ({"names": "table5"}, "experiment='table5' is unknown"),
         ({"names": "table2", "preset": "huge"}, "preset='huge' is unknown"),
         ({"names": "table2", "seeds": 0}, "seeds=0: at least one"),
+        ({"names": "table2", "networks": ["homo"]}, "networks: 'homo' is none of Table II, .* homou"),
     ],
 )
 @pytest.mark.usefixtures("as_user")

@@ -42,11 +42,14 @@ def judge(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each claim its ``label`` and ``entries``: by contrast, and for truth and reference, the ``mean`` difference
-        in ms, its ``ci95``, and its ``p``, which :func:`~relaxnet.experiments._harness.report.correct` corrects.
+        For each claim about two of the rows its ``label`` and ``entries``: by contrast, and for truth and reference,
+        the ``mean`` difference in ms, its ``ci95``, and its ``p``, which
+        :func:`~relaxnet.experiments._harness.report.correct` corrects.
     """
     judged: list[dict[str, Any]] = [
-        {"label": claim, "first": first, "second": second, "entries": []} for claim, (first, second) in _CLAIMS.items()
+        {"label": claim, "first": first, "second": second, "entries": []}
+        for claim, (first, second) in _CLAIMS.items()
+        if first in rows and second in rows
     ]
     for claim, against, contrast in product(judged, AGAINST, CONTRASTS):
         first, second = (errors_of(rows[claim[name]], contrast, against) for name in ("first", "second"))

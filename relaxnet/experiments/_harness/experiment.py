@@ -51,6 +51,8 @@ class Setting:
     """Side of a pixel; None for the field of view, which slices are a crop of otherwise."""
     seeds: int = 3
     """How many times the most important networks are trained; others are trained once."""
+    networks: tuple[str, ...] = ()
+    """Networks of Table II to train beside its baseline; all if there is none."""
     floor_voxels: int = 10
     """Voxels of each subject for which the Bayes floor is computed."""
     timed_shape: tuple[int, int] = (256, 256)

@@ -213,3 +213,27 @@ ROWS: dict[str, Row] = {
     "truth": Row("Ground truth (noise floor of the reference)"),
 }
 """Methods by name: those of the paper's Table II in its order, then others."""
+
+
+def require_network(name: str) -> str:
+    """Check the name of a network of Table II.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`ROWS`.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    ValueError
+        If no network has that name.
+    """
+    trained = [known for known, row in ROWS.items() if row.recipes]
+    if name not in trained:
+        raise ValueError(f"networks: {name!r} is none of Table II, whose networks are {', '.join(trained)}.")
+    return name

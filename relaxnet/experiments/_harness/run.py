@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from relaxnet.experiments import EXPERIMENTS, SETTINGS
 from relaxnet.experiments._harness.experiment import Setting
 from relaxnet.experiments._harness.render import write_result
 from relaxnet.experiments._harness.report import correct
+from relaxnet.experiments._harness.rows import require_network
 from relaxnet.experiments._harness.steps import run_steps, workers
 
 _CACHE = ".cache"
@@ -27,6 +28,7 @@ def run(
     *,
     preset: str = "laptop",
     seeds: int = 3,
+    networks: Sequence[str] = (),
     out: str | Path = "results",
     jobs: int | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -44,6 +46,9 @@ def run(
         Size: a name of :data:`SETTINGS`.
     seeds
         Number of trainings of the most important networks; others are trained once.
+    networks
+        Networks of Table II to train beside its baseline, names of its rows such as ``"homou"``; by default those of
+        the preset.
     out
         Folder; results are written to ``out/<preset>``: ``<name>.json`` with what tables need, and the whole result
         with the errors of single subjects, compressed, ``<name>.json.gz``.
@@ -60,7 +65,7 @@ def run(
     Raises
     ------
     ValueError
-        If an experiment or the preset is unknown, or there is no seed.
+        If an experiment, the preset or a network is unknown, or there is no seed.
     FileNotFoundError
         If the experiment needs real images, and none are there. Among several, it is left out.
     MissingExtraError
@@ -71,6 +76,8 @@ def run(
     if seeds < 1:
         raise ValueError(f"seeds={seeds}: at least one is needed.")
     setting: Setting = replace(pick("preset", preset, SETTINGS).load(), seeds=seeds)
+    if networks:
+        setting = replace(setting, networks=tuple(require_network(name) for name in networks))
     folder, results = Path(out), {}
     with workers(jobs) as pool:
         for name, experiment in experiments.items():
@@ -93,10 +100,16 @@ def run(
     return results
 
 
+def _command(name: str, setting: Setting) -> str:
+    chosen = setting.networks if setting.networks != SETTINGS[setting.name].load().networks else ()
+    options = [f"--networks {network}" for network in chosen]
+    return " ".join([f"relaxnet experiment {name} --preset {setting.name} --seeds {setting.seeds}", *options])
+
+
 def _description(name: str, setting: Setting, seconds: float) -> dict[str, Any]:
     return {
         "experiment": name,
-        "command": f"relaxnet experiment {name} --preset {setting.name} --seeds {setting.seeds}",
+        "command": _command(name, setting),
         "preset": setting.name,
         "seeds": setting.seeds,
         "subjects": {
