@@ -260,7 +260,7 @@ def _plain(value: Any) -> str:
     if value is True:
         return "yes"
     if isinstance(value, tuple):
-        return ", ".join(f"{part:g}" for part in value)
+        return ", ".join(part if isinstance(part, str) else f"{part:g}" for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
