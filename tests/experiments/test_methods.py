@@ -12,6 +12,7 @@ from relaxnet.experiments._harness.networks import single_contrast
 from relaxnet.experiments._harness.rows import AS_PAPER, ROWS
 from relaxnet.experiments._harness.score import score
 from relaxnet.experiments._harness.settings import SMOKE
+from relaxnet.experiments._harness.small_networks import FEATURES, map_by_small_network
 
 
 def some_subject(**changes):
@@ -55,6 +56,20 @@ def test_two_points_of_an_input_set():
     for inputs in subject.protocol.input_sets:
         for name, values in METHODS["two-point"](subject, inputs).items():
             torch.testing.assert_close(values[subject.roi], subject.truth[name][subject.roi], rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("name", ["voxelwise-3", "implicit-3"])
+def test_small_networks_learn_the_maps_of_a_clean_subject(name):
+    subject = some_subject(snr=math.inf, texture=None)
+    few = with_images(subject, subject.protocol.channels("middle"))
+    before, after = (map_by_small_network(few, FEATURES[name], steps) for steps in (1, 400))
+    for contrast, truth in few.truth.items():
+        if contrast in after:
+            assert torch.isfinite(after[contrast][subject.roi]).all()
+            first, last = ((maps[contrast] - truth)[subject.roi].abs().mean() for maps in (before, after))
+            assert last < min(0.5 * first, 0.1 * truth[subject.roi].mean())
+    again = map_by_small_network(few, FEATURES[name], 1)
+    assert torch.equal(again["t2"].nan_to_num(0), before["t2"].nan_to_num(0))
 
 
 @pytest.mark.parametrize("name", DENOISERS)

@@ -33,6 +33,8 @@ class Setting:
     """Fixed weights of T1rho to try; that of T2 is 1 minus it."""
     scan_steps: int = 100
     """Steps of a network that is trained with a single real scan: twice as many lower its residual by 0 to 6 %."""
+    small_steps: int = 500
+    """Steps of a small network that is trained with a single subject."""
     snrs: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 100.0)
     """Signal-to-noise ratios to try."""
     n_subjects: int = 51

@@ -16,6 +16,7 @@ from relaxnet.experiments._harness.networks import (
     plan_untrained,
     plan_zero_shot,
 )
+from relaxnet.experiments._harness.small_networks import plan_small_network
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.training import Loss
 
@@ -25,7 +26,14 @@ AS_PAPER = {"initial_estimates": (), "rate_shift": 0.0, "flips": False}
 """The training of the paper's networks: their input is the images alone, and these are rotated and translated."""
 
 
-_WITHOUT_TRAINING = {"untrained": plan_untrained, "spatial-3": plan_intervals, "spatial-7": plan_intervals}
+_WITHOUT_TRAINING = {
+    "untrained": plan_untrained,
+    "voxelwise-3": plan_small_network,
+    "implicit-3": plan_small_network,
+    "spatial-3": plan_intervals,
+    "spatial-7": plan_intervals,
+}
+"""Plans of rows that are neither fits nor networks trained with other subjects."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,8 @@ ROWS: dict[str, Row] = {
     "low-rank-then-fit-7": Row("Local low rank, then joint fit, 7 images"),
     "regression-then-fit-7": Row("Each image from the others (Patch2Self), then joint fit, 7 images"),
     "shrunk-7": Row("Joint fit shrunk to the mean of the liver, 7 images"),
+    "voxelwise-3": Row("Network of single voxels (as IVIM-NET) for each subject, 3 images"),
+    "implicit-3": Row("Implicit neural representation of each subject, 3 images"),
     "spatial-3": Row("Spatial fit, 3 images"),
     "spatial-7": Row("Spatial fit, 7 images"),
     "nlls-4": Row("Least squares, 4 images each (the reference)"),

@@ -15,6 +15,7 @@ SMOKE = Setting(
     zero_shot_epochs=1,
     weights=(0.25, 0.75),
     scan_steps=2,
+    small_steps=3,
     snrs=(10.0, 20.0),
     n_subjects=6,
     slices=1,
