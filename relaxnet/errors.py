@@ -1,6 +1,7 @@
 """Exceptions of relaxnet that Python does not have."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 __all__ = ["DtypeError", "MissingExtraError"]
@@ -44,6 +45,29 @@ def require(module: str, *, extra: str) -> ModuleType:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is here, but something of its own is broken: that is not ours to explain away
-        raise MissingExtraError(
-            f"{package} is not installed. It comes with the extra {extra!r}: pip install 'relaxnet[{extra}]'"
-        ) from error
+        raise _missing(package, extra) from error
+
+
+def look_for(package: str, *, extra: str) -> None:
+    """Make sure that an optional package is installed, without the time that its import takes.
+
+    Parameters
+    ----------
+    package
+        Its name.
+    extra
+        The extra of relaxnet that installs it.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package is not installed.
+    """
+    if find_spec(package) is None:
+        raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{package} is not installed. It comes with the extra {extra!r}: pip install 'relaxnet[{extra}]'"
+    )

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import relaxnet as rx
-from relaxnet.errors import MissingExtraError, require
+from relaxnet.errors import MissingExtraError, look_for, require
 
 
 def test_import_loads_no_extra_and_not_even_torch():
@@ -37,6 +37,8 @@ def test_all_public_names_exist():
 def test_a_missing_extra_names_its_pip_line():
     with pytest.raises(MissingExtraError, match=r"pip install 'relaxnet\[io\]'"):
         require("a_package_that_nobody_has", extra="io")
+    with pytest.raises(MissingExtraError, match=r"pip install 'relaxnet\[plot\]'"):
+        look_for("a_package_that_nobody_has", extra="plot")
 
 
 def test_a_broken_package_is_not_called_missing(tmp_path, monkeypatch):

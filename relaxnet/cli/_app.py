@@ -20,11 +20,13 @@ from relaxnet.cli import (
 )
 from relaxnet.cli._common import command
 
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     help="Relaxation-time maps from a handful of weighted MR images. RELAXNET_DEBUG=1, or --debug anywhere in the "
     "line, adds the traceback to an error message.",
     rich_markup_mode=None,  # plain text: it is quick, and every terminal and log file has its letters
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 app.add_typer(_fit.app, name="fit", help="Fit a relaxation time to every voxel of a scan.")
 app.command("demo")(command(_demo.demo))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relaxnet._axes import CheckedTimes
 from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet.cli._common import Answer
 from relaxnet.cli._console import one_of
 from relaxnet.cli._values import check_positive, numbers
-from relaxnet.times import CheckedTimes
 
 if TYPE_CHECKING:
     from relaxnet.signals import SignalModel

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relaxnet._axes import AXES
 from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._common import Answer
 from relaxnet.cli._common import command as shared_by_all
@@ -27,7 +28,6 @@ from relaxnet.cli._values import (
     times,
 )
 from relaxnet.fitting import JOINT_METHODS, METHODS, SPATIAL
-from relaxnet.times import AXES
 
 if TYPE_CHECKING:
     from relaxnet.protocol import Protocol

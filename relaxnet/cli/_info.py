@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from relaxnet._version import __version__
 from relaxnet.cli._common import Answer
@@ -11,13 +10,14 @@ from relaxnet.cli._common import Answer
 
 def info() -> Answer:
     """Show versions, extras and devices."""
-    import torch  # noqa: PLC0415 (it takes seconds)
+    import numpy as np  # noqa: PLC0415 (help does not wait for it)
+    import torch  # noqa: PLC0415
 
     held: dict[str, str | dict[str, str]] = {
         "relaxnet": __version__,
         "Python": f"{platform.python_version()} on {platform.platform()}",
         "torch": torch.__version__,
-        "numpy": version("numpy"),
+        "numpy": np.__version__,
         "extras": {name: _extra(name, packages) for name, packages in extras().items()},
         "devices": {
             "cpu": f"{torch.get_num_threads()} threads on {os.cpu_count()} cores",
@@ -41,6 +41,8 @@ def extras() -> dict[str, list[str]]:
     dict
         Names of packages by extra; extras for developers are left out.
     """
+    from importlib.metadata import metadata, requires  # noqa: PLC0415
+
     found: dict[str, list[str]] = {name: [] for name in metadata("relaxnet").get_all("Provides-Extra") or ()}
     for requirement in requires("relaxnet") or ():
         package, _, condition = requirement.partition(";")
@@ -59,6 +61,8 @@ def extras() -> dict[str, list[str]]:
 
 def _extra(name: str, packages: list[str]) -> str:
     """Return the versions of the packages of an extra, or how to get what is missing."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     found = []
     for package in packages:
         try:

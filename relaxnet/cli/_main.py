@@ -85,14 +85,17 @@ def _without_folders(arguments: list[str]) -> Iterator[str]:
 def _run(arguments: list[str]) -> int:
     """Parse the arguments, run the command, and make sure that what it printed has arrived."""
     get_command = require("typer.main", extra="cli").get_command
-    from relaxnet.cli._app import app  # noqa: PLC0415 (it needs typer)
+    from relaxnet.cli._app import SETTINGS, app  # noqa: PLC0415 (it needs typer)
     from relaxnet.cli._bids import repeat_labels  # noqa: PLC0415
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter of a file name is no failure
     if arguments[:1] == ["bids"]:
         arguments = repeat_labels(arguments)
-    status = get_command(app).main(arguments or ["--help"], "relaxnet", standalone_mode=False)
+    command, name, rest = get_command(app), "relaxnet", arguments or ["--help"]
+    while rest and rest[0] in getattr(command, "commands", {}):  # to read options of groups takes time
+        command, name, rest = command.commands[rest[0]], f"{name} {rest[0]}", rest[1:]
+    status = command.main(rest, name, standalone_mode=False, **SETTINGS)
     try:
         sys.stdout.flush()
     except OSError:

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from relaxnet._axes import TIME, Axis, CheckedTimes, TimeUnit
 from relaxnet._contrasts import KnownContrast
 from relaxnet._messages import brief
-from relaxnet.times import TIME, Axis, CheckedTimes, TimeUnit, parse_times
 
 Volumes = Annotated[str | None, typer.Option(metavar="K,K-K", help="Volumes to use, counted from 0, such as 0,4-6.")]
 SkipFirst = Annotated[int, typer.Option(metavar="N", help="Leave out the first N of these.")]
@@ -71,6 +71,8 @@ def times(
         return None
     if text.strip() and isfile(text):  # noqa: PTH113 (Path raises where a name is too long)
         return Path(text) if unit is None else _of_file(Path(text), unit, axis)
+    from relaxnet.times import parse_times  # noqa: PLC0415 (it needs NumPy, which help does not wait for)
+
     given = numbers(text, option)
     try:
         parsed = parse_times(given, name=option, axis=axis, unit="s" if unit else "ms")

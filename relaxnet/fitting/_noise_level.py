@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy  # which loads its parts when they are first used
 import torch
-from scipy.special import gammaincinv
 
 from relaxnet.denoise._noise_level import image_noise
 from relaxnet.fitting._core.arguments import Times, as_voxels
@@ -110,7 +110,7 @@ def from_residuals(result: FitResult[Any]) -> float:
         raise ValueError("no voxel leaves a residual: there must be converged fits of more images than parameters.")
     usual = int(np.median(n_used[ok]))
     squares = (rmse.astype(np.float64) ** 2 * n_used)[ok & (n_used == usual)]
-    return float(np.sqrt(np.median(squares) / (2 * gammaincinv((usual - n_parameters) / 2, 0.5))))
+    return float(np.sqrt(np.median(squares) / (2 * scipy.special.gammaincinv((usual - n_parameters) / 2, 0.5))))
 
 
 def from_neighbours(voxels: Voxels) -> float:

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy  # which loads its parts when they are first used
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from relaxnet._numbers import seed_of
@@ -109,7 +109,7 @@ def optimal_times(
     drawn = np.random.default_rng(seed_of(seed)).uniform(min_ms, last, (_DRAWN, n))
     equidistant = np.linspace(min_ms, max_ms, n) - gaps
     starts = [equidistant, *drawn[np.argsort(costs(drawn))[:_STARTS]]]
-    search = partial(minimize, cost_and_gradient, jac=True, method="L-BFGS-B", options={"ftol": 1e-14})
+    search = partial(scipy.optimize.minimize, cost_and_gradient, jac=True, method="L-BFGS-B", options={"ftol": 1e-14})
     found = [equidistant, *(search(start, bounds=[(min_ms, last)] * n).x for start in starts)]
     best = min(found, key=lambda close: float(costs(close[None])[0]))
     return tuple(float(time) for time in apart(best).clip(min_ms, max_ms))

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from relaxnet._contrasts import KNOWN_CONTRASTS
-from relaxnet.io._formats import name_of
-from relaxnet.io._inherit import read_sidecars
+from relaxnet.io._inherit import describe_file
 from relaxnet.io._read import Scan
 from relaxnet.io._times import AGREE
 from relaxnet.protocol import Contrast, Protocol
@@ -16,7 +15,7 @@ Told = list[float | None]
 """Times as a file tells them, None where it tells nothing."""
 
 
-def check_protocol(scan: Scan, protocol: Protocol, channels: Sequence[int]) -> None:
+def check_protocol(scan: Scan, protocol: Protocol, channels: Sequence[int]) -> str:
     """Refuse a scan whose files name other times than those of a protocol.
 
     Parameters
@@ -28,12 +27,18 @@ def check_protocol(scan: Scan, protocol: Protocol, channels: Sequence[int]) -> N
     channels
         Number of each of its images among all images of the protocol.
 
+    Returns
+    -------
+    str
+        What told the times that were compared; nothing if they are taken on trust.
+
     Raises
     ------
     ValueError
         If the times of a contrast are there, and differ.
     """
-    described, source = _sidecars(scan)
+    compared = ""
+    described, source = _described(scan)
     for contrast in protocol.contrasts:
         of_all = protocol.images_of(contrast.name)
         own = [k for k, channel in enumerate(channels) if channel in of_all]
@@ -49,20 +54,22 @@ def check_protocol(scan: Scan, protocol: Protocol, channels: Sequence[int]) -> N
         if scan.times_ms and own:
             times = [scan.times_ms[k] for k in own]
             told.append(("times_ms", scan.times_from, times, _agree(times, expected)))
+        compared = compared or next((str(where) for _, where, *_ in told), "")
         if told and not any(agrees for *_, agrees in told):
             key, where, times, _ = told[0]
             unit = contrast.model.axis.unit
             known = f"{key} is {show([time for time in times if time is not None])} in {unit}"
             trained = f"the network was trained for {contrast.name} at {show(contrast.times_ms)} {unit}"
             raise ValueError(f"{where}: {known}, and {trained}: its maps would be wrong.")
+    return compared
 
 
-def _sidecars(scan: Scan) -> tuple[dict[str, list[Any]], Any]:
-    """Return what the JSON files say under each key, for each file of the scan, and which file to name."""
+def _described(scan: Scan) -> tuple[dict[str, list[Any]], Any]:
+    """Return what headers and JSON files say under each key, for each file of the scan, and which file to name."""
     contents, source = [], None
-    for file in scan.files:
+    for file, own in zip(scan.files, scan.described, strict=True):
         try:
-            content, where = read_sidecars(name_of(file))
+            content, where = describe_file(file, own)
         except FileNotFoundError:
             content, where = {}, None
         contents.append(content)

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from relaxnet._messages import brief
 from relaxnet.errors import require
+from relaxnet.io._dicom_vendors import read_vendor_fields
 from relaxnet.io._image import Image
 
-TIMES = ("EchoTime", "InversionTime")
+IN_MS = ("EchoTime", "InversionTime", "T2PreparationTime", "RepetitionTime")
 """Attributes of images in ms, whose names are those of the keys of sidecars, where they are seconds."""
-ORDER = (*TIMES, "FlipAngle", "DiffusionBValue", "TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber")
+DESCRIBED = ("EchoTime", "InversionTime", "FlipAngle", "DiffusionBValue", "T2PreparationTime", "RepetitionTime")
+"""Attributes whose names are those of keys of sidecars."""
+ORDER = (*DESCRIBED, "TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber")
 """What images of one position may differ in; the first that does sorts them."""
 
 _SAME_PLACE = 0.01  # mm
@@ -38,6 +41,8 @@ class _Frame:
     scale: tuple[float, float]
     component: str
     order: dict[str, float]
+    private: dict[str, str]
+    """Where values stood that are from private elements."""
 
 
 def read_dicom(path: Path, *, series: int | None = None) -> Image:
@@ -51,21 +56,37 @@ def read_dicom(path: Path, *, series: int | None = None) -> Image:
     MissingExtraError
         If pydicom is not installed.
     """
-    pydicom = require("pydicom", extra="dicom")
-    frames = [frame for file, header in _headers(pydicom, path, series) for frame in _frames(file, header)]
-    components = {frame.component for frame in frames}
-    if "M" in components and len(components) > 1:
-        frames = [frame for frame in frames if frame.component == "M"]
-        warnings.warn(
-            f"{path}: it holds {', '.join(sorted(components))} images: magnitude alone is used.", stacklevel=4
-        )
-    grid = _grid(path, frames)
-    return Image(_pixels(pydicom, grid), _affine(path, grid), 1, None, _described(grid))
+    grid, doubts = _sorted(path, series)
+    for doubt in doubts:
+        warnings.warn(f"{path}: {doubt}.", stacklevel=4)
+    return Image(_pixels(require("pydicom", extra="dicom"), grid), _affine(path, grid), 1, None, _described(grid))
+
+
+def describe_dicom(path: Path, *, series: int | None = None) -> dict[str, Any]:
+    """Read what the headers of one series say, in the keys and units of a sidecar; see :func:`read_dicom`."""
+    return _described(_sorted(path, series)[0])
 
 
 def read_headers(path: Path, series: int | None = None) -> list[Any]:
     """Read the data sets of one series, without their voxels; see :func:`read_dicom`."""
     return [header for _, header in _headers(require("pydicom", extra="dicom"), path, series)]
+
+
+def _sorted(path: Path, series: int | None) -> tuple[list[list[_Frame]], list[str]]:
+    """Return the images of each position of one series, sorted, and what is to be doubted."""
+    pydicom = require("pydicom", extra="dicom")
+    frames = [frame for file, header in _headers(pydicom, path, series) for frame in _frames(file, header)]
+    components = {frame.component for frame in frames}
+    doubts = []
+    if "M" in components and len(components) > 1:
+        frames = [frame for frame in frames if frame.component == "M"]
+        doubts.append(f"it holds {', '.join(sorted(components))} images: magnitude alone is used")
+    grid, key = _grid(path, frames)
+    if key in (private := frames[0].private):
+        doubts.append(f"{key} is that of {private[key]}")
+    if key and key not in DESCRIBED:
+        doubts.append(f"images of one position have no times that differ: they are sorted by {key}")
+    return grid, doubts
 
 
 def _headers(pydicom: Any, path: Path, series: int | None) -> list[tuple[Path, Any]]:
@@ -98,13 +119,20 @@ def _pick(path: Path, found: list[list[Any]], series: int | None) -> list[Any]:
             f"{number} ({brief(str(files[0][1].get('SeriesDescription', 'no description')), 60)}, {len(files)} files)"
             for number, files in sorted(zip(numbers, found, strict=True), key=lambda pair: pair[0])
         )
+        hint = (
+            "; if each is of one time, pass them as folders of their own" if len({len(f) for f in found}) == 1 else ""
+        )
         problem = f"it holds {len(found)} series" if series is None else f"series={series} is not one of its"
-        raise ValueError(f"{path}: {problem}: {brief('; '.join(told), 1000)}: choose one, as series={min(numbers)}.")
+        raise ValueError(
+            f"{path}: {problem}: {brief('; '.join(told), 1000)}: choose one, as series={min(numbers)}{hint}."
+        )
     return found[numbers.index(series)]
 
 
 def _frames(file: Path, header: Any) -> Iterator[_Frame]:
     """Describe the images of a file."""
+    if "MOSAIC" in [str(part).upper() for part in header.get("ImageType") or ()]:
+        raise ValueError(f"{file}: this is a mosaic, all slices side by side in one image: convert it by dcm2niix.")
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     of_frames = header.get("PerFrameFunctionalGroupsSequence") or [None] * int(_number(header.get("NumberOfFrames"), 1))
     for number, own in enumerate(of_frames):
@@ -134,9 +162,16 @@ def _frames(file: Path, header: Any) -> Iterator[_Frame]:
         inversions = find("InversionTimes", "MRModifierSequence")
         order["InversionTime"] = _number(inversions, order["InversionTime"])
         order["FlipAngle"] = _number(find("FlipAngle", "MRTimingAndRelatedParametersSequence"), order["FlipAngle"])
+        timing = "MRTimingAndRelatedParametersSequence"
+        order["RepetitionTime"] = _number(find("RepetitionTime", timing), order["RepetitionTime"])
         order["DiffusionBValue"] = _number(find("DiffusionBValue", "MRDiffusionSequence"), order["DiffusionBValue"])
         temporal = find("TemporalPositionIndex", "FrameContentSequence")
         order["TemporalPositionIdentifier"] = _number(temporal, order["TemporalPositionIdentifier"])
+        private = {}
+        for source in (*groups, header):
+            for key, (value, place) in read_vendor_fields(source).items():
+                if not math.isfinite(order[key]):
+                    order[key], private[key] = value, place
         order["InstanceNumber"] = number if own is not None else order["InstanceNumber"]
         kind = find("ComplexImageComponent", "MRImageFrameTypeSequence")
         yield _Frame(
@@ -150,11 +185,12 @@ def _frames(file: Path, header: Any) -> Iterator[_Frame]:
             (1 / philips, inter / (slope * philips)) if philips else (slope, inter),
             _component(str(kind or ""), header.get("ImageType") or ()),
             order,
+            private,
         )
 
 
-def _grid(path: Path, frames: Sequence[_Frame]) -> list[list[_Frame]]:
-    """Sort images by position and time: the images of each position, position by position."""
+def _grid(path: Path, frames: Sequence[_Frame]) -> tuple[list[list[_Frame]], str | None]:
+    """Sort images by position and time: the images of each position, position by position, and what they differ in."""
     first = frames[0]
     for frame in frames:
         if frame.size != first.size or not np.allclose(frame.spacing, first.spacing, rtol=1e-3):
@@ -177,13 +213,12 @@ def _grid(path: Path, frames: Sequence[_Frame]) -> list[list[_Frame]]:
     if gaps.size and np.ptp(gaps) > _UNEVEN * np.median(gaps):
         told = f"slices lie {gaps.min():.2f} to {gaps.max():.2f} mm apart"
         raise ValueError(f"{path}: {told}: a slice is missing, or there are several stacks.")
+    if counts[0] == 1:
+        return places, None
     key = next((key for key in ORDER if all(_rises(place, key) for place in places)), None)
-    if counts[0] > 1 and key is None:
+    if key is None:
         raise ValueError(f"{path}: nothing tells the order of the {counts[0]} images of each position.")
-    if counts[0] > 1 and key not in (*TIMES, "FlipAngle", "DiffusionBValue"):
-        told = f"images of one position have no times that differ: they are sorted by {key}"
-        warnings.warn(f"{path}: {told}.", stacklevel=5)
-    return [sorted(place, key=lambda frame: frame.order[key]) for place in places] if key else places
+    return [sorted(place, key=lambda frame: frame.order[key]) for place in places], key
 
 
 def _rises(place: Sequence[_Frame], key: str) -> bool:
@@ -193,13 +228,13 @@ def _rises(place: Sequence[_Frame], key: str) -> bool:
 
 
 def _described(grid: Sequence[Sequence[_Frame]]) -> dict[str, Any]:
-    """Return times that all positions agree on, in the keys and seconds of a sidecar, one number if all are equal."""
+    """Return what all positions agree on, in the keys and units of a sidecar, one number if all images agree, too."""
     told = {}
-    for key in TIMES:
+    for key in DESCRIBED:
         values = np.array([[frame.order[key] for frame in place] for place in grid])
         if np.isfinite(values).all() and np.allclose(values, values[0], rtol=1e-3):
-            seconds = [float(f"{value / 1000:.9g}") for value in values[0]]
-            told[key] = seconds[0] if len(set(seconds)) == 1 else seconds
+            known = [float(f"{value / (1000 if key in IN_MS else 1):.9g}") for value in values[0]]
+            told[key] = known[0] if len(set(known)) == 1 else known
     return told
 
 

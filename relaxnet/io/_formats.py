@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from relaxnet._messages import brief
 from relaxnet.errors import require
-from relaxnet.io._dicom import read_dicom
+from relaxnet.io._dicom import describe_dicom, read_dicom
 from relaxnet.io._image import Image
 from relaxnet.io._itk import ENDINGS as BY_ITK
 from relaxnet.io._itk import read_by_itk
@@ -50,7 +50,7 @@ def name_of(path: Path) -> Path:
 def read_image(path: Path, *, series: int | None = None) -> Image:
     """Read a file, or a folder of DICOM files, in a format that its name tells."""
     ending = ending_of(path)
-    if (path.is_dir() and ending not in NIFTI) or (ending in DICOM and path.exists()):
+    if _is_dicom(path):
         return read_dicom(path, series=series)
     if series is not None:
         raise ValueError(f"{path}: series={series} was asked for, but this is no folder of DICOM files.")
@@ -69,6 +69,16 @@ def read_image(path: Path, *, series: int | None = None) -> Image:
     how = str(converter) if ending == ".rec" else how
     read = ", ".join((*NIFTI, *BY_NIBABEL, *BY_ITK, *DICOM, *ARRAYS))
     raise ValueError(f"{path}: {ending or 'a name without ending'} is no format that is read, as {read} are: {how}.")
+
+
+def read_described(path: Path, *, series: int | None = None) -> dict[str, Any]:
+    """Read what the headers of DICOM files say, in the keys and units of a sidecar; nothing of another format."""
+    return describe_dicom(path, series=series) if _is_dicom(path) else {}
+
+
+def _is_dicom(path: Path) -> bool:
+    ending = ending_of(path)
+    return (path.is_dir() and ending not in NIFTI) or (ending in DICOM and path.exists())
 
 
 def _read_by_nibabel(path: Path, ending: str) -> Image:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from relaxnet.io._bids import sidecar_path, stem
+from relaxnet.io._formats import name_of
 from relaxnet.io._sidecar import read_object
 
 
@@ -49,6 +50,27 @@ def read_sidecars(scan: Path) -> tuple[dict[str, Any], Path]:
             level |= new
         content |= level
     return content, found[-1]
+
+
+def describe_file(file: Path, own: dict[str, Any]) -> tuple[dict[str, Any], Path]:
+    """Return what is known of a file of images, and the file to be named in messages.
+
+    This is what its own headers say, and what the JSON files say that describe it, which counts where both speak.
+
+    Raises
+    ------
+    FileNotFoundError
+        If neither says anything.
+    ValueError
+        As for :func:`read_sidecars`.
+    """
+    try:
+        content, path = read_sidecars(name_of(file))
+    except FileNotFoundError:
+        if not own:
+            raise
+        return own, file
+    return own | content, path
 
 
 def _folders(own: Path) -> list[Path]:

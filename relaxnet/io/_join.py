@@ -59,7 +59,8 @@ def join_scans(scans: Mapping[str, Scan], first: str = "mean", *, resample: bool
     common = np.stack([*firsts.values()]).mean(0) if first == "mean" else firsts[first]
     data = np.concatenate([common[..., None], *(data[..., 1:] for data, _ in sorted_.values())], axis=-1)
     files = tuple(file for scan in scans.values() for file in scan.files)
-    joined = Scan(one.path, data, one.affine, one.space_code, files)
+    described = tuple(own for scan in scans.values() for own in scan.described)
+    joined = Scan(one.path, data, one.affine, one.space_code, files, described=described)
     return joined, protocol, _doubt(firsts)
 
 

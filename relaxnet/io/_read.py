@@ -43,6 +43,8 @@ class Scan:
     """Where the times are from."""
     volumes: tuple[int, ...] = ()
     """Number of each image among those of the files, if :func:`read_scan` read them."""
+    described: tuple[dict[str, Any], ...] = ()
+    """What the headers of each file say of its images, in the keys of a JSON sidecar, if :func:`read_scan` did."""
 
     def __repr__(self) -> str:
         return f"<Scan {self.path}, {' x '.join(map(str, self.data.shape))} {self.data.dtype}>"

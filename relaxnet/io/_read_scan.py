@@ -15,7 +15,7 @@ from relaxnet._messages import brief
 from relaxnet.io._bids import stem
 from relaxnet.io._formats import name_of, read_image
 from relaxnet.io._image import Image
-from relaxnet.io._inherit import sidecars_of
+from relaxnet.io._inherit import describe_file, sidecars_of
 from relaxnet.io._read import Scan
 from relaxnet.io._resample import on_grid_of, same_grid
 from relaxnet.io._sidecar import times_of
@@ -125,9 +125,9 @@ def read_scan(
         check_agreement(times, stored, of_file)
     if len(chosen) < n:
         data = data[..., chosen]
-    first = images[0]
+    first, described = images[0], tuple(image.described for image in images)
     source = source if times else ""
-    return Scan(named, data, first.affine, first.space_code, tuple(files), times, source, tuple(chosen))
+    return Scan(named, data, first.affine, first.space_code, tuple(files), times, source, tuple(chosen), described)
 
 
 def as_paths(paths: Paths) -> list[Path]:
@@ -209,15 +209,17 @@ def _stored_times(
             )
     if contrast is None:
         return None, ""
-    names = [name_of(file) for file in files]
     own = [image.described for image in images]
     try:
         if len(files) > 1:
-            return times_of_files(names, contrast, own, axis), "the sidecars" if not any(own) else "the headers"
+            return times_of_files(files, contrast, own, axis), "the sidecars" if not any(own) else "the headers"
         if not own[0]:
-            return read_times(names[0], contrast, axis), str(sidecars_of(names[0])[-1])
-        with naming(files[0]):
-            return times_of(own[0], contrast, axis), f"the headers of {files[0]}"
+            name = name_of(files[0])
+            return read_times(name, contrast, axis), str(sidecars_of(name)[-1])
+        content, source = describe_file(files[0], own[0])
+        with naming(source):
+            found = times_of(content, contrast, axis)
+        return found, f"the headers of {source}" if source == files[0] else str(source)
     except (OSError, ValueError):
         if needed:
             raise

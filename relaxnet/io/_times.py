@@ -9,7 +9,7 @@ import numpy as np
 
 from relaxnet._files import naming
 from relaxnet._messages import brief
-from relaxnet.io._inherit import read_sidecars
+from relaxnet.io._inherit import describe_file, read_sidecars
 from relaxnet.io._sidecar import keys_of, read_text, times_of
 from relaxnet.times import TIME, Axis, TimeUnit, parse_times, show
 
@@ -79,7 +79,7 @@ def times_of_files(
     last = files[0]
     for file, own in zip(files, described, strict=True):
         try:
-            content, last = (own, file) if own else read_sidecars(file)
+            content, last = describe_file(file, own)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error} It should hold {' or '.join(keys)}: {give}.") from error
         for key in keys:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from relaxnet._files import check_targets, prepare_folder, replacing_all
 from relaxnet.errors import require
 from relaxnet.io._bids import is_nifti, sidecar_path
-from relaxnet.io._data_set import GENERATED_BY, describe_derivative, name_in_data_set, root_of
+from relaxnet.io._data_set import GENERATED_BY, dataset_links, describe_derivative, name_in_data_set, root_of
 from relaxnet.io._header import AFFINE_TOLERANCE
 from relaxnet.io._read import Scan
 
@@ -57,7 +57,10 @@ def write_maps_of_scan(
     check_targets(targets, inputs=[scan.path, *scan.files], overwrite=overwrite)
     for folder in {path.parent for path in targets}:
         prepare_folder(folder)
-    sources = [name_in_data_set(path) for path in scan.files or (scan.path,) if is_nifti(path)]
+    first = next(iter(paths.values()))
+    root, files = root_of(first), [path for path in scan.files or (scan.path,) if is_nifti(path)]
+    links = dataset_links(root, files) if root else {}
+    sources = [name_in_data_set(path, root, links) for path in files]
     about = {"Sources": sources} | about
     if sources and "_space-" in sources[0]:
         about["SpatialReference"] = sources[0]  # BIDS wants to know of which grid a space- is
@@ -67,10 +70,8 @@ def write_maps_of_scan(
         path: Volume(_filled(volumes[key].values, fill), volumes[key].sidecar | about) for key, path in paths.items()
     }
     write_volumes(described, scan.affine, scan.space_code, more=more)
-    first = next(iter(paths.values()))
-    root = root_of(first)
     if root and first.parent.absolute() != scan.path.parent.absolute():
-        describe_derivative(root)
+        describe_derivative(root, links)
     return paths
 
 

@@ -62,10 +62,15 @@ def bland_altman_figure(
         chosen = np.random.default_rng(seed).permutation(mean.size)[:_POINTS]
         axis.plot(mean[chosen], difference[chosen], ".", markersize=3, alpha=0.5, rasterized=True)
         bias, half = difference.mean(), 1.96 * difference.std(ddof=1) if difference.size > 1 else 0.0
-        for height, style, what in ((bias, "-", "bias"), (bias - half, "--", "limits"), (bias + half, "--", "")):
-            axis.axhline(height, color="C1", linestyle=style, linewidth=1.2, label=what or "_")
+        axis.axhline(bias, color="C1", linewidth=1.2, label=f"bias {bias:.3g} {unit}")
+        for height, told in (
+            (bias - half, f"limits {bias - half:.3g} to {bias + half:.3g} {unit}"),
+            (bias + half, "_"),
+        ):
+            axis.axhline(height, color="C1", linestyle="--", linewidth=1.2, label=told)
+        axis.set_xlim(*_around(mean, float(np.median(mean)), 0))
         axis.set_ylim(*_around(difference, bias, half))
-        axis.legend(fontsize=8, frameon=False, loc="upper left")
+        axis.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     axis.set_xlabel(f"mean {label(name)} ({unit})")
     axis.set_ylabel(f"difference ({unit})")
     return figure

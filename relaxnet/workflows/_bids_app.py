@@ -31,6 +31,7 @@ from relaxnet.io import (
     scan_path,
     sidecar_path,
 )
+from relaxnet.io._data_set import dataset_links
 from relaxnet.io._sidecar import read_object
 from relaxnet.workflows._drawing import Log, silence
 from relaxnet.workflows._fit_joint_scan import CONTRASTS, fit_joint_scan
@@ -139,7 +140,7 @@ def fit_data_set(
         for series in found:
             _check_settings(series, folder, options | {"method": method})
     prepare_folder(folder)
-    describe_derivative(folder)
+    describe_derivative(folder, dataset_links(folder.absolute(), (series.files[0] for series in found)))
     fit = partial(_fit_each, folder=folder, method=method, options=options, overwrite=overwrite, command=command)
     records: list[Record] = []
     try:

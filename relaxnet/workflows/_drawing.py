@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet._files import check_targets
-from relaxnet.errors import require
+from relaxnet.errors import look_for
 from relaxnet.io import picture_path, sidecar_path
 from relaxnet.plots import map_figure
 
@@ -38,7 +38,7 @@ def check_files(
     """Refuse what cannot be written, and miss what is needed for it, before anything is read."""
     check_targets(map_targets(maps, pictures), inputs=inputs, overwrite=overwrite)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its fonts is of no concern here
-    require("matplotlib.figure", extra="plot")
+    look_for("matplotlib", extra="plot")  # it is imported while maps are compressed
 
 
 def drawings(

@@ -151,7 +151,7 @@ def fit_scan(
         report=report,
         overwrite=overwrite,
     )
-    model = model or _model_of(files[0], contrast)
+    model = model or _model_of(files, contrast, series)
     volumes = None if volumes is None else list(volumes)
     image = read_scan(
         scan,
@@ -238,10 +238,10 @@ def fit_scan(
     return outcome_of(result, targets, about)
 
 
-def _model_of(scan: Path, contrast: str) -> SignalModel:
-    """Make the model of a contrast, as the JSON files of the scan say that it was acquired."""
-    series, tr_ms = read_acquisition(scan, contrast)
-    made: SignalModel = getattr(signals, series.model)(**({} if tr_ms is None else {"tr_ms": tr_ms}))
+def _model_of(scan: Paths, contrast: str, series: int | None) -> SignalModel:
+    """Make the model of a contrast, as the JSON files or headers of the scan say that it was acquired."""
+    way, tr_ms = read_acquisition(scan, contrast, series=series)
+    made: SignalModel = getattr(signals, way.model)(**({} if tr_ms is None else {"tr_ms": tr_ms}))
     return made
 
 

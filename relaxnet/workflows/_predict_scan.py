@@ -122,10 +122,11 @@ def predict_scan(
     n = image.data.shape[3]
     _check(path, n, trained)
     acquired = _acquired(path, n, protocol) if volumes is None and not skip_first else None
+    source = str(sidecar_path(path))
     if acquired is None:
-        check_protocol(image, protocol, range(n) if n == protocol.n_images else trained.net.input_channels)
+        compared = check_protocol(image, protocol, range(n) if n == protocol.n_images else trained.net.input_channels)
+        source = f"compared with {compared}" if compared else "taken on trust"
     prepare_folder(folder)
-    source = sidecar_path(path) if acquired else "taken on trust"
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
     found = predict_on(where, trained, as_slices(image), protocol=acquired, inputs=inputs)
     missing = [name for name in protocol.names if f"{name}_std" not in found]

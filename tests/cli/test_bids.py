@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 
 import nibabel as nib
 import numpy as np
 import pytest
+from validator import issues
 
 from relaxnet.cli import main
 from relaxnet.io import find_series
@@ -79,6 +81,54 @@ def test_every_series_is_found_and_fitted(data_set, capsys):
     ]
     assert bids(data_set, "--rates", "--report") == 0
     assert "0 fitted, 5 there already" in capsys.readouterr().out
+
+
+def sources(path):
+    return json.loads(path.read_text())["Sources"]
+
+
+def links(root):
+    return json.loads((root / "dataset_description.json").read_text()).get("DatasetLinks")
+
+
+def test_sources_are_uris_of_the_data_set(data_set):
+    assert bids(data_set, "--participant-label", "01") == 0
+    out = data_set.parent / "out"
+    assert links(out) == {"raw": "../raw"}
+    images = [f"bids:raw:sub-01/anat/sub-01_echo-{k}_MESE.nii.gz" for k in (1, 2, 3, 4)]
+    assert sources(out / "sub-01/anat/sub-01_T2map.json") == images
+    assert issues(out) == []
+
+
+def test_sources_of_several_data_sets(data_set, tmp_path):
+    scan = "sub-02/ses-pre/anat/sub-02_ses-pre_tsl.nii.gz"
+    others = [tmp_path / "a study", tmp_path / "raw" / "derivatives" / "relaxnet"]
+    (tmp_path / "raw").rename(others[0])
+    shutil.copytree(others[0], data_set)
+    out = tmp_path / "out"
+    for k, root in enumerate((data_set, others[0])):
+        assert main(["fit", "t1rho", str(root / scan), "--out", str(out), *(["--overwrite"] if k else [])]) == 0
+    assert links(out) == {"raw": "../raw", "raw2": "../a%20study"}
+    assert sources(out / scan.replace("_tsl.nii.gz", "_T1rho.json")) == [f"bids:raw2:{scan}"]
+    # Within the data set there is a way that names no folder.
+    assert main(["fit", "t1rho", str(data_set / scan), "--out", str(others[1])]) == 0
+    assert links(others[1]) == {"raw": "../.."}
+    # Beside the images, maps are in their data set.
+    assert main(["fit", "t1rho", str(data_set / scan)]) == 0
+    assert sources(data_set / scan.replace("_tsl.nii.gz", "_T1rho.json")) == [f"bids::{scan}"]
+    assert links(data_set) is None
+
+
+@pytest.mark.parametrize("content", ['{"Name": "mine", "DatasetLinks": {"study": "../raw"}}', '{"Name": "mine"}', "["])
+def test_the_description_of_another_program_stays(data_set, content):
+    scan = "sub-02/ses-pre/anat/sub-02_ses-pre_tsl.nii.gz"
+    description = data_set.parent / "out" / "dataset_description.json"
+    description.parent.mkdir()
+    description.write_text(content)
+    assert bids(data_set, "--participant-label", "02", "--session-label", "pre") == 0
+    assert description.read_text() == content
+    named = f"bids:study:{scan}" if "study" in content else scan
+    assert sources(data_set.parent / "out" / scan.replace("_tsl.nii.gz", "_T1rho.json")) == [named]
 
 
 def test_a_series_that_fails_does_not_stop_the_others(data_set, capsys):

@@ -97,8 +97,8 @@ def test_how_t1_was_acquired_stands_in_bids_files(name, tmp_path):
 @pytest.mark.parametrize(
     ("sidecar", "told"),
     [
-        (None, "no JSON file says so"),
-        ({"EchoTime": 0.01}, "no JSON file says so"),
+        (None, "neither a JSON file nor its headers say so"),
+        ({"EchoTime": 0.01}, "neither a JSON file nor its headers say so"),
         ({"InversionTime": [0.1, 0.2, 0.3], "FlipAngle": [2, 4, 6]}, "it holds InversionTime and FlipAngle"),
         ({"FlipAngle": [2, 4, 6]}, "RepetitionTimeExcitation or RepetitionTime is missing"),
         ({"FlipAngle": [2, 4, 6], "RepetitionTime": "5"}, "RepetitionTime='5' is no repetition time in seconds"),

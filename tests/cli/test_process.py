@@ -29,12 +29,33 @@ def names(folder):
 
 def test_help_does_not_wait_for_torch():
     code = (
-        "import sys; from relaxnet.cli import main\n"
-        "for line in ([], ['--version'], ['fit', '--help'], ['fit', 't1rho', '-h'], ['fit', 't2', '--sigma', '0']):\n"
-        "    main(line)\n"
-        "sys.exit(sum(name in sys.modules for name in ('torch', 'nibabel', 'matplotlib', 'rich')))"
+        "import sys, typer.main; from relaxnet.cli import main; from relaxnet.cli._app import app\n"
+        "commands = typer.main.get_command(app).commands; fits = commands['fit'].commands\n"
+        "for line in ([], *([name] for name in commands), *(['fit', name] for name in fits)):\n"
+        "    assert main([*line, '--help']) == 0\n"
+        "slow = ('numpy', 'torch', 'nibabel', 'matplotlib', 'rich', 'pydantic', 'importlib.metadata')\n"
+        "sys.exit(' '.join(name for name in slow if name in sys.modules) or None)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_wrong_option_does_not_wait_for_torch():
+    wrong = "import sys; from relaxnet.cli import main; main(['fit', 't2', '--sigma', '0']); "
+    code = wrong + "sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_fit_imports_nothing_that_it_does_not_use(scan, tmp_path):
+    code = (
+        "import sys; from relaxnet.cli import main\n"
+        "assert main(['fit', 't1rho', sys.argv[1], '--tsl-ms', '0,10,30,50', '--out', sys.argv[2]]) == 0\n"
+        "slow = ('sympy', 'scipy.optimize', 'scipy.special', 'scipy.stats', 'lightning', 'pandas')\n"
+        "sys.exit(' '.join(name for name in slow if name in sys.modules) or None)"
+    )
+    noise = np.random.default_rng(0).rayleigh(1, (6, 5, 4, 4)).astype(np.float32)  # goes the way of the search, too
+    nibabel.Nifti1Image(noise, np.eye(4)).to_filename(scan)
+    run = subprocess.run([sys.executable, "-c", code, scan, tmp_path / "out"], capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -1,5 +1,8 @@
 """Series of DICOM files, made here: any order of files, classic and enhanced, with the scale of the signal."""
 
+import json
+
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -9,6 +12,7 @@ from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageS
 
 import relaxnet as rx
 from relaxnet.cli import main
+from relaxnet.training import Trained
 
 TE = (10.0, 20.5, 40.0)
 ORIENTATION = [0.8, 0.6, 0, 0, 0, -1]
@@ -50,7 +54,7 @@ def begin(sop_class, series):
 def classic(tmp_path, decay):
     """Write one file an image, in an order of names and numbers that says nothing."""
 
-    def write(name="dicom", *, series=3, te=TE, data=decay, slope=1.0, inter=0.0, philips=None, kind="M"):
+    def write(name="dicom", *, series=3, te=TE, data=decay, slope=1.0, inter=0.0, philips=None, kind="M", more=None):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         random = np.random.default_rng(series)
@@ -66,6 +70,8 @@ def classic(tmp_path, decay):
                 if philips:
                     block = dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
                     block.add_new(0x0E, "FL", philips[t])
+                if more:
+                    more(dataset, t)
                 dataset.PixelData = data[:, :, z, t].T.astype(np.uint16).tobytes()
                 dataset.save_as(folder / f"IM{series}_{kind}_{number:03d}", enforce_file_format=True)
         return folder
@@ -134,7 +140,9 @@ def test_the_command_takes_a_folder(classic, tmp_path, capsys):
 def test_several_series_are_listed(classic, decay, capsys):
     classic(series=3)
     folder = classic(series=7, data=decay[..., ::-1].copy(), te=TE)
-    refused(folder, r"2 series: 3 \(series 3, 6 files\); 7 \(series 7, 6 files\): choose one, as series=3")
+    refused(
+        folder, r"2 series: 3 \(series 3, 6 files\); 7 \(series 7, 6 files\): choose one, as series=3; if each is of"
+    )
     np.testing.assert_array_equal(rx.io.read_scan(folder, "t2", series=7).data, decay[..., ::-1])
     refused(folder, "series=4 is not one of its", series=4)
     assert main(["fit", "t2", str(folder)]) == 1
@@ -203,3 +211,91 @@ def test_broken_series_are_refused(classic, tmp_path, decay):
     refused(tmp_path / "none", "there is no DICOM image: pass a file")
     (tmp_path / "none" / "a.nii.gz").touch()
     refused(tmp_path / "none", "NIfTI files instead")
+
+
+@pytest.mark.parametrize(
+    ("block", "creator", "offset", "vr", "write"),
+    [
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", int),
+        (0x0043, "GEMS_PARM_01", 0x39, "IS", lambda b: [1_000_000_000 + int(b), 8, 0, 0]),
+        (0x2001, "Philips Imaging DD 001", 0x03, "FL", float),
+        (None, "the public element", None, "FD", float),
+    ],
+)
+def test_b_values_of_all_vendors(classic, tmp_path, capsys, block, creator, offset, vr, write):
+    b_values = (0, 200, 800)
+    data = np.round(4000 * np.exp(-np.array(b_values) * 1.1e-3)) * np.ones((4, 3, 2, 1))
+
+    def more(dataset, t):
+        if block is None:
+            dataset.DiffusionBValue = write(b_values[t])
+        else:
+            dataset.private_block(block, creator, create=True).add_new(offset, vr, write(b_values[t]))
+
+    folder = classic(te=(50.0,) * 3, data=data, more=more)
+    assert main(["fit", "adc", str(folder), "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert "at 0, 200, 800 s/mm" in told
+    assert ("warning" in told) == (block is not None)  # what is not public is told
+    assert block is None or "DiffusionBValue is that of the private element" in told
+
+
+def test_a_t2_preparation_of_siemens(classic):
+    def more(dataset, t):
+        text = f"sWipMemBlock.alFree[0] = 3\nsPrepPulses.adT2PrepDuration[0] = \t{TE[t]}\n".encode()
+        dataset.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x20, "OB", b"\0\xff" + text)
+
+    with pytest.warns(UserWarning, match=r"T2PreparationTime is that of the private element \(0029,1020\) of Siemens"):
+        scan = rx.io.read_scan(classic(te=(1.2,) * 3, more=more), "t2")
+    assert scan.times_ms == TE
+
+
+@pytest.mark.parametrize("way", ["inversions", "flip angles"])
+def test_headers_say_how_t1_was_acquired(classic, tmp_path, capsys, way):
+    t1, times, angles = 900.0, (100.0, 700.0, 1500.0, 3000.0), (3.0, 8.0, 14.0, 20.0)
+    if way == "inversions":
+        values = np.abs(1 - 2 * np.exp(-np.array(times) / t1))
+    else:
+        e, r = np.exp(-15 / t1), np.deg2rad(angles)
+        values = 15 * np.sin(r) * (1 - e) / (1 - e * np.cos(r))
+
+    def more(dataset, t):
+        dataset.RepetitionTime = 15 if way == "flip angles" else 12000
+        dataset.FlipAngle = angles[t] if way == "flip angles" else 90
+        if way == "inversions":
+            dataset.InversionTime = times[t]
+
+    folder = classic(te=(2.0,) * 4, data=np.round(5000 * values) * np.ones((4, 3, 2, 1)), more=more)
+    assert main(["fit", "t1", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert ("3, 8, 14, 20 degrees" if way == "flip angles" else "100, 700, 1500, 3000 ms") in capsys.readouterr().err
+    found = nibabel.load(tmp_path / "out" / "dicom_T1map.nii.gz").get_fdata()
+    np.testing.assert_allclose(found, 0.9, rtol=0.01)
+
+
+def test_a_json_file_beside_a_folder_counts(classic, tmp_path, capsys):
+    folder = classic()
+    (tmp_path / "dicom.json").write_text(json.dumps({"SpinLockTime": [time / 1000 for time in TE]}))
+    assert rx.io.read_scan(folder, "t1rho").times_ms == TE
+    assert main(["fit", "t1", str(folder)]) == 1
+    assert "how was t1 acquired? neither a JSON file nor its headers say so" in capsys.readouterr().err
+
+
+def test_a_mosaic_is_refused(classic):
+    def more(dataset, _):
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+
+    refused(classic(more=more), "this is a mosaic, .* dcm2niix")
+
+
+@pytest.mark.parametrize(("times", "fits"), [(TE, True), ((10, 20, 50), False)])
+def test_headers_are_compared_with_the_times_of_a_network(classic, tmp_path, capsys, times, fits):
+    net = rx.nets.RelaxationNet(rx.Protocol((rx.Contrast("t2", times),)), (0, 1, 2), base=2, depth=1)
+    Trained(net.eval()).save(tmp_path / "net.safetensors")
+    data = np.random.default_rng(0).integers(50, 100, (12, 10, 2, 3))
+    arguments = ["predict", tmp_path / "net.safetensors", classic(data=data), "--out", tmp_path / "out"]
+    assert main([*map(str, arguments)]) == (0 if fits else 1)
+    told = capsys.readouterr().err
+    if fits:
+        assert f"compared with {tmp_path / 'dicom'}" in told
+    else:
+        assert "dicom: EchoTime is (10, 20.5, 40) in ms, and the network was trained for t2 at (10, 20, 50) ms" in told

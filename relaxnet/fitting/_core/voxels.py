@@ -142,8 +142,11 @@ def positions(block: Block, chosen: Tensor, space: tuple[int, ...]) -> tuple[Ten
     if block and isinstance(block[0], Tensor):
         return tuple(axis[chosen] for axis in block)
     spans = _spans(block, space)
-    inside = torch.unravel_index(chosen, [len(span) for span in spans])
-    return tuple(axis + span.start for axis, span in zip(inside, spans, strict=True))
+    axes: list[Tensor] = []
+    for span in reversed(spans):  # torch.unravel_index would import sympy, which takes longer than a fit
+        axes.insert(0, chosen % len(span) + span.start)
+        chosen = chosen // len(span)
+    return tuple(axes)
 
 
 def _spans(block: Block, space: tuple[int, ...]) -> list[range]:

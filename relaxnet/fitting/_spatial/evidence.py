@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.optimize
+import scipy  # which loads its parts when they are first used
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
