@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relaxnet.fitting._core.arguments import as_voxels
@@ -24,6 +24,7 @@ from relaxnet.protocol import Protocol
 from relaxnet.times import CheckedTimes
 
 SWEEPS = 4  # over the relaxation times, on the grid
+SURE = 0.97  # of the signal; a start that explains it has no rival
 
 
 def fit_joint(
@@ -193,9 +194,10 @@ class _Reduced(Problem):
         return -(by_diagonal + mixed_by_diagonal * correction)
 
     def start(self, low: Float[Tensor, "t 1"], high: Float[Tensor, "t 1"]) -> Float[Tensor, "t voxel"]:
-        """Search a grid in log T, one relaxation time after another, from two initial estimates; keep the better end.
+        """Choose a point of a grid in log T for each voxel.
 
-        The initial estimates are the best T of each contrast by itself, and typical values.
+        That is the best T of each contrast by itself where they explain nearly all of the signal together. Elsewhere a
+        search goes from there, and from typical values, over one relaxation time after another.
         """
         design, samples = self.design, self.samples
         informative, weighted = design.informative, samples.weight * samples.values
@@ -205,25 +207,48 @@ class _Reduced(Problem):
             basis = design.models[k].basis(torch.exp(grid)[:, None], design.time[images].T)
             return torch.stack((basis @ weighted[images], basis**2 @ samples.weight[images]))
 
-        def explained(products: Tensor) -> Tensor:
-            return products[0].clamp(min=0) ** 2 / products[1].clamp(min=torch.finfo(products.dtype).tiny)
-
         grids, tables = [], []
         for k, model in enumerate(design.models):
             n_grid = max(3, int((high[k] - low[k]).item() / model.log_step) + 2)
             grids.append(torch.linspace(low[k].item(), high[k].item(), n_grid).to(design.time))
             tables.append(project(grids[k], k, informative & design.images_of(k)))
         common = project(low[0], 0, ~informative)[:, 0]  # of the common first image, the same for all T
-        voxels = torch.arange(common.shape[1], device=common.device)
-        separate = [explained(common[:, None] + table).argmax(0) for table in tables]
-        usual = [math.log(model.parameter.typical) for model in design.models]
-        typical = [(grid - x).abs().argmin().expand(len(voxels)) for grid, x in zip(grids, usual, strict=True)]
-        ends = []
-        for places in (separate, typical):
-            for _ in range(SWEEPS):
-                for k, table in enumerate(tables):
-                    others = sum((tables[j][:, places[j], voxels] for j in range(len(tables)) if j != k), common)
-                    reached, places[k] = explained(others[:, None] + table).max(0)
-            ends.append((reached, torch.stack([grid[place] for grid, place in zip(grids, places, strict=True)])))
-        (reached, x), (other_reached, other_x) = ends
-        return torch.where(other_reached > reached, other_x, x)
+        separate = [_explained(common[:, None] + table).argmax(0) for table in tables]
+        start = torch.stack([grid[place] for grid, place in zip(grids, separate, strict=True)])
+        together = common + sum(
+            table.gather(1, at.expand(2, 1, -1))[:, 0] for table, at in zip(tables, separate, strict=True)
+        )
+        unsure = (_explained(together) < SURE * samples.dot(samples.values, samples.values)).nonzero()[:, 0]
+        if len(unsure):
+            usual = [math.log(model.parameter.typical) for model in design.models]
+            typical = [(grid - x).abs().argmin().expand(len(unsure)) for grid, x in zip(grids, usual, strict=True)]
+            parts = [table[:, :, unsure] for table in tables]
+            start[:, unsure] = _sweep(grids, parts, common[:, unsure], ([at[unsure] for at in separate], typical))
+        return start
+
+
+def _explained(products: Float[Tensor, "2 *grid voxel"]) -> Float[Tensor, "*grid voxel"]:
+    """Compute the explained sum of squares from the products of the basis with the samples and with itself."""
+    return products[0].clamp(min=0) ** 2 / products[1].clamp(min=torch.finfo(products.dtype).tiny)
+
+
+def _sweep(
+    grids: list[Float[Tensor, " _"]],
+    tables: list[Float[Tensor, "2 _ voxel"]],
+    common: Float[Tensor, "2 voxel"],
+    beginnings: tuple[list[Int[Tensor, " voxel"]], ...],
+) -> Float[Tensor, "t voxel"]:
+    """Search one relaxation time after another on its grid, from several beginnings; keep the best end."""
+    voxels = torch.arange(common.shape[1], device=common.device)
+    ends = []
+    for beginning in beginnings:
+        places, reached = list(beginning), common[0]
+        for _ in range(SWEEPS):
+            for k, table in enumerate(tables):
+                others = sum((tables[j][:, places[j], voxels] for j in range(len(tables)) if j != k), common)
+                reached, places[k] = _explained(others[:, None] + table).max(0)
+        ends.append((reached, torch.stack([grid[place] for grid, place in zip(grids, places, strict=True)])))
+    reached, best = ends[0]
+    for other_reached, other in ends[1:]:
+        best, reached = torch.where(other_reached > reached, other, best), torch.maximum(reached, other_reached)
+    return best

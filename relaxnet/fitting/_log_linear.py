@@ -12,6 +12,7 @@ from relaxnet.fitting._core.bounds import Bounds, clip_to_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.line import LineShortcut
 from relaxnet.fitting._core.quality import goodness, quality
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._result import ArrayT, FitResult
@@ -123,6 +124,11 @@ class LogLinear(Estimator):
     def usable(self, samples: Float[Tensor, "time voxel"]) -> Bool[Tensor, "time voxel"]:
         """Only positive samples have a logarithm."""
         return samples > 0
+
+    def shortcut(self, weight: Float[Tensor, " time"]) -> LineShortcut | None:
+        """Take the shortcut of positive samples, if their squares are the weights."""
+        model = cast("ExponentialDecay", self.design.model)
+        return LineShortcut(model, self.design.time[:, 0], weight, self.bounds[0]) if self.weighted else None
 
     def estimate(self, samples: Samples) -> Estimate:
         """Draw the line, and draw it again with weights from the first one."""

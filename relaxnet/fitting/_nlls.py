@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.polarity import project_folded
-from relaxnet.fitting._core.projection import project
+from relaxnet.fitting._core.projection import project, project_constant
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import ExponentialDecay, SignalModel
@@ -137,6 +138,16 @@ class LeastSquares(Estimator):
         return DecayShortcut(model, self.design.time[:, 0], weight, self.bounds[0])
 
     def estimate(self, samples: Samples) -> Estimate:
-        """Search the whole range of T."""
-        search = project_folded if self.design.folded else project
-        return search(self.design, samples, self.bounds[0])
+        """Search the whole range of T, unless the samples are all alike."""
+        if self.design.folded:
+            return project_folded(self.design, samples, self.bounds[0])
+        constant = samples.constant()
+        if not (isinstance(self.design.model, ExponentialDecay) and constant.any()):
+            return project(self.design, samples, self.bounds[0])
+        values = samples.values.new_empty(2, len(constant))
+        status = torch.empty_like(samples.n_used)
+        for chosen, fit in ((constant, project_constant), (~constant, project)):
+            if chosen.any():
+                values[:, chosen], found = fit(self.design, samples.pick(chosen), self.bounds[0])
+                status[chosen] = found.to(status.dtype)
+        return Estimate(values, status)

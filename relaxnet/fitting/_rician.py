@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet.fitting._core import bessel
 from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search
 from relaxnet.fitting._core.design import Design
@@ -21,6 +22,7 @@ from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
 
+BRIGHT = 10  # times the noise, all samples but the largest are together far above it
 FAINT = 1e-2  # an amplitude below this fraction of the noise is none
 
 
@@ -140,9 +142,25 @@ class Rician(Estimator):
         return samples >= 0
 
     def estimate(self, samples: Samples) -> Estimate:
-        """Minimise the negative log-likelihood from the best point of a grid over T, and from rivals of it."""
-        problem, grid = _Likelihood(self.design, samples), Grid(self.design, self.bounds[0])
-        cost, starts = problem.on_grid(grid.x)
+        """Minimise the negative log-likelihood from the best point of a grid over T, and from rivals of it.
+
+        Where more than one sample is far above the noise, least squares knows the best points.
+        """
+        grid = Grid(self.design, self.bounds[0])
+        energy = samples.weight * samples.values**2
+        bright = energy.sum(0) - energy.amax(0) > (BRIGHT * cast("Tensor", samples.noise)) ** 2
+        values = samples.values.new_empty(2, len(bright))
+        status = torch.empty_like(samples.n_used)
+        for chosen, by_least_squares in ((bright, True), (~bright, False)):
+            if chosen.any():
+                part = samples if chosen.all() else samples.pick(chosen.nonzero()[:, 0])
+                values[:, chosen], found = self._estimate(part, grid, by_least_squares=by_least_squares)
+                status[chosen] = found.to(status.dtype)
+        return Estimate(values, status)
+
+    def _estimate(self, samples: Samples, grid: Grid, *, by_least_squares: bool) -> Estimate:
+        problem = _Likelihood(self.design, samples)
+        cost, starts = problem.on_grid_by_least_squares(grid.x) if by_least_squares else problem.on_grid(grid.x)
         # At the end of a piece there may be a ridge, which no descent leaves: begin inside.
         ends = ~(grid.has_lower & grid.has_upper)
         cost[1:-1] = torch.where(ends[1:-1, None], torch.inf, cost[1:-1])
@@ -150,7 +168,7 @@ class Rician(Estimator):
         x, converged = self._search(problem, grid, starts, best)
         for place, voxels in grid.other_peaks(-cost, best, problem.rival_margin()):
             part = _Likelihood(self.design, samples.pick(voxels))
-            other, other_converged = self._search(part, grid, starts[:, :, voxels], place)
+            other, other_converged = self._search(part, grid, starts[:, voxels], place)
             better = part.evaluate(other).cost < part.evaluate(x[:, voxels]).cost
             x[:, voxels] = torch.where(better, other, x[:, voxels])
             converged[voxels] = torch.where(better, other_converged, converged[voxels])
@@ -160,10 +178,12 @@ class Rician(Estimator):
         return Estimate(torch.stack((m0, t[0])), status)
 
     def _search(
-        self, problem: "_Likelihood", grid: Grid, starts: Float[Tensor, "2 grid voxel"], place: Int[Tensor, " voxel"]
+        self, problem: "_Likelihood", grid: Grid, amplitudes: Float[Tensor, "grid voxel"], place: Int[Tensor, " voxel"]
     ) -> tuple[Float[Tensor, "2 voxel"], Bool[Tensor, " voxel"]]:
         """Minimise from one place of the grid for each voxel, within the piece that this lies in."""
-        start = starts.gather(1, place.expand(2, 1, -1))[:, 0]
+        # From an amplitude near 0, the search would take many steps.
+        m0 = torch.maximum(amplitudes.gather(0, place[None])[0], 0.1 * problem.sigma)
+        start = torch.stack((m0.log(), grid.x[place]))
         # An amplitude that falls below what can be told from zero stays there.
         low = torch.stack((torch.log(FAINT / 2 * problem.sigma), grid.first[place]))
         high = torch.stack((torch.full_like(start[0], torch.inf), grid.last[place]))
@@ -193,38 +213,42 @@ class _Likelihood(Problem):
         """Inverse variance of each sample, 0 where it is not used."""
         self.used = self.precision > 0
 
-    def on_grid(
-        self, grid: Float[Tensor, " grid"]
-    ) -> tuple[Float[Tensor, "grid voxel"], Float[Tensor, "2 grid voxel"]]:
-        """Compute the cost at all points of a grid in log T, and the parameters there.
+    def _corrected(self) -> Float[Tensor, "time voxel"]:
+        """Remove most of the bias from the samples."""
+        variance = torch.where(self.used, 1 / torch.where(self.used, self.precision, 1), 0)
+        return torch.sqrt((self.values**2 - variance).clamp(min=0))
+
+    def on_grid(self, grid: Float[Tensor, " grid"]) -> tuple[Float[Tensor, "grid voxel"], Float[Tensor, "grid voxel"]]:
+        """Compute the cost at all points of a grid in log T, and the amplitudes there.
 
         The amplitude is that of least squares to samples from which most of the bias has been removed.
         """
-        model, time = self.design.model, self.design.time
-        variance = torch.where(self.used, 1 / torch.where(self.used, self.precision, 1), 0)
-        corrected = torch.sqrt((self.values**2 - variance).clamp(min=0))
-        costs, amplitudes = [], []
-        for x in grid:
-            basis = model.basis(torch.exp(x), time)
-            m0 = (self.precision * corrected * basis).sum(0) / (self.precision * basis**2).sum(0)
-            amplitude = m0 * basis
-            costs.append(self._cost(amplitude, torch.special.i0e(self.precision * self.values * amplitude)))
-            # From an amplitude near 0, the search would take many steps.
-            amplitudes.append(torch.log(torch.maximum(m0, 0.1 * self.sigma)))
-        cost, log_m0 = torch.stack(costs), torch.stack(amplitudes)
+        squares, amplitudes = self.on_grid_by_least_squares(grid)
+        costs = []
+        for x, m0, square in zip(grid, amplitudes, squares, strict=True):
+            amplitude = m0 * self.design.model.basis(torch.exp(x), self.design.time)
+            cost = self._cost(amplitude, self.precision * self.values * amplitude)
+            costs.append(torch.where(torch.isfinite(cost + square), cost, torch.inf))
+        return torch.stack(costs), amplitudes
+
+    def on_grid_by_least_squares(
+        self, grid: Float[Tensor, " grid"]
+    ) -> tuple[Float[Tensor, "grid voxel"], Float[Tensor, "grid voxel"]]:
+        """Compute about the same by products of matrices: the cost of least squares, up to a constant."""
+        basis = self.design.model.basis(torch.exp(grid)[:, None], self.design.time.T)
+        projection, square = basis @ (self.precision * self._corrected()), basis**2 @ self.precision
+        m0 = projection / square
+        cost = -m0 * projection / 2
         finite = torch.isfinite(cost)
-        log_m0 = torch.where(finite, log_m0, torch.log(0.1 * self.sigma))
-        return torch.where(finite, cost, torch.inf), torch.stack((log_m0, grid[:, None].expand_as(cost)))
+        return torch.where(finite, cost, torch.inf), torch.where(finite, m0, 0)
 
     def rival_margin(self) -> Float[Tensor, " voxel"]:
         """Return by how much the cost of a point of the grid may exceed the best one's, to be searched from, too."""
         return 1 + PEAK_MARGIN / 2 * (self.precision * self.values**2).sum(0)
 
-    def _cost(
-        self, amplitude: Float[Tensor, "time voxel"], bessel: Float[Tensor, "time voxel"]
-    ) -> Float[Tensor, " voxel"]:
-        """Compute the negative log-likelihood from the amplitudes A and the scaled Bessel functions of z."""
-        return (self.precision * (self.values - amplitude) ** 2 / 2 - torch.log(bessel)).sum(0)
+    def _cost(self, amplitude: Float[Tensor, "time voxel"], z: Float[Tensor, "time voxel"]) -> Float[Tensor, " voxel"]:
+        """Compute the negative log-likelihood from the amplitudes A and from z."""
+        return (self.precision * (self.values - amplitude) ** 2 / 2 - bessel.log_i0e(z)).sum(0)
 
     def evaluate(self, x: Float[Tensor, "2 voxel"]) -> Point:
         """Compute the negative log-likelihood and its first two derivatives with respect to log m0 and log T.
@@ -235,8 +259,7 @@ class _Likelihood(Problem):
         basis, first, second = self.design.model.basis_with_derivatives(t, self.design.time)
         amplitude, slope = m0 * basis, m0 * first  # A, and its derivative with respect to log T
         z = self.precision * self.values * amplitude
-        bessel = torch.special.i0e(z)
-        ratio = torch.special.i1e(z) / bessel
+        ratio = bessel.ratio(z)
         # First and second derivative of the cost with respect to A.
         by_a = self.precision * (amplitude - self.values * ratio)
         by_a_twice = self.precision * (1 - self.precision * self.values**2 * _ratio_slope(z, ratio))
@@ -246,7 +269,7 @@ class _Likelihood(Problem):
         mixed = (by_a_twice * amplitude * slope + by_a * slope).sum(0)
         t_twice = (by_a_twice * slope**2 + by_a * m0 * second).sum(0)
         return Point(
-            cost=self._cost(amplitude, bessel),
+            cost=self._cost(amplitude, z),
             gradient=torch.stack((by_m0, (by_a * slope).sum(0))),
             gradient_scale=torch.stack(((scale * amplitude.abs()).sum(0), (scale * slope.abs()).sum(0))),
             hessian=torch.stack((m0_twice, mixed, t_twice)),

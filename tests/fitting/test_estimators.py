@@ -10,6 +10,7 @@ import torch
 import relaxnet as rx
 from relaxnet import FitStatus
 from relaxnet.fitting import estimate_sigma, fit_joint, log_linear, nlls, rician
+from relaxnet.fitting._core import bessel
 
 TIMES = np.array([0.0, 10.0, 30.0, 50.0])
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
@@ -124,6 +125,31 @@ def test_likelihood_is_safe_at_any_signal_to_noise_ratio(snr, dtype):
     assert np.isfinite(result.std["t"][result.ok]).mean() > 0.99
     if snr >= 30:
         np.testing.assert_allclose(result.maps["t"], nlls(signal, TIMES).maps["t"], rtol=3 / snr)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("snr", [3, 10, 12, 20, 50])
+@pytest.mark.parametrize("times", [TIMES, np.arange(10.0, 90, 10)], ids=["spin-lock", "multi-echo"])
+def test_the_start_by_least_squares_ends_where_the_one_by_likelihood_ends(snr, dtype, times, monkeypatch):
+    t = np.exp(np.random.default_rng(0).uniform(np.log(5), np.log(300), 3000))
+    signal = magnitudes(3000, snr, t, seed=snr, times=times).astype(dtype)
+    quick = rician(signal, times, sigma=100 / snr)
+    monkeypatch.setattr("relaxnet.fitting._rician.BRIGHT", np.inf)
+    by_likelihood = rician(signal, times, sigma=100 / snr)
+    np.testing.assert_array_equal(quick.status, by_likelihood.status)
+    for name in ("t", "m0"):
+        np.testing.assert_allclose(
+            quick.maps[name], by_likelihood.maps[name], rtol={np.float32: 1e-4, np.float64: 1e-9}[dtype]
+        )
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+def test_bessel_functions_are_those_of_scipy(dtype, rtol):
+    z = torch.cat((torch.linspace(0, 12, 4001), torch.logspace(1, 9, 400), torch.tensor([3.75]))).to(dtype)
+    exact = z.double().numpy()
+    np.testing.assert_allclose(bessel.log_i0e(z).exp(), scipy.special.i0e(exact), rtol=rtol)
+    expected = scipy.special.i1e(exact) / scipy.special.i0e(exact)
+    np.testing.assert_allclose(bessel.ratio(z), expected, rtol=rtol)
 
 
 def test_intervals_of_the_likelihood_cover_the_truth():
@@ -254,6 +280,17 @@ def test_no_start_of_scipy_finds_a_better_joint_optimum(snr):
                     bounds=((0, 5, 5), (np.inf, 500, 500)),
                 )
                 assert ours <= 2 * theirs.cost * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("snr", [2, 5, 10, 50])
+def test_contrasts_by_themselves_are_a_start_as_good_as_a_search(snr, monkeypatch):
+    signal = noisy_joint(3000, snr)
+    quick = fit_joint(signal, PROTOCOL)
+    monkeypatch.setattr("relaxnet.fitting._joint.SURE", np.inf)
+    searched = fit_joint(signal, PROTOCOL)
+    np.testing.assert_array_equal(quick.status, searched.status)
+    for name in ("m0", "t1rho", "t2"):
+        np.testing.assert_allclose(quick.maps[name], searched.maps[name], rtol=1e-9)
 
 
 def test_a_common_amplitude_is_more_precise_than_two():

@@ -15,6 +15,8 @@ from relaxnet.fitting._core.arguments import as_voxels
 from relaxnet.fitting._core.decay import DecayShortcut
 from relaxnet.fitting._core.engine import for_each
 from relaxnet.fitting._core.voxels import Voxels, n_voxels, positions
+from relaxnet.fitting._log_linear import LogLinear
+from relaxnet.fitting._nlls import LeastSquares
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 
@@ -191,6 +193,33 @@ def test_what_the_shortcut_finds_is_what_the_careful_search_finds(times, dtype, 
             np.testing.assert_allclose(quick.cov[0, 1][both], careful.cov[0, 1][both], rtol=50 * rtol, atol=1e-6)
 
 
+@pytest.mark.parametrize("times", [TIMES, tuple(12.8 * k for k in range(1, 31)), (30.0, 0.0, 10.0), (5.0, 20.0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1.0, 1e-25, 1e25])
+def test_lines_by_moments_are_those_that_are_drawn_one_by_one(times, dtype, scale, monkeypatch):
+    g = np.random.default_rng(0)
+    t = np.exp(g.uniform(np.log(5), np.log(400), 2000))
+    signal = np.exp(-np.array(times) / t[:, None]) * (1 + g.normal(0, 0.05, (2000, len(times))))
+    signal[::5] = g.normal(0, 1, signal[::5].shape)
+    signal[1::50], signal[2::50, 1] = 0.5, np.inf
+    signal = (scale * signal).astype(dtype)
+    for sigma in (None, 0.1 * scale, tuple(np.linspace(scale, 2 * scale, len(times)))):
+        quick = rx.fit(signal, times, method="log-linear", sigma=sigma)
+        with monkeypatch.context() as patch:
+            patch.setattr(LogLinear, "shortcut", lambda *_: None)
+            one_by_one = rx.fit(signal, times, method="log-linear", sigma=sigma)
+        assert quick.ok.mean() > 0.7
+        np.testing.assert_array_equal(quick.status, one_by_one.status)
+        np.testing.assert_array_equal(quick.n_used, one_by_one.n_used)
+        rtol = {np.float64: 1e-11, np.float32: 1e-5}[dtype]
+        good = quick.ok & (quick.maps["t"] < 1000)
+        np.testing.assert_allclose(quick.maps["t"][good], one_by_one.maps["t"][good], rtol=rtol)
+        np.testing.assert_allclose(quick.maps["m0"][good], one_by_one.maps["m0"][good], rtol=rtol)
+        np.testing.assert_allclose(quick.std["t"][good], one_by_one.std["t"][good], rtol=100 * rtol, atol=1e-5)
+        np.testing.assert_allclose(quick.rmse[good], one_by_one.rmse[good], rtol=100 * rtol, atol=1e-6 * scale)
+        np.testing.assert_allclose(quick.r2[good], one_by_one.r2[good], rtol=100 * rtol, atol=1e-5)
+
+
 def test_the_same_signal_gives_the_same_digits_wherever_it_lies_in_memory():
     _, signal = decays(1003)
     expected = rx.fit(signal, TIMES).maps["t"]
@@ -220,6 +249,24 @@ def test_a_noise_level_of_each_sample_is_one_of_each_time_where_it_is_alike():
     by_sample = rx.fit(signal, TIMES, dim=-1, sigma=np.broadcast_to(sigma, signal.shape), chunk_size=70)
     np.testing.assert_allclose(by_sample.maps["t"], by_time.maps["t"], rtol=1e-4)
     np.testing.assert_allclose(by_sample.std["t"], by_time.std["t"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("by_time", [(1.0, 1.0, 1.0, 1.0), (1.0, 2.0, 3.0, 1.5)])
+def test_a_noise_level_that_differs_between_voxels_takes_the_shortcut(by_time, monkeypatch):
+    _, signal = decays(500)
+    of_voxel = np.random.default_rng(0).uniform(0.5, 3, (500, 1)).astype(np.float32)
+    sigma = of_voxel * np.array(by_time, dtype=np.float32)
+    with monkeypatch.context() as patch:
+        patch.setattr(LeastSquares, "estimate", None)
+        result = rx.fit(signal, TIMES, sigma=sigma)
+    shared = rx.fit(signal, TIMES, sigma=by_time)
+    np.testing.assert_allclose(result.maps["t"], shared.maps["t"], rtol=1e-5)
+    np.testing.assert_allclose(result.std["t"], shared.std["t"] * of_voxel[:, 0], rtol=1e-4)
+    sigma[::2, 3] *= 2  # other weights: these voxels are fitted one by one
+    mixed = rx.fit(signal, TIMES, sigma=sigma)
+    np.testing.assert_allclose(mixed.maps["t"][1::2], result.maps["t"][1::2], rtol=1e-5)
+    assert not np.allclose(mixed.maps["t"][::2], result.maps["t"][::2], rtol=1e-5)
+    np.testing.assert_allclose(mixed.maps["t"], rx.fit(signal.astype("f8"), TIMES, sigma=sigma).maps["t"], rtol=2e-5)
 
 
 def test_a_sample_of_great_noise_hardly_counts():
@@ -266,3 +313,47 @@ def test_where_the_memory_of_a_device_runs_out_blocks_are_cut_once(indexed):
     largest = 5
     with pytest.raises(torch.OutOfMemoryError, match="not enough for 15 voxels at once: pass a smaller chunk_size"):
         for_each(work, [block], torch.device("meta"), space)
+
+
+@pytest.mark.parametrize("method", ["nlls", "log-linear", "two-point", "rician"])
+def test_zeros_among_voxels_are_answered_as_by_themselves(method):
+    options = {"sigma": 0.02} if method == "rician" else {}
+    _, signal = decays(60)
+    signal[::3], signal[1::6, 1] = 0, np.nan
+    among = rx.fit(signal, TIMES, method=method, **options)
+    alone = rx.fit(np.zeros((1, 4), dtype=np.float32), TIMES, method=method, **options)
+    assert (among.status[::3] == alone.status).all()
+    assert (among.n_used[::3] == alone.n_used).all()
+    assert np.isnan([among.maps["t"][::3], among.std["t"][::3], among.rmse[::3], among.r2[::3]]).all()
+    others = rx.fit(signal[np.arange(60) % 3 > 0], TIMES, method=method, **options)
+    np.testing.assert_array_equal(among.status[np.arange(60) % 3 > 0], others.status)
+    np.testing.assert_allclose(among.maps["t"][np.arange(60) % 3 > 0], others.maps["t"], rtol=1e-6)
+
+
+def test_zeros_and_long_trains_need_no_search(monkeypatch):
+    searched = []
+    estimate = LeastSquares.estimate
+    monkeypatch.setattr(
+        LeastSquares, "estimate", lambda self, s: searched.append(s.values.shape[1]) or estimate(self, s)
+    )
+    rx.fit(np.zeros((1000, 4), dtype=np.float32), TIMES)
+    assert not searched
+    train, g = np.arange(10.0, 330, 10), np.random.default_rng(0)
+    signal = np.exp(-train / g.uniform(20, 80, 5000)[:, None]) + g.normal(0, 0.02, (5000, 32))
+    assert rx.fit(signal.astype(np.float32), train).ok.all()
+    assert sum(searched) < 500
+
+
+@pytest.mark.parametrize("model", [rx.signals.MonoExponential(), rx.signals.Diffusion()])
+def test_a_constant_ends_where_the_signal_is_flattest_as_its_neighbours_do(model):
+    """The search agrees: a constant with one sample a little lower ends at the same bound."""
+    times = (0.0, 100.0, 300.0, 500.0)
+    level = np.array([[5.0] * 4, [-5.0] * 4])
+    constant, nearly = rx.fit(level, times, model=model), rx.fit(level * [1, 1, 1, 1 - 1e-9], times, model=model)
+    np.testing.assert_array_equal(constant.status, nearly.status)
+    assert constant.status.tolist() == [FitStatus.AT_BOUND, FitStatus.NO_SIGNAL]
+    name = (
+        model.parameter.name if model.parameter.name in constant.maps else next(n for n in constant.maps if n != "m0")
+    )
+    np.testing.assert_allclose(constant.maps[name], nearly.maps[name], rtol=1e-12)
+    np.testing.assert_allclose(constant.maps["m0"], nearly.maps["m0"], rtol=1e-8)

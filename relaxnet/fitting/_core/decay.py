@@ -13,37 +13,24 @@ of times. So a fit that explains enough of the signal cannot have a rival.
 """
 
 import math
-import threading
 from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet.fitting._core.moments import Moments, Workspace
 from relaxnet.signals import ExponentialDecay
 
 CURVE_POINTS = 2000
 END_ARC = 0.02  # radians at either end of the curve that count as its end, where T is hardly seen any more
 SERIES = 7  # coefficients of the polynomial that starts the search within a few per cent of its end
+STARTS = 16  # points of the curve that a search may start from: from between two of them, it takes two or three steps
+LONG = 1.6  # a train of echoes is, if a typical signal decays by the exponential of that
 
 
-class DecayShortcut:
-    """Prepared for a decay at certain times, weights and bounds.
-
-    Each thread has a workspace that its blocks are computed in: new memory for each intermediate result would cost more
-    than the arithmetic. What is returned lies in there, too, and holds until the thread's next block.
-
-    Parameters
-    ----------
-    model
-        The decay. It is exponential in its coordinate, which takes the place of the time here.
-    time
-        Times of the images.
-    weight
-        Relative weight of each time.
-    bounds
-        Smallest and largest T.
-    """
+class DecayShortcut(Moments):
+    """Least squares for a decay at certain times, weights and bounds."""
 
     def __init__(
         self,
@@ -52,15 +39,8 @@ class DecayShortcut:
         weight: Float[Tensor, " time"],
         bounds: tuple[float, float],
     ) -> None:
-        self.model = model
-        self.n_times = len(time)
-        times, weights = model.coordinate(time.cpu().double()), weight.cpu().double()
-        self.slowest, self.fastest = sorted(model.rate(torch.tensor(bounds, dtype=torch.float64)).tolist())
-        # Moments about the middle of the times cancel less than those about 0 where the decay is slow.
-        self.centre = float((weights * times).sum() / weights.sum())
-        centred = times - self.centre
-        self.moments = (weights * torch.stack((torch.ones_like(centred), centred, centred**2))).to(time)
-        self.minus_time = -times.to(time)[:, None]
+        super().__init__(model, time, weight, bounds)
+        times, weights = self.exact
         mean_time, series, self.range = _mean_time_filter(tuple(times.tolist()))
         self.series = series.to(time).unbind()
         subspace, self.least_explained = _certificate(
@@ -71,40 +51,52 @@ class DecayShortcut:
         self.all_matters = len(subspace) == self.n_times and bool((weights == 1).all())
         parts = (torch.eye(self.n_times, dtype=torch.float64), mean_time, subspace)
         self.filters = torch.cat(parts[:2] if self.all_matters else parts).to(time)
-        # Weighted sum, sum and weighted mean over the times.
-        self.sums = torch.stack((weights, torch.ones_like(weights), weights / weights.sum())).to(time)
+        self.n_rows = len(self.filters)
+        directions, log_rates, gap = _points_of_curve(
+            tuple(times.tolist()), tuple(weights.tolist()), (1 / self.fastest, 1 / self.slowest)
+        )
+        self.directions = directions.to(time)
+        self.nearest = torch.stack((log_rates, torch.ones_like(log_rates))).to(time)
+        self.not_near = math.cos(2 * gap)
+        typical = float(model.rate(torch.tensor(model.parameter.typical, dtype=torch.float64)))
+        self.long = float(times.max() - times.min()) * typical > LONG
         self.small_step, self.n_steps = (7e-7, 3) if time.dtype == torch.float64 else (7e-4, 2)
         limits = torch.finfo(time.dtype)
         self.least_square = limits.tiny / limits.eps**2
-        self._of_thread = threading.local()
 
     def __call__(
-        self, samples: Float[Tensor, "time voxel"], noise: Float[Tensor, " 1"] | None, *, maps_only: bool, refine: bool
+        self,
+        samples: Float[Tensor, "time voxel"],
+        noise: Float[Tensor, " #voxel"] | None,
+        *,
+        maps_only: bool,
+        refine: bool,
     ) -> tuple[Float[Tensor, "row voxel"], Bool[Tensor, " voxel"]]:
-        """Find amplitude and T of each voxel, and judge them; say which are certain. ``refine`` takes more steps."""
-        w = self._workspace(samples.shape[1])
-        certain = self._find(w, samples, 3 * self.n_steps if refine else self.n_steps)
-        return (w.values, certain) if maps_only else (w.table, certain & self._judge(w, noise))
+        """Find amplitude and T of each voxel, and judge them; say which are certain.
 
-    def _workspace(self, n: int) -> "_Workspace":
-        space: _Workspace | None = getattr(self._of_thread, "space", None)
-        if space is None or space.rate.shape[0] != n:
-            space = self._of_thread.space = _Workspace(self.filters, self.n_times, n)
-            if self.all_matters:
-                space.essence = space.rows
-        return space
+        ``refine`` starts from points of the curve. So does the search of a long train of echoes, whose mean time is
+        mostly noise from where the signal has long decayed.
+        """
+        w = self.workspace(samples.shape[1])
+        torch.mm(self.filters, samples, out=w.filtered)
+        if refine or self.long:
+            self._start_on_curve(w)
+        else:
+            self._start(w.filtered[self.n_times], w.filtered[self.n_times + 1], w.rate, w.scratch)
+        certain = self._find(w, self.n_steps + refine)
+        return (w.values, certain) if maps_only else (w.table, certain & self.judge(w, noise))
 
-    def _find(self, w: "_Workspace", samples: Float[Tensor, "time voxel"], n_steps: int) -> Bool[Tensor, " voxel"]:
+    def _find(self, w: Workspace, n_steps: int) -> Bool[Tensor, " voxel"]:
         """Take Newton steps on the rate R, and certify what they arrive at.
 
         With the decay e, ``s0, s1, s2`` are sums of signal times decay, and ``d0, d1, d2`` of the squared decay, times
         the powers 0 to 2 of the centred time. The part of the signal that is explained is s0^2/d0.
         """
         (m0, t), rate, step, margin, scratch = w.values, w.rate, w.step, w.margin, w.scratch
+        # The part of the samples that can tell one rate from another.
+        essence = w.rows if self.all_matters else w.filtered[self.n_times + 2 :]
         s0, s1, s2 = w.signal_moments
         d0, d1, d2 = w.decay_moments
-        torch.mm(self.filters, samples, out=w.filtered)
-        self._start(w.filtered[self.n_times], w.filtered[self.n_times + 1], rate, scratch)
         for k in range(n_steps):
             if k:
                 rate.add_(step).clamp_(self.slowest, self.fastest)
@@ -124,7 +116,7 @@ class DecayShortcut:
         m0.add_(torch.mul(s0, self.centre, out=scratch).sub_(s1).addcmul_(m0, d1, value=2).mul_(step).div_(d0))
         rate.add_(step)
         # The certificate: s0 |s0| >= least_explained * |essence|^2 * d0, where no square underflows.
-        torch.sum(torch.mul(w.essence, w.essence, out=w.product[: len(w.essence)]), 0, out=scratch)
+        torch.sum(torch.mul(essence, essence, out=w.product[: len(essence)]), 0, out=scratch)
         scratch.mul_(d0).mul_(-self.least_explained).sub_(self.least_square).addcmul_(s0, torch.abs(s0, out=step))
         torch.minimum(margin, scratch, out=margin)
         # Inside the bounds: (R - slowest)(fastest - R) > 0.
@@ -134,41 +126,6 @@ class DecayShortcut:
         certain: Tensor = margin > 0
         return certain
 
-    def _judge(self, w: "_Workspace", noise: Float[Tensor, " 1"] | None) -> Bool[Tensor, " voxel"]:
-        """Fill in the rows of ``quality`` for what was found last; return where this precision sufficed for them."""
-        (m0, t), variance, scratch, t_by_rate = w.values, w.step, w.margin, w.scratch
-        d0, d1, d2 = w.decay_moments
-        m0_std, t_std, covariance, rmse, r2 = w.quality
-        torch.mul(self.minus_time, w.rate, out=w.decay).exp_()
-        torch.mul(w.decay, m0, out=w.product)
-        torch.sub(w.rows, w.product, out=w.product).square_()
-        torch.mm(self.sums, w.product, out=w.signal_moments)
-        residual, unweighted = w.signal_moments[0], w.signal_moments[1]
-        torch.mul(unweighted, 1 / self.n_times, out=rmse).sqrt_()
-        if noise is not None:
-            variance.copy_(noise.square().expand_as(variance))
-        else:
-            freedom = self.n_times - 2
-            torch.mul(residual, 1 / freedom if freedom else math.nan, out=variance)
-        torch.mm(self.moments, w.decay.square_(), out=w.decay_moments)
-        # With the mean time mu under the squared decay: var R = s^2 / (m0^2 sum (t - mu)^2), and so on from there.
-        torch.mul(d1, d1, out=scratch).div_(d0)
-        resolved: Tensor = scratch < 0.999 * d2
-        spread = torch.sub(d2, scratch, out=scratch).mul_(m0).mul_(m0)
-        torch.div(variance, spread, out=t_std)  # variance of the rate, for the moment
-        mean = torch.div(d1, d0, out=d1).add_(self.centre).mul_(m0)
-        torch.mul(t_std, mean, out=covariance)
-        torch.div(variance, d0, out=m0_std).addcmul_(covariance, mean).sqrt_()
-        # From R to T = R^(-1/p): dT/dR = -T/(p R).
-        torch.div(t, w.rate, out=t_by_rate).div_(-self.model.power)
-        covariance.mul_(t_by_rate)
-        t_std.sqrt_().mul_(t_by_rate.abs_())
-        residual = torch.add(residual, 0, out=variance)  # its row is needed for the next sums
-        torch.mm(self.sums, w.rows, out=w.signal_moments)
-        torch.mm(self.sums, torch.sub(w.rows, w.signal_moments[2], out=w.product).square_(), out=w.signal_moments)
-        torch.div(residual, w.signal_moments[0], out=r2).neg_().add_(1)
-        return resolved
-
     def _start(self, first: Tensor, second: Tensor, rate: Tensor, scratch: Tensor) -> None:
         """Guess the rate from the mean time of the signal, which falls steadily as the rate grows."""
         mean_time = torch.div(first, second, out=scratch).clamp_(*self.range)
@@ -177,24 +134,15 @@ class DecayShortcut:
             torch.addcmul(coefficient, rate, mean_time, out=rate)
         rate.exp_().clamp_(self.slowest, self.fastest)
 
+    def _start_on_curve(self, w: Workspace) -> None:
+        """Guess the rate from the points of the curve that are nearest to the signal: the mean of their log rates.
 
-class _Workspace:
-    """Memory for one block."""
-
-    def __init__(self, filters: Float[Tensor, "filter time"], n_times: int, n: int) -> None:
-        def rows(count: int) -> Tensor:
-            return torch.empty(count, n, dtype=filters.dtype, device=filters.device)
-
-        self.filtered = rows(len(filters))
-        self.rows = self.filtered[:n_times]
-        """The samples."""
-        self.essence = self.filtered[n_times + 2 :]
-        """The part of the samples that can tell one rate from another."""
-        self.decay, self.product = rows(n_times), rows(n_times)
-        self.signal_moments, self.decay_moments = rows(3), rows(3)
-        self.rate, self.step, self.margin, self.scratch = rows(4).unbind()
-        self.table = rows(7)
-        self.values, self.quality = self.table[:2], self.table[2:]
+        It is a mean rather than a maximum, since that of many voxels is a product of matrices.
+        """
+        nearness = self.directions @ w.rows
+        far = nearness.amax(0).mul_(self.not_near)
+        log_rate, total = self.nearest @ nearness.sub_(far).clamp_(min=0).square_()
+        torch.div(log_rate, total, out=w.rate).exp_().clamp_(self.slowest, self.fastest)
 
 
 @lru_cache(maxsize=64)
@@ -219,6 +167,29 @@ def _mean_time_filter(
     return filters, series, (float(mean_time.min()), float(mean_time.max()))
 
 
+def _curve(
+    times_ms: tuple[float, ...], weights: tuple[float, ...], bounds: tuple[float, float]
+) -> tuple[Float[Tensor, " point"], Float[Tensor, "point time"], Float[Tensor, " time"]]:
+    """Trace the decays of all T between two bounds, of length 1: log T, the curve, and the roots of the weights."""
+    time, weight = torch.tensor((times_ms, weights), dtype=torch.float64)
+    x = torch.linspace(math.log(bounds[0]), math.log(bounds[1]), CURVE_POINTS, dtype=torch.float64)
+    # Normalised to the first time, so that short T do not underflow.
+    root = weight.sqrt() * torch.exp(-(time - time.min()) / torch.exp(x)[:, None])
+    return x, root / root.norm(dim=1, keepdim=True), weight.sqrt()
+
+
+@lru_cache(maxsize=64)
+def _points_of_curve(
+    times_ms: tuple[float, ...], weights: tuple[float, ...], bounds: tuple[float, float]
+) -> tuple[Float[Tensor, "point time"], Float[Tensor, " point"], float]:
+    """Choose some points of the curve at equal distances: filters for them, the logs of their rates, the distance."""
+    x, curve, root_weight = _curve(times_ms, weights, bounds)
+    way = torch.cat((torch.zeros(1, dtype=torch.float64), curve.diff(dim=0).norm(dim=1).cumsum(0)))
+    chosen = torch.searchsorted(way, torch.linspace(0, float(way[-1]), STARTS, dtype=torch.float64))
+    chosen = chosen.clamp(max=len(x) - 1)
+    return curve[chosen] * root_weight, -x[chosen], float(way[-1]) / (STARTS - 1)
+
+
 @lru_cache(maxsize=64)
 def _certificate(
     times_ms: tuple[float, ...], weights: tuple[float, ...], bounds: tuple[float, float]
@@ -227,13 +198,9 @@ def _certificate(
 
     Noise outside of the subspace is alike for all T, so it cannot make one better than another.
     """
-    time, weight = torch.tensor((times_ms, weights), dtype=torch.float64)
-    x = torch.linspace(math.log(bounds[0]), math.log(bounds[1]), CURVE_POINTS, dtype=torch.float64)
-    # Normalised to the first time, so that short T do not underflow.
-    root = weight.sqrt() * torch.exp(-(time - time.min()) / torch.exp(x)[:, None])
-    curve = root / root.norm(dim=1, keepdim=True)
+    x, curve, root_weight = _curve(times_ms, weights, bounds)
     _, strength, directions = torch.linalg.svd(curve, full_matrices=False)
-    subspace = directions[strength > 1e-4 * strength[0]] * weight.sqrt()
+    subspace = directions[strength > 1e-4 * strength[0]] * root_weight
 
     step = float(x[1] - x[0])
     middle = curve[1:-1]

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
@@ -139,22 +139,41 @@ class _Fits:
             self.n_used.fill_(0)[voxels.selected] = len(voxels.times)
         self.left: list[tuple[Tensor, ...]] = []
         """Indices of the voxels that the shortcut has left to the estimator, in pieces."""
-        self.shortcut = None
-        if voxels.sample_sigma is None:
-            weight, self.noise = voxels.weigh(())
-            self.shortcut = estimator.shortcut(weight.expand(len(voxels.times), 1)[:, 0])
+        self.weight = voxels.weight_of_first()
+        self.shortcut = None if self.weight is None else estimator.shortcut(self.weight[:, 0])
+        # What becomes of a voxel of zeros.
+        used = estimator.usable(torch.zeros_like(voxels.design.time))
+        enough_used = bool(enough(voxels.design, used).all())
+        self.silent = FitStatus.NO_SIGNAL if enough_used else FitStatus.TOO_FEW_SAMPLES, int(used.sum())
 
     def by_shortcut(self, block: Block, *, refine: bool) -> None:
         """Fit the voxels of a block that the shortcut can fit, and note the others."""
         voxels, samples = self.voxels, self.voxels.read(block)
-        shortcut = cast("Shortcut", self.shortcut)
-        table, certain = shortcut(samples, self.noise, maps_only=self.maps_only, refine=refine)
+        shortcut, first = cast("Shortcut", self.shortcut), cast("Tensor", self.weight)
+        weight, noise = voxels.weigh(block)
+        alike = None
+        if voxels.sample_sigma is not None:
+            alike = ((weight - first).abs() <= 4 * torch.finfo(weight.dtype).eps).all(0)
+            if not alike.any():
+                self.left.append(positions(block, torch.arange(len(alike)).to(alike.device), voxels.space))
+                return
+        table, certain = shortcut(samples, noise, maps_only=self.maps_only, refine=refine)
+        if alike is not None:
+            certain &= alike
         if voxels.saturation is not None:
             certain &= samples.amax(0) < voxels.saturation
         certain &= samples[voxels.times.argmax()] != 0  # it may have been blanked
-        self._store(block, *table)
-        if not certain.all():
-            self.left.append(positions(block, (~certain).nonzero()[:, 0], voxels.space))
+        if certain.all():
+            self._store(block, *table)
+            return
+        silent = (samples == 0).all(0)
+        if silent.any():
+            table.masked_fill_(silent, torch.nan)
+            found = (FitStatus.CONVERGED, len(samples))
+            self._store(block, *table, *(torch.where(silent, a, b) for a, b in zip(self.silent, found, strict=True)))
+        else:
+            self._store(block, *table)
+        self.left.append(positions(block, (~(certain | silent)).nonzero()[:, 0], voxels.space))
 
     def by_estimator(self, block: Block) -> None:
         """Fit all voxels of a block with the estimator, and derive their status."""
@@ -162,27 +181,39 @@ class _Fits:
         samples = voxels.read(block)
         used = voxels.used(samples) & estimator.usable(samples)
         n_used = used.sum(0).to(torch.int16)
-        few = ~enough(design, used)
         samples = torch.where(used, samples, 0)
         peak = samples.abs().amax(0)
-        silent = peak < torch.finfo(samples.dtype).tiny
-        peak = torch.where(silent, 1, peak)
-        weight, noise = voxels.weigh(block)
-        # Voxels with too few samples take part with all of them, so that nothing is divided by zero on the way.
-        used = used | few
-        ready = Samples(samples / peak, used * weight, used, n_used, None if noise is None else noise / peak)
-        values, status = estimator.estimate(ready) if estimator.obeys_weights else _by_pattern(estimator, ready)
+        status = torch.where(peak < torch.finfo(samples.dtype).tiny, FitStatus.NO_SIGNAL, FitStatus.CONVERGED)
+        status = torch.where(enough(design, used), status, FitStatus.TOO_FEW_SAMPLES)
+        # Only voxels with a signal are searched: many images are zero where there is no tissue.
+        alive = status == FitStatus.CONVERGED
+        table = samples.new_full((len(self.maps), len(status)), torch.nan)
+        if alive.any():
+            weight, noise = voxels.weigh(block)
+            noise = None if noise is None else (noise / peak).expand_as(peak)
+            ready = Samples(samples / peak, used * weight, used, n_used, noise)
+            if alive.all():
+                table, status = self._estimate(ready, peak)
+            else:
+                found, how = self._estimate(ready.pick(alive.nonzero()[:, 0]), peak[alive])
+                table[:, alive], status[alive] = found, how.to(status.dtype)
+        self._store(block, *table, status, n_used)
+
+    def _estimate(
+        self, samples: Samples, peak: Float[Tensor, " voxel"]
+    ) -> tuple[Float[Tensor, "row voxel"], Int[Tensor, " voxel"]]:
+        """Fit voxels with the estimator; return rows in the units of the signal, and their status."""
+        estimator, design = self.estimator, self.voxels.design
+        values, status = estimator.estimate(samples) if estimator.obeys_weights else _by_pattern(estimator, samples)
         # A parameter that is not finite is no result, whatever status an estimator returns.
         finite = torch.isfinite(values).all(0)
         status = torch.where(finite | (status > FitStatus.AT_BOUND), status, FitStatus.NOT_CONVERGED)
-        status = torch.where(silent, FitStatus.NO_SIGNAL, status)
-        status = torch.where(few, FitStatus.TOO_FEW_SAMPLES, status)
-        table = values if self.maps_only else torch.cat((values, estimator.judge(ready, values)))
+        table = values if self.maps_only else torch.cat((values, estimator.judge(samples, values)))
         table = table * _scales(design, peak)[: len(table)]
         table = torch.where(status <= FitStatus.AT_BOUND, table, torch.nan)
         if not self.maps_only:  # a T at a bound has no standard error
             table[len(design.names) : -2, status != FitStatus.CONVERGED] = torch.nan
-        self._store(block, *table, status, n_used)
+        return table, status
 
     def _store(self, block: Block, *rows: Tensor) -> None:
         """Write the rows of a table, perhaps with status and number of used samples, to the voxels of a block."""

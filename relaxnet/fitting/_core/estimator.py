@@ -34,7 +34,12 @@ class Shortcut(Protocol):
     """Fits most voxels of a block at less cost than an estimator, and leaves the others to it."""
 
     def __call__(
-        self, samples: Float[Tensor, "time voxel"], noise: Float[Tensor, " 1"] | None, *, maps_only: bool, refine: bool
+        self,
+        samples: Float[Tensor, "time voxel"],
+        noise: Float[Tensor, " #voxel"] | None,
+        *,
+        maps_only: bool,
+        refine: bool,
     ) -> tuple[Float[Tensor, "row voxel"], Bool[Tensor, " voxel"]]:
         """Fit voxels of any scale.
 
@@ -43,11 +48,11 @@ class Shortcut(Protocol):
         samples
             Samples in the units of the signal.
         noise
-            Known standard deviation of a sample of weight 1, or None.
+            Known standard deviation of a sample of weight 1, of all voxels or of each, or None.
         maps_only
             Whether the rows are those of the estimate alone, not those of :meth:`Estimator.judge`, too.
         refine
-            Whether to take more steps.
+            Whether these are voxels that were not certain before, for which more may be done.
 
         Returns
         -------

@@ -44,6 +44,18 @@ def project(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
     return Estimate(parameters, torch.where(found, status, otherwise))
 
 
+def project_constant(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
+    """Minimise the reduced cost of exponential decays for voxels whose samples are all alike.
+
+    What a decay explains of a constant grows as its rate falls, so the optimum lies at the end that is flattest.
+    """
+    end = torch.tensor(bounds, dtype=samples.values.dtype).log()[1 if design.model.flat_end == "high" else 0]
+    x = end.to(samples.values.device).expand(1, samples.values.shape[1])
+    t, status = end_of_search(x, torch.ones_like(x[0], dtype=torch.bool), (bounds,), design, samples)
+    parameters = Reduced(design, samples).parameters(t[0])
+    return Estimate(parameters, torch.where(parameters[0] > 0, status, FitStatus.NO_SIGNAL))
+
+
 class Grid:
     """Points in log T, in pieces within which the model is smooth: no bracket reaches from one piece into the next."""
 

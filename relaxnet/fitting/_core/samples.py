@@ -30,6 +30,11 @@ class Samples:
         """Compute the weighted mean of the samples of each voxel."""
         return (self.weight * self.values).sum(0) / self.weight.sum(0)
 
+    def constant(self) -> Bool[Tensor, " voxel"]:
+        """Find the voxels whose used samples are all alike."""
+        first = self.values.gather(0, self.used.int().argmax(0)[None])
+        return ((self.values == first) | ~self.used).all(0)
+
     def variation(self) -> tuple[Float[Tensor, " voxel"], Bool[Tensor, " voxel"]]:
         """Sum the weighted squares about the mean, and say where they cannot be told from rounding errors."""
         deviation = torch.where(self.used, self.values - self.mean(), 0)

@@ -96,6 +96,18 @@ class Voxels:
             used &= samples < self.saturation
         return used & ~self.design.blanked(samples, used)
 
+    def weight_of_first(self) -> Tensor | None:
+        """Return the relative weights, (time, 1), of the first voxel to fit, or None where there is no voxel.
+
+        They are those of all voxels, unless each sample has a noise level of its own.
+        """
+        if self.sample_sigma is None:
+            return self.weigh(())[0].expand(len(self.times), 1)
+        if self.selected is not None:
+            first: Block = tuple(axis[:1] for axis in self.selected)
+            return self.weigh(first)[0] if len(self.selected[0]) else None
+        return self.weigh((slice(1),) * len(self.space))[0] if prod(self.space) else None
+
     def weigh(self, block: Block) -> tuple[Tensor, Tensor | None]:
         """Return the relative weights of the samples of a block, and the noise level of a sample of weight 1.
 
