@@ -1,22 +1,32 @@
-"""The examples: scripts that become notebooks, an index with their pictures, and what each is called."""
+"""The examples: scripts that become notebooks, an index with their pictures, and what each is called.
+
+Run with the folder of notebooks that the build has executed, it puts them into ``examples/notebooks``.
+"""
 
 import ast
 import html
+import io
 import re
 import shutil
+import sys
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jupytext
+import nbformat
 from docutils import nodes
+from PIL import Image
 
 SCRIPTS = Path(__file__).parents[1] / "examples"
+LARGEST = 300_000
+"""Bytes of a notebook that is committed."""
 
 GROUPS = {
-    "Begin": ("demo",),
-    "Design and simulate": ("protocol_design", "phantom"),
-    "Train": ("losses", "paper"),
+    "Map a scan": ("demo", "scanner", "regions", "trust", "denoise", "contrasts", "overnight"),
+    "Train a network": ("train_own", "predict", "calibration", "losses", "own_loop", "backbone", "layer"),
+    "Plan and simulate": ("protocol_design", "phantom", "paper"),
 }
 """Names of the examples, in the order of the index."""
 
@@ -136,3 +146,46 @@ def copy_pictures(app: Any, exception: Exception | None) -> None:
 
 def _pictures(page: Any) -> Iterator[str]:
     return (image["uri"] for image in page.findall(nodes.image) if "://" not in image["uri"])
+
+
+def commit(executed: Path) -> None:
+    """Put executed notebooks beside the scripts, small and without what differs from run to run.
+
+    Parameters
+    ----------
+    executed
+        The folder of the notebooks.
+    """
+    folder = SCRIPTS / "notebooks"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in names():
+        made, run = notebook(name), nbformat.read(executed / f"{name}.ipynb", as_version=4)
+        outputs = {cell.source: cell.outputs for cell in run.cells if cell.cell_type == "code"}
+        for number, cell in enumerate((cell for cell in made.cells if cell.cell_type == "code"), 1):
+            cell.execution_count, cell.outputs = number, [_small(output, number) for output in outputs[cell.source]]
+        for number, cell in enumerate(made.cells):
+            cell.id = f"{name}-{number}".replace("_", "-")
+        text = nbformat.writes(made)
+        if len(text) > LARGEST:
+            raise ValueError(f"examples/{name}.py: its notebook has {len(text)} bytes; {LARGEST} are allowed.")
+        (folder / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
+
+
+def _small(output: Any, number: int) -> Any:
+    """Store a picture with a palette, which takes a third of the space."""
+    output = nbformat.from_dict(output)
+    if "execution_count" in output:
+        output.execution_count = number
+    picture = output.get("data", {}).get("image/png")
+    if picture:
+        stored = io.BytesIO()
+        image = Image.open(io.BytesIO(b64decode(picture))).convert("RGB")
+        image.thumbnail((900, 900))
+        image.quantize(128).save(stored, "png", optimize=True)
+        output.data["image/png"] = b64encode(stored.getvalue()).decode()
+    return output
+
+
+if __name__ == "__main__":
+    commit(Path(sys.argv[1]))
