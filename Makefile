@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest lint types format docs bench bench-costs bench-memory bench-peers texture kill fuzz soak mutants
+.PHONY: help setup demo test test-oldest lint types format docs notebooks bench bench-costs bench-memory bench-peers texture kill fuzz soak mutants
 .PHONY: experiments gpu-paper paper-tables readme clean
 
 help:  ## Show this list
@@ -46,6 +46,9 @@ format: $(STAMP)  ## Put the code into the project's format
 docs: $(STAMP)  ## Build the documentation and execute its examples; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+notebooks: docs  ## Put the executed examples into examples/notebooks, where a code host shows them
+	$(BIN)/python docs/gallery.py docs/_build/jupyter_execute/examples
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py

@@ -2,17 +2,23 @@
 
 import shutil
 import sys
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
-import jupytext
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util import logging
 
 import relaxnet
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import from_code  # noqa: E402 (it stands beside this file)
+import check_pages  # noqa: E402 (these stand beside this file)
+import from_code  # noqa: E402
+import gallery  # noqa: E402
+import signatures  # noqa: E402
 
 project = "relaxnet"
 author = "The relaxnet developers"
@@ -33,13 +39,14 @@ exclude_patterns = ["_build", "demo", "generated", "**.ipynb_checkpoints"]
 html_theme = "pydata_sphinx_theme"
 html_title = "relaxnet"
 html_theme_options = {
-    "show_prev_next": False,
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
-    "secondary_sidebar_items": {"**": ["page-toc"], "models": []},
+    "show_prev_next": False,
+    "secondary_sidebar_items": {"**": ["page-toc"], "experiments": [], "models": []},  # their tables take all there is
 }
 html_static_path = ["_static"]
-html_css_files = ["wide.css"]
-html_sidebars = {name: [] for name in ("index", "guide", "models", "speed", "experiments", "contributing", "changelog")}
+html_css_files = ["site.css"]
+html_sidebars = {name: [] for name in ("index", "experiments", "models")}
 html_copy_source = False
 html_show_sourcelink = False
 
@@ -47,12 +54,14 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 copybutton_exclude = ".linenos, .gp, .go"
 
 autosummary_generate = True
-autodoc_typehints = "none"  # numpydoc describes parameters; signatures with shapes would not fit on a line
+autodoc_typehints = "signature"  # as signatures.py writes them
+python_maximum_signature_line_length = 80  # beyond it, each parameter has a line of its own
+python_use_unqualified_type_names = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-# The examples are scripts; here they become notebooks, which are run, shown, and offered for download.
+# The examples are scripts; gallery.py makes notebooks of them, which are run, shown, and offered for download.
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
@@ -61,21 +70,12 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 
 
-def _make_notebooks() -> None:
-    target = HERE / "examples"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
-    names = []
-    for script in sorted((HERE.parent / "examples").glob("*.py")):
-        jupytext.write(jupytext.read(script), target / f"{script.stem}.ipynb")
-        names.append(script.stem)
-    toctree = "\n".join(names)
-    downloads = "\n".join(f"- {{download}}`{name}.ipynb <{name}.ipynb>`" for name in names)
-    text = (
-        "# Examples\n\nEach is run when this site is built, and can be taken as a notebook:\n\n"
-        f"{downloads}\n\n```{{toctree}}\n:maxdepth: 1\n\n{toctree}\n```\n"
-    )
-    (target / "index.md").write_text(text, encoding="utf-8")
+def _bring_mathjax() -> str:
+    """Copy MathJax, one file that draws formulas without fonts, so that no page asks another server for it."""
+    (script,) = (path for path in files("sphinx-mathjax-offline") or () if path.name == "tex-svg.js")
+    target = HERE / "_static" / "mathjax.js"
+    shutil.copy(script.locate(), target)
+    return target.name
 
 
 def _describe_constant(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -94,11 +94,39 @@ def _find_at_the_top(app: Any, env: Any, node: Any, content: Any) -> Any:
     return env.domains["py"].resolve_xref(env, here, app.builder, kind, f"relaxnet.{name}", node, content)
 
 
+def _write_signature(app: Any, what: str, name: str, obj: Any, options: Any, *texts: Any) -> Any:
+    """Show types and defaults as the source has them."""
+    del app, what, name, options, texts
+    return signatures.signature_of(obj, HOMES)
+
+
+def _link_own_types_alone(app: Any, page: Any) -> None:
+    """Leave the names of axes and of types of other packages in signatures as text."""
+    del app
+    for signature in page.findall(addnodes.desc_signature):
+        for link in [*signature.findall(addnodes.pending_xref)]:
+            if "." not in link["reftarget"]:
+                link.replace_self(nodes.Text(link["reftarget"]))
+
+
+def _check_pages(app: Any, exception: Exception | None) -> None:
+    """Fail where a built page has a dead link, asks another server, or shows a picture without a text."""
+    if exception is None and app.builder.format == "html":
+        for problem in check_pages.problems(Path(app.outdir)):
+            logging.getLogger(__name__).warning(problem)
+
+
 def setup(app: Any) -> None:
+    app.connect("doctree-read", _link_own_types_alone)
+    app.connect("autodoc-process-signature", _write_signature)
+    app.connect("build-finished", gallery.copy_pictures)
+    app.connect("build-finished", _check_pages)
     app.connect("autodoc-process-docstring", _describe_constant)
     app.connect("missing-reference", _find_at_the_top)
 
 
 shutil.rmtree(HERE / "api", ignore_errors=True)  # with the pages of names that are no more
 from_code.write(HERE)
-_make_notebooks()
+gallery.write(HERE / "examples")
+HOMES = from_code.homes()
+mathjax_path = _bring_mathjax()

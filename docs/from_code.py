@@ -7,6 +7,7 @@ documentation by itself.
 
 import ast
 import inspect
+import json
 import re
 import tomllib
 from dataclasses import fields
@@ -19,6 +20,7 @@ import relaxnet as rx
 from relaxnet._contrasts import KNOWN_CONTRASTS
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
 
 ORDER = (
     "fitting",
@@ -67,6 +69,7 @@ def tables() -> dict[str, str]:
         "presets": presets(),
         "contrasts": contrasts(),
         "extras": extras(),
+        "which_method": which_method(),
     }
 
 
@@ -151,6 +154,44 @@ def extras() -> str:
     return _table(("extra", "installs"), rows)
 
 
+def which_method() -> str:
+    """Compare ways to a map by what was measured: errors on a phantom, residuals of real images, and times."""
+    phantom, times, real = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+        for name in ("laptop-smooth/table2", "laptop-smooth/table4", "laptop/real")
+    )
+    rows = []
+    for way, images, of_phantom, of_real, of_times in (
+        ('{func}`relaxnet.fit`, `"two-point"`', "2 of each", "two-point", "two-point", "two-point"),
+        ('{func}`relaxnet.fit`, `"nlls"`', "all", "nlls-4", "nlls", "nlls-4-std"),
+        ("{func}`relaxnet.fit_joint`", "all", "joint-7", None, "joint-7"),
+        ("{func}`~relaxnet.denoise.non_local_means`, then joint fit", "all", "denoise-then-fit-7", None, None),
+        ("the same, then plain fit", "inputs", None, "non-local-means", None),
+        ("{func}`relaxnet.fit_spatial`", "inputs", None, "spatial", None),
+        ("network, {func}`~relaxnet.training.train`", "inputs", "held-out-orthogonal", "network", "network-std"),
+    ):
+        errors = [e["mean"] for e in phantom[of_phantom]["entries"] if _is_error(e)] if of_phantom else []
+        of_series = [e for e in real[of_real]["entries"] if e["case"] == "native"] if of_real else []
+        ratios = {e["series"]: e["ratio"]["mean"] for e in of_series}
+        took = 1000 * times[of_times]["entries"][0]["median"] if of_times else None
+        rows.append(
+            (
+                way,
+                images,
+                " / ".join(f"{error:.2f}" for error in errors) or "-",
+                f"{min(ratios.values()):.2f} to {max(ratios.values()):.2f}" if ratios else "-",
+                "-" if took is None else f"{took:.0f}",
+            )
+        )
+    header = ("way to a map", "images", "phantom, error (ms)", "real images, residual", "a slice (ms)")
+    return _table(header, rows)
+
+
+def _is_error(entry: dict[str, Any]) -> bool:
+    """Say whether an entry is the error of a whole row: against the truth, over all input sets."""
+    return entry["against"] == "truth" and entry["inputs"] in ("mean of input sets", "all images")
+
+
 def reference() -> dict[str, str]:
     """Write the pages of the reference: one for each public module, and an index that lists every name.
 
@@ -166,8 +207,7 @@ def reference() -> dict[str, str]:
         f"{_autosummary(top)}\n"
     )
     for name, summary in modules.items():
-        names = [f"{{py:obj}}`~relaxnet.{_home(name, public)}`" for public in public_names(name)]
-        index += f"\n## {{doc}}`rx.{name} <{name}>`\n\n{summary}.\n\n{', '.join(names)}\n"
+        index += f"\n## {{doc}}`rx.{name} <{name}>`\n\n{summary}.\n\n{_lines(name)}"
     toctree = "\n".join(f"rx.{name} <{name}>" for name in modules)
     pages = {"index": f"{index}\n```{{toctree}}\n:hidden:\n\n{toctree}\n```\n"}
     for name in modules:
@@ -177,6 +217,23 @@ def reference() -> dict[str, str]:
         body = f"```{{eval-rst}}\n.. automodule:: relaxnet.{name}\n```\n{also}"
         pages[name] = f"# rx.{name}\n\n{body}\n{_autosummary(f'{name}.{public}' for public in entries)}"
     return pages
+
+
+def homes() -> dict[str, str]:
+    """Find where each public class is documented.
+
+    Returns
+    -------
+    dict
+        Its full name by its name.
+    """
+    modules = [name for name in rx.__all__ if isinstance(getattr(rx, name), ModuleType)]
+    return {
+        name: f"relaxnet.{_home(module, name)}"
+        for module in modules
+        for name in public_names(module)
+        if inspect.isclass(getattr(getattr(rx, module), name))
+    }
 
 
 def public_names(module: str) -> list[str]:
@@ -237,6 +294,18 @@ def _imported(source: str) -> dict[str, str]:
     }
 
 
+def _lines(module: str) -> str:
+    """Write a line about each public name of a module."""
+    rows = []
+    for name in public_names(module):
+        documented = getattr(getattr(rx, module), name)
+        text = (
+            inspect.getdoc(documented) if callable(documented) else "\n".join(comment_of(f"relaxnet.{module}.{name}"))
+        )
+        rows.append((f"{{py:obj}}`~relaxnet.{_home(module, name)}`", _first_sentence(text or "")))
+    return _table(("name", ""), rows)
+
+
 def _source(module: str) -> str:
     folder = ROOT.joinpath(*module.split("."))
     return (folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")).read_text(encoding="utf-8")
@@ -249,9 +318,15 @@ def _home(module: str, name: str) -> str:
 
 def _summary(documented: Any) -> str:
     """Give the first sentence of a docstring, in Markdown, without its full stop."""
-    text = inspect.getdoc(documented) or ""
-    summary = " ".join(text.split("\n\n")[0].split()).rstrip(".")
-    return re.sub(r":math:`([^`]+)`", r"$\1$", summary)
+    return _first_sentence(inspect.getdoc(documented) or "")
+
+
+def _first_sentence(text: str) -> str:
+    """Give the first sentence of a text in the markup of docstrings, in Markdown, without its full stop."""
+    summary = " ".join(text.partition("\n\n")[0].split()).rstrip(".")
+    summary = re.sub(r":math:`([^`]+)`", r"$\1$", summary)
+    summary = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", summary)
+    return summary.replace("``", "`").replace("|", r"\|")
 
 
 def _plain(value: Any) -> str:
@@ -267,7 +342,8 @@ def _plain(value: Any) -> str:
 def _autosummary(names: Any) -> str:
     listed = "\n".join(f"   {name}" for name in names)
     return (
-        f"```{{eval-rst}}\n.. currentmodule:: relaxnet\n\n.. autosummary::\n   :toctree: generated\n\n{listed}\n```\n"
+        "```{eval-rst}\n.. currentmodule:: relaxnet\n\n.. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n"
+        f"{listed}\n```\n"
     )
 
 

@@ -46,7 +46,7 @@ print("input sets:", protocol.input_sets)
 # Subjects differ in anatomy and in disease. The same seed gives the same subjects on
 # every machine.
 
-# %%
+# %% Seven weighted images of one slice
 cohort = rx.phantom.liver_cohort(n_subjects=8, slices=2, shape=(64, 64), snr=20, seed=3)
 subject = cohort[7]
 print(subject)
@@ -89,7 +89,7 @@ print(f"median of the standard errors:    {standard_error.median():.1f} ms")
 # truth is not used. T1rho and T2 are balanced by two Laplace scales that are learnt
 # with the network.
 
-# %%
+# %% Validation residual and Laplace scale of both contrasts by epoch
 preset = dataclasses.replace(rx.training.PRESETS["laptop"], epochs=40, steps=1)
 trained = rx.training.train(cohort[:7], inputs="middle", preset=preset, progress=False)
 network = trained.predict(subject.images)
@@ -129,7 +129,7 @@ for method, values in maps.items():
     ]
     print(f"{method:<24} {errors[0]:6.2f} {errors[1]:10.2f}")
 
-# %%
+# %% T1rho maps of four methods and their absolute errors
 one_slice = {method: np.asarray(values[0]) for method, values in maps.items()}
 rx.plots.comparison_figure({"t1rho": one_slice}, roi=subject.roi[0].numpy())
 

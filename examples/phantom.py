@@ -41,7 +41,7 @@ t1rho, t2 = protocol.contrasts
 # radiological convention: the front of the body is up, the liver is on the left. The
 # slices below are 7 mm apart.
 
-# %%
+# %% Tissues, first image and true maps of three slices
 colours = ListedColormap(plt.colormaps["tab20"](np.arange(len(Tissue)) % 20))
 colours.colors[int(Tissue.AIR)] = (0, 0, 0, 1)
 
@@ -145,7 +145,7 @@ for tissue in list(Tissue)[1:]:
 # used. On the command line this is `relaxnet simulate --labels map.nii.gz --tissues
 # tissues.tsv --out cohort/`.
 
-# %%
+# %% Tissues, first image and true maps of two subjects of a drawn label map
 y, x = np.mgrid[-105:106:3, -150:151:3]  # mm from the middle to the back and the left
 
 
@@ -183,7 +183,7 @@ for subject in cohort:
 # long. Fat that was not suppressed decays more slowly than liver. A gain that differs
 # between the series contradicts the first image, which they share.
 
-# %%
+# %% Error of fitted T1rho and T2 for four corruptions of the scan
 wrong = {
     "nothing": [],
     "breathing": [rx.phantom.Breathing((6.0, 2.0))],

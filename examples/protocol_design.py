@@ -100,7 +100,7 @@ for snr in (5, 10, 20, 50, 100):
 #
 # Each set of times measures some relaxation times better than others.
 
-# %%
+# %% Smallest relative standard deviation against T1rho, for sets of images
 t = np.geomspace(10, 150, 200)
 figure, axis = plt.subplots(figsize=(9, 3.5), layout="constrained")
 for k, name in enumerate(("short", "middle", "long"), start=1):
