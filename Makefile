@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest lint types format docs notebooks bench bench-costs bench-memory bench-peers texture kill fuzz soak mutants
-.PHONY: experiments gpu-paper paper-tables readme clean
+.PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-memory bench-peers
+.PHONY: texture kill fuzz soak mutants experiments gpu-paper paper-tables readme clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,7 +22,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Simulate subjects, fit them, train a network without labels, and show maps and errors
 	$(BIN)/relaxnet demo --overwrite
 
-test: $(STAMP)  ## Run the whole test suite, docstring examples included, and report coverage
+test test-oldest coverage: export PYTHONDONTWRITEBYTECODE :=  # tests that start a process would compile all modules again
+
+test: $(STAMP)  ## Run the whole test suite, docstring examples included
+	$(BIN)/pytest --numprocesses=auto --dist=loadgroup
+
+coverage: $(STAMP)  ## The same, and report which lines and branches are tested
 	$(BIN)/pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
 
 test-oldest:  ## Run the tests with the oldest versions that are allowed, which get their own environment

@@ -1,6 +1,7 @@
 """Set-up shared by the tests and by the examples in docstrings."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,15 @@ import relaxnet as rx
 
 settings.register_profile("relaxnet", deadline=None, derandomize=True)  # torch's first call can take a second
 settings.load_profile("relaxnet")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each worker one thread: workers are the parallelism, and waiting threads of matrix libraries take the cores.
+
+    The libraries read it when they are loaded, which plugins do in a worker before any of our code runs there.
+    """
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

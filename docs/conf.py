@@ -1,5 +1,6 @@
 """Configuration of the documentation."""
 
+import os
 import shutil
 import sys
 from importlib.metadata import files
@@ -62,7 +63,9 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 # The examples are scripts; gallery.py makes notebooks of them, which are run, shown, and offered for download.
-nb_execution_mode = "cache"
+# Always: what a change of the library breaks shows here, and in no other place.
+nb_execution_mode = "force"
+os.environ["PYTHONWARNINGS"] = "error::DeprecationWarning:__main__"  # of what the examples call, in their kernels
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_execution_in_temp = True

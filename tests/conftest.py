@@ -13,9 +13,6 @@ import torch
 
 pytest.register_assert_rewrite("bad_inputs", "cohorts")
 
-if os.environ.get("PYTEST_XDIST_WORKER"):
-    torch.set_num_threads(1)  # the workers are the parallelism; their threads would fight for the same cores
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it puts into the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

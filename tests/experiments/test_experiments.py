@@ -157,6 +157,14 @@ def test_fits_come_near_the_bound_and_do_not_pass_it(smoke):
         assert 0.9 < fit / bound < 1.3
 
 
+@pytest.mark.parametrize("contrast", ["t1rho", "t2"])
+def test_the_floor_is_lower_with_more_images(smoke, contrast):
+    rows = smoke[1]["table2"]["rows"]
+    of_three = entry_of(rows["floor-3"], contrast=contrast, against="truth", inputs="mean of input sets")
+    of_all = entry_of(rows["floor-7"], contrast=contrast, against="truth")
+    assert of_all["mean"] < of_three["mean"]
+
+
 def test_networks_are_tested_on_subjects_with_the_noise_of_their_training(smoke):
     """Their reference is the fit of these subjects."""
     rows, snrs = smoke[1]["snr"]["rows"], SMOKE.snrs
@@ -294,7 +302,7 @@ def test_a_table_of_columns():
 
 
 def test_no_subject_tests_what_was_trained_with_it():
-    setting = SMOKE
+    setting = replace(SMOKE, texture=None)
     tested = []
     for fold in setting.folds():
         test, training = fold.test(), fold.training()
@@ -305,6 +313,17 @@ def test_no_subject_tests_what_was_trained_with_it():
         assert len(more) == 3 * len(training)
         tested += [s.name for s in test]
     assert len(set(tested)) == len(tested) == setting.n_subjects
+
+
+def test_subjects_that_were_simulated_before_are_those_of_a_cohort():
+    setting = replace(SMOKE, texture=None)
+    fold, other = setting.folds()[0], setting.folds(snr=10.0)[0]
+    kept = fold.training()
+    assert all(one is same for one, same in zip(kept, fold.training(), strict=True))
+    assert all(one is same for one, same in zip(kept, fold.training(n_subjects=12)[: len(kept)], strict=True))
+    for subjects, cohort in ((kept, setting.cohort()), (other.training(), setting.cohort(snr=10.0))):
+        for subject in subjects:
+            assert torch.equal(subject.images, cohort[subject.index].images)
 
 
 def test_a_fold_whose_subjects_do_not_differ_is_the_same_fold():

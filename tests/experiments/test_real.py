@@ -104,28 +104,23 @@ def test_photographs_are_judged_by_the_truth():
     assert found["gaussian"]["mean"] < found["nlls"]["mean"] < 3
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory, data):  # noqa: ARG001 (where the series are looked for)
-    """Run the experiment at its smallest."""
-    out, said = tmp_path_factory.mktemp("real"), []
-    return out, run("real", preset="smoke", out=out, jobs=1, say=said.append), said
-
-
-def test_results(real):
-    result = real[1]["real"]
+@pytest.mark.xdist_group("experiments")
+def test_results(smoke):
+    out, results, lines = smoke
+    result = results["real"]
     assert set(result["subjects"]["series"]) == {"prostate", "leg"}
     assert result["subjects"]["absent"] == [SERIES["brain"].file, SERIES["brain-se"].file]
     absent = f"real: without {SERIES['brain'].file}, {SERIES['brain-se'].file}, not in the folder"
-    assert any(said.startswith(absent) for said in real[2])
+    assert any(line.startswith(absent) for line in lines)
     cases = [(e["series"], e["case"]) for e in result["rows"]["nlls"]["entries"]]
     assert [case for name, case in cases if name == "leg"] == ["native", "snr-20", "slice", "slice-snr-20"]
     assert [case for name, case in cases if name == "prostate"] == ["native", "snr-20"]
     for entry in result["rows"]["nlls"]["entries"]:
         assert entry["ratio"]["mean"] == 1
-    assert "by_block" not in str(read_result(real[0] / "smoke", "real"))
-    files = render(real[0] / "smoke", ["real"])
+    assert "by_block" not in str(read_result(out / "smoke", "real"))
+    files = render(out / "smoke", ["real"])
     assert {"real.png", "real-maps.png", "real.md"} < {path.name for path in files}
-    text = (real[0] / "smoke" / "real.md").read_text()
+    text = (out / "smoke" / "real.md").read_text()
     assert f"2 real series, without {SERIES['brain'].file}" in text
     assert "| Spatial fit |" in text
     assert "Published: supervised network" in text

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from relaxnet.experiments._harness.steps import Step, _minutes, run_steps, workers
 
@@ -34,12 +35,18 @@ def calls(folder):
     return sum(len(path.read_text().splitlines()) for path in folder.glob("*.calls"))
 
 
-def test_what_is_needed_is_computed_first_and_once(tmp_path):
+@pytest.fixture(scope="module")
+def pool():
+    """Two workers for all tests: each has to import torch."""
+    with workers(2) as some:
+        yield some
+
+
+def test_what_is_needed_is_computed_first_and_once(tmp_path, pool):
     few = squares(2, 3)
     total = Step("sum", add, {"bonus": 1}, needs=few)
     other = Step("sum", add, {"bonus": 2}, needs=few)
-    with workers(2) as pool:
-        outcomes = run_steps([total, other], tmp_path, pool)
+    outcomes = run_steps([total, other], tmp_path, pool)
     assert (outcomes[total.key], outcomes[other.key]) == (14, 15)
     assert outcomes[few[0].key] == {"square": 4}
     assert calls(tmp_path) == 2
@@ -91,17 +98,15 @@ def total(*, several):
     return sum(several.numbers)
 
 
-def test_an_argument_may_be_a_dataclass_which_is_part_of_the_key(tmp_path):
+def test_an_argument_may_be_a_dataclass_which_is_part_of_the_key(tmp_path, pool):
     one, other = (Step("total", total, {"several": Several(numbers)}) for numbers in ((1, 2), (1, 3)))
     assert one.key != other.key
-    with workers(2) as pool:
-        assert run_steps([one, other], tmp_path, pool) == {one.key: 3, other.key: 4}
+    assert run_steps([one, other], tmp_path, pool) == {one.key: 3, other.key: 4}
 
 
-def test_what_is_timed_is_alone(tmp_path):
+def test_what_is_timed_is_alone(tmp_path, pool):
     alone, other = replace(squares(2)[0], alone=True), squares(3)[0]
-    with workers(2) as pool:
-        run_steps([alone, other], tmp_path, pool)
+    run_steps([alone, other], tmp_path, pool)
     here, there = (int((tmp_path / f"{step.key}.calls").read_text()) for step in (alone, other))
     assert here == os.getpid() != there
 
@@ -135,10 +140,22 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         time.sleep(0.1)
 
 
-def test_workers_go_on_to_other_steps(tmp_path):
+def threads(*, number):
+    return [number, os.environ["OMP_NUM_THREADS"], torch.get_num_threads()]
+
+
+def test_workers_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    n = max(os.cpu_count() // 2, 1)
     with workers(2) as pool:
-        for numbers in ((2, 3, 4), (5, 6)):
-            run_steps(squares(*numbers), tmp_path, pool)
+        steps = [Step("threads", threads, {"number": k}) for k in range(2)]
+        assert sorted(run_steps(steps, tmp_path, pool).values()) == [[k, str(n), n] for k in range(2)]
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_workers_go_on_to_other_steps(tmp_path, pool):
+    for numbers in ((2, 3, 4), (5, 6)):
+        run_steps(squares(*numbers), tmp_path, pool)
     pids = {path.read_text() for path in tmp_path.glob("*.calls")}
     assert calls(tmp_path) == 5
     assert len(pids) <= 2

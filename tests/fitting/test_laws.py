@@ -105,10 +105,10 @@ def test_order_of_the_images_does_not_matter(order, m0, t, n):
 
 
 @methods
-@pytest.mark.parametrize("chunk_size", [7, 64, 299])
+@pytest.mark.parametrize("chunk_size", [7, 32, 99])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_voxels_do_not_know_of_each_other(method, chunk_size, dtype):
-    signal, rounding = noisy_voxels(method, dtype=dtype), ROUNDING[dtype]
+    signal, rounding = noisy_voxels(method, n=100, dtype=dtype), ROUNDING[dtype]
     whole = fit(signal, method=method)
     assert_same(fit(signal, method=method, chunk_size=chunk_size), whole, rtol=rounding)
     order = np.random.default_rng(1).permutation(len(signal))
@@ -150,7 +150,7 @@ def test_neighbours_of_a_spoiled_voxel_are_bit_identical(method):
 @given(st.sampled_from(METHODS), st.sampled_from([0, 1, 2, -1, -2, -3]))
 @settings(max_examples=20)
 def test_the_time_axis_may_be_anywhere(method, dim):
-    signal = noisy_voxels(method).reshape(20, 15, -1)
+    signal = noisy_voxels(method, n=60).reshape(12, 5, -1)
     moved = np.moveaxis(signal, -1, dim)
     assert_same(fit(moved, method=method, dim=dim), fit(signal, method=method, dim=-1), rtol=1e-9)
 

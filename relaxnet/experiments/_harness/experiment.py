@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from relaxnet.experiments._harness.abdomen import abdomen_cohort
@@ -131,7 +132,7 @@ class Fold:
         list of Subject
             Every ``n_folds``-th subject of the cohort.
         """
-        return list(self.setting.cohort(**self.changes)[self.index :: self.setting.n_folds])
+        return self._subjects(lambda k: k % self.setting.n_folds == self.index)
 
     def training(self, **changes: Any) -> list[Subject]:
         """Simulate the subjects to train with.
@@ -146,8 +147,22 @@ class Fold:
         list of Subject
             The subjects of all other folds.
         """
-        cohort = self.setting.cohort(**self.changes | changes)
-        return [cohort[k] for k in range(len(cohort)) if k % self.setting.n_folds != self.index]
+        return self._subjects(lambda k: k % self.setting.n_folds != self.index, **changes)
+
+    def _subjects(self, wanted: Callable[[int], bool], **changes: Any) -> list[Subject]:
+        """Simulate the subjects whose numbers are wanted, but for those that have been for a step before."""
+        changes = self.changes | changes
+        cohort = self.setting.cohort(**changes)
+        decides = self.setting.subjects | changes | {"n_subjects": None}  # a subject is the same in a larger cohort
+        known, numbers = _simulated(repr(sorted(decides.items()))), list(filter(wanted, range(len(cohort))))
+        known.update((k, cohort[k]) for k in numbers if k not in known)
+        return [known[k] for k in numbers]
+
+
+@lru_cache(maxsize=2)  # one to test with, and another to train with
+def _simulated(cohort: str) -> dict[int, Subject]:  # noqa: ARG001 (it is the key)
+    """Hold the subjects of a cohort that have been simulated, by number."""
+    return {}
 
 
 def digital_subjects(result: Result) -> str:

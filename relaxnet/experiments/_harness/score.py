@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from relaxnet.experiments._harness.experiment import AGAINST
+from relaxnet.experiments._harness.once import once_a_subject
 from relaxnet.experiments._harness.structure import edge_residuals, lesion_bias, within_liver
 from relaxnet.fitting import fit
 from relaxnet.phantom import Subject
@@ -19,6 +20,7 @@ Scores = dict[str, dict[str, list[Any]]]
 """For each contrast, columns of one number a subject, or of one list of numbers."""
 
 
+@once_a_subject
 def reference_maps(subject: Subject) -> Maps:
     """Fit each contrast to all of its images: the reference of studies of patients, whose true maps are not known.
 
@@ -65,7 +67,7 @@ def score(subjects: Iterable[Subject], method: Method, sets: Iterable[str] | Non
             maps = method(subject, inputs)
             for name in subject.protocol.names:
                 columns = found.setdefault(inputs, {}).setdefault(name, {})
-                for column, value in _compare(maps[name], reference[name], subject.truth[name], subject).items():
+                for column, value in _compare(maps[name], reference[name], name, subject).items():
                     columns.setdefault(column, []).append(np.round(value, 4).tolist())
     return found
 
@@ -86,7 +88,8 @@ def mean_error(scores: Mapping[str, Scores]) -> float:
     return float(np.mean([columns["truth_error"] for of in scores.values() for columns in of.values()]))
 
 
-def _compare(own: Tensor, reference: Tensor, truth: Tensor, subject: Subject) -> dict[str, Any]:
+def _compare(own: Tensor, reference: Tensor, name: str, subject: Subject) -> dict[str, Any]:
+    truth = subject.truth[name]
     used = torch.isfinite(own) & torch.isfinite(reference) & subject.roi
     values, other, true = (one[used].double() for one in (own, reference, truth))
     row: dict[str, Any] = {"missing": 1 - int(used.sum()) / int(subject.roi.sum()), "mean": float(values.mean())}
@@ -100,5 +103,5 @@ def _compare(own: Tensor, reference: Tensor, truth: Tensor, subject: Subject) ->
         }
     row |= {"mean_error": abs(row["truth_bias"]), **within_liver(values, true)}
     row["lesion_bias"] = lesion_bias(own, truth, subject)
-    row["edge_residuals"] = edge_residuals(own, truth, subject)
+    row["edge_residuals"] = edge_residuals(own, name, subject)
     return row

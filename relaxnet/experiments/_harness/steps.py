@@ -93,12 +93,26 @@ def workers(jobs: int | None = None) -> Iterator[Executor | None]:
         yield None
         return
     context = get_context("spawn")  # a fork of a process whose torch has threads may never return
-    with ProcessPoolExecutor(jobs, context, _prepare, (max((os.cpu_count() or 1) // jobs, 1),)) as pool:
+    threads = max((os.cpu_count() or 1) // jobs, 1)
+    with _threads_of_children(threads), ProcessPoolExecutor(jobs, context, _prepare, (threads,)) as pool:
         try:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    """Limit the threads of numpy's matrix library, which keep cores busy while they wait; it reads that when loaded."""
+    name = "OMP_NUM_THREADS"
+    usual = os.environ.get(name)
+    os.environ.setdefault(name, str(threads))
+    try:
+        yield
+    finally:
+        if usual is None:
+            del os.environ[name]
 
 
 def run_steps(

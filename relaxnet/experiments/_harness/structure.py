@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter, label
 from torch import Tensor
 
+from relaxnet.experiments._harness.once import once_a_subject
 from relaxnet.phantom import Subject, Tissue
 
 Array = NDArray[np.float64]
@@ -65,13 +67,15 @@ def lesion_bias(own: Tensor, truth: Tensor, subject: Subject) -> float:
     return float(np.mean(found)) if found else math.nan
 
 
-def edge_residuals(own: Tensor, truth: Tensor, subject: Subject) -> list[float]:
+def edge_residuals(own: Tensor, contrast: str, subject: Subject) -> list[float]:
     """Compute how far the map near tumours is from the truth smoothed by Gaussians; the nearest one tells its blur.
 
     Parameters
     ----------
-    own, truth
-        Maps of the subject.
+    own
+        Map of the subject.
+    contrast
+        Name of its contrast.
     subject
         The subject.
 
@@ -82,25 +86,50 @@ def edge_residuals(own: Tensor, truth: Tensor, subject: Subject) -> list[float]:
         any blur; 0 where there is no lesion.
     """
     total = np.zeros(len(_WIDTHS_MM))
-    for k, lesions in _tumours(subject):
-        labels = subject.labels[k].numpy()
-        inside = lesions | (labels == Tissue.LIVER)
-        reach = round(_AROUND_MM / min(subject.voxel_mm[1:]))
-        here = binary_dilation(lesions, iterations=reach) & inside & torch.isfinite(own[k]).numpy()
-        values, true = (np.where(inside, one[k].double().numpy(), 0) for one in (own, truth))
-        for i, width in enumerate(_WIDTHS_MM):
-            sigma = [width / mm for mm in subject.voxel_mm[1:]]
-            smooth = gaussian_filter(true, sigma)[here] / gaussian_filter(inside.astype(float), sigma)[here]
-            total[i] += _unexplained(values[here], smooth)
+    for k, near, smooth in _edges(subject):
+        values = own[k].double().numpy()[near]
+        known = np.isfinite(values)
+        total += _unexplained(values[known], smooth[contrast][:, known])
     return [float(part) for part in total]
 
 
-def _unexplained(values: Array, smooth: Array) -> float:
-    """Return the sum of squares of values that a linear function of others does not explain."""
+class _Edges(NamedTuple):
+    """The truth around the tumours of a slice."""
+
+    k: int
+    """Number of the slice."""
+    near: NDArray[np.bool_]
+    """Where it is."""
+    smooth: dict[str, Array]
+    """Its values, smoothed by each Gaussian, (width, voxel), by contrast."""
+
+
+@once_a_subject
+def _edges(subject: Subject) -> list[_Edges]:
+    found = []
+    sigmas = [[width / mm for mm in subject.voxel_mm[1:]] for width in _WIDTHS_MM]
+    for k, lesions in _tumours(subject):
+        inside = lesions | (subject.labels[k].numpy() == Tissue.LIVER)
+        near = inside & binary_dilation(lesions, iterations=round(_AROUND_MM / min(subject.voxel_mm[1:])))
+        weights = [gaussian_filter(inside.astype(float), sigma)[near] for sigma in sigmas]
+        smooth = {}
+        for name in subject.protocol.names:
+            true = np.where(inside, subject.truth[name][k].double().numpy(), 0)
+            blurred = [gaussian_filter(true, sigma)[near] for sigma in sigmas]
+            smooth[name] = np.divide(blurred, weights)
+        found.append(_Edges(k, near, smooth))
+    return found
+
+
+def _unexplained(values: Array, others: Array) -> Array:
+    """Return the sums of squares of values that a linear function of the others in each row does not explain."""
     if len(values) < 2:
-        return 0.0
-    (own, both), (_, other) = np.cov(values, smooth)
-    return float((len(values) - 1) * (own - (both**2 / other if other > 0 else 0)))
+        return np.zeros(len(others))
+    own, others = values - values.mean(), others - others.mean(1, keepdims=True)
+    variance = (others**2).sum(1)
+    explained = np.divide((others @ own) ** 2, variance, out=np.zeros(len(others)), where=variance > 0)
+    unexplained: Array = own @ own - explained
+    return unexplained
 
 
 def edge_width(residuals: Array) -> float:
