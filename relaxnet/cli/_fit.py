@@ -23,7 +23,6 @@ from relaxnet.cli._values import (
     check_positive,
     chosen,
     read_bounds,
-    read_times,
     speaking_of,
     times,
 )
@@ -207,7 +206,7 @@ def _parameter(option: str) -> str:
     return option.strip("-").replace("-", "_")
 
 
-def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series | None, tuple[float, ...] | Path | None]:
+def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series | None, tuple[float, ...] | None]:
     """Find out how a contrast was acquired from the options that were given, and check them; None if none was."""
     told = {series: given[_parameter(series.option)] for series in KNOWN_CONTRASTS[contrast].series}
     chosen = [series for series, text in told.items() if text is not None]
@@ -269,7 +268,7 @@ def _protocol(tsl: str | None, te: str | None, unit: Any) -> "Protocol | None":
     if tsl is None and te is None:
         return None
     options = {"--tsl-ms": tsl, "--te-ms": te}
-    given = {option: read_times(text, option, unit) for option, text in options.items()}
+    given = {option: times(text, option, unit=unit) for option, text in options.items()}
     for option, found in given.items():
         if not found:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
