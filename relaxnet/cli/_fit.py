@@ -12,6 +12,7 @@ from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._common import Answer
 from relaxnet.cli._common import command as shared_by_all
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say
+from relaxnet.cli._examples import examples
 from relaxnet.cli._values import (
     Average,
     Fill,
@@ -170,7 +171,8 @@ def _add_command(contrast: str) -> None:
 
     text = HELP if known.unit == "ms" else HELP.replace("in seconds", f"in {known.unit}").replace(" in ms", "")
     own = {**acquisition, "method": (How, "nlls"), "bounds": _bounds(known, known.label)}
-    app.command(contrast, help=text.format(name=known.label, suffix=known.suffix))(_with_options(command, **own))
+    text = text.format(name=known.label, suffix=known.suffix)
+    app.command(contrast, help=text, epilog=examples(f"fit {contrast}"))(_with_options(command, **own))
 
 
 def _bounds(known: KnownContrast, what: str) -> tuple[Any, None]:
@@ -251,7 +253,7 @@ def _joint(
 
 _TIMES = "times, from that of the shared volume. [default: those of SCAN.json]"
 _FIRST = "Of two series, the first volume to take for both: that of t1rho or t2, or their mean."
-app.command("joint")(
+app.command("joint", epilog=examples("fit joint"))(
     _with_options(
         _joint,
         tsl=(Annotated[str | None, typer.Option("--tsl-ms", metavar="MS,MS,...", help=f"Spin-lock {_TIMES}")], None),
