@@ -69,6 +69,7 @@ Labels = Annotated[
 Rates = Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")]
 Dicom = Annotated[bool, typer.Option("--dicom", help="Write DICOM Parametric Maps in ms, too, of a SCAN in DICOM.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
+Pictures = Annotated[bool, typer.Option("--pictures/--no-pictures", help="Whether to draw a picture of the map.")]
 Report = Annotated[bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 
@@ -101,6 +102,7 @@ def _shared(
     rates: Rates = False,
     dicom: Dicom = False,
     strict: Strict = False,
+    pictures: Pictures = True,
     report: Report = False,
     overwrite: Overwrite = False,
     device: str = "auto",
@@ -126,6 +128,7 @@ def _shared(
         "rates": rates,
         "dicom": dicom,
         "strict": strict,
+        "pictures": pictures,
         "report": report,
         "overwrite": overwrite,
         "command": COMMAND_LINE.get(),
@@ -289,7 +292,7 @@ def _protocol(tsl: str | None, te: str | None, unit: Any) -> "Protocol | None":
 
 
 def _answer(outcome: "Outcome", unit: str = "ms") -> Answer:
-    pictures = "picture" if "picture" in outcome.files else "pictures"
-    on_disk = "s" if unit == "ms" else unit
-    text = f"{outcome.text}\nmaps in {on_disk}, {pictures} in {unit}\n{listed(outcome.files.values())}"
+    n = sum(path.suffix == ".png" for path in outcome.files.values())
+    drawn = f", picture{'s' * (n > 1)} in {unit}" if n else ""
+    text = f"{outcome.text}\nmaps in {'s' if unit == 'ms' else unit}{drawn}\n{listed(outcome.files.values())}"
     return Answer(text, outcome.summary)
