@@ -19,6 +19,7 @@ from relaxnet.cli import (
     _view,
 )
 from relaxnet.cli._common import command
+from relaxnet.cli._examples import examples
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -29,16 +30,16 @@ app = typer.Typer(
     context_settings=SETTINGS,
 )
 app.add_typer(_fit.app, name="fit", help="Fit a relaxation time to every voxel of a scan.")
-app.command("demo")(command(_demo.demo))
-app.command("simulate")(command(_simulate.simulate))
-app.command("train")(command(_train.train))
-app.command("predict")(command(_predict.predict))
-app.command("evaluate")(command(_evaluate.evaluate))
-app.command("design")(command(_design.design))
-app.command("view")(command(_view.view))
-app.command("experiment")(command(_experiment.experiment))
-app.command("bids")(command(_bids.bids))
-app.command("info")(command(_info.info))
+app.command("demo", epilog=examples("demo"))(command(_demo.demo))
+app.command("simulate", epilog=examples("simulate"))(command(_simulate.simulate))
+app.command("train", epilog=examples("train"))(command(_train.train))
+app.command("predict", epilog=examples("predict"))(command(_predict.predict))
+app.command("evaluate", epilog=examples("evaluate"))(command(_evaluate.evaluate))
+app.command("design", epilog=examples("design"))(command(_design.design))
+app.command("view", epilog=examples("view"))(command(_view.view))
+app.command("experiment", epilog=examples("experiment"))(command(_experiment.experiment))
+app.command("bids", epilog=examples("bids"))(command(_bids.bids))
+app.command("info", epilog=examples("info"))(command(_info.info))
 
 
 def _print_version(asked: bool) -> bool:

@@ -43,6 +43,7 @@ def bids(
     sigma: Annotated[float | None, typer.Option(help="Standard deviation of the noise.")] = None,
     fill: Annotated[float | None, typer.Option(help="Write this value in place of NaN.")] = None,
     rates: Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")] = False,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Draw a picture of each map, too.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Write a report of each series, too.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Let series fail that do not look like what was meant.")
@@ -73,6 +74,7 @@ def bids(
             sigma=sigma,
             fill=fill,
             rates=rates,
+            pictures=pictures,
             report=report,
             strict=strict,
             overwrite=overwrite,

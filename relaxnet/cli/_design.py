@@ -39,8 +39,6 @@ def design(
 
     Prints them beside equidistant times, with the smallest possible standard deviation relative to T (Cramer-Rao bound,
     root mean square over the range). A time that is there twice means that the image is acquired twice.
-
-    Example: relaxnet design t1rho --range-ms 30,60 --n 4 --max-ms 60
     """
     known = KNOWN_CONTRASTS[contrast]
     given = numbers(t_range, "--range-ms")

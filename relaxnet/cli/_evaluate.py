@@ -32,11 +32,6 @@ def evaluate(
     Prints bias, standard deviation, limits of agreement, mean absolute difference (RMAE), ICC and correlation, for each
     label or subject and for all, of the voxels that both have. Relaxation times are in ms. Patients have no truth:
     there, a network is compared with the fit of all images.
-
-    Examples
-    --------
-    relaxnet evaluate map.nii.gz reference.nii.gz --labels organs.nii.gz --out report/
-    relaxnet evaluate run/ cohort/ --out report/
     """
     options: dict[str, Any] = {
         "overwrite": overwrite,

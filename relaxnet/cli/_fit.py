@@ -12,6 +12,7 @@ from relaxnet._contrasts import KNOWN_CONTRASTS, KnownContrast, Series
 from relaxnet.cli._common import Answer
 from relaxnet.cli._common import command as shared_by_all
 from relaxnet.cli._console import COMMAND_LINE, explain, listed, one_of, say
+from relaxnet.cli._examples import examples
 from relaxnet.cli._values import (
     Average,
     Fill,
@@ -23,7 +24,6 @@ from relaxnet.cli._values import (
     check_positive,
     chosen,
     read_bounds,
-    read_times,
     speaking_of,
     times,
 )
@@ -69,6 +69,7 @@ Labels = Annotated[
 Rates = Annotated[bool, typer.Option("--rates", help="Write maps of the rates, 1/T in 1/s, too.")]
 Dicom = Annotated[bool, typer.Option("--dicom", help="Write DICOM Parametric Maps in ms, too, of a SCAN in DICOM.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where the input does not look like what was meant.")]
+Pictures = Annotated[bool, typer.Option("--pictures/--no-pictures", help="Whether to draw a picture of the map.")]
 Report = Annotated[bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace maps that are already there.")]
 
@@ -101,6 +102,7 @@ def _shared(
     rates: Rates = False,
     dicom: Dicom = False,
     strict: Strict = False,
+    pictures: Pictures = True,
     report: Report = False,
     overwrite: Overwrite = False,
     device: str = "auto",
@@ -126,6 +128,7 @@ def _shared(
         "rates": rates,
         "dicom": dicom,
         "strict": strict,
+        "pictures": pictures,
         "report": report,
         "overwrite": overwrite,
         "command": COMMAND_LINE.get(),
@@ -171,7 +174,8 @@ def _add_command(contrast: str) -> None:
 
     text = HELP if known.unit == "ms" else HELP.replace("in seconds", f"in {known.unit}").replace(" in ms", "")
     own = {**acquisition, "method": (How, "nlls"), "bounds": _bounds(known, known.label)}
-    app.command(contrast, help=text.format(name=known.label, suffix=known.suffix))(_with_options(command, **own))
+    text = text.format(name=known.label, suffix=known.suffix)
+    app.command(contrast, help=text, epilog=examples(f"fit {contrast}"))(_with_options(command, **own))
 
 
 def _bounds(known: KnownContrast, what: str) -> tuple[Any, None]:
@@ -207,7 +211,7 @@ def _parameter(option: str) -> str:
     return option.strip("-").replace("-", "_")
 
 
-def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series | None, tuple[float, ...] | Path | None]:
+def _acquired(contrast: str, given: dict[str, Any]) -> tuple[Series | None, tuple[float, ...] | None]:
     """Find out how a contrast was acquired from the options that were given, and check them; None if none was."""
     told = {series: given[_parameter(series.option)] for series in KNOWN_CONTRASTS[contrast].series}
     chosen = [series for series, text in told.items() if text is not None]
@@ -252,7 +256,7 @@ def _joint(
 
 _TIMES = "times, from that of the shared volume. [default: those of SCAN.json]"
 _FIRST = "Of two series, the first volume to take for both: that of t1rho or t2, or their mean."
-app.command("joint")(
+app.command("joint", epilog=examples("fit joint"))(
     _with_options(
         _joint,
         tsl=(Annotated[str | None, typer.Option("--tsl-ms", metavar="MS,MS,...", help=f"Spin-lock {_TIMES}")], None),
@@ -269,7 +273,7 @@ def _protocol(tsl: str | None, te: str | None, unit: Any) -> "Protocol | None":
     if tsl is None and te is None:
         return None
     options = {"--tsl-ms": tsl, "--te-ms": te}
-    given = {option: read_times(text, option, unit) for option, text in options.items()}
+    given = {option: times(text, option, unit=unit) for option, text in options.items()}
     for option, found in given.items():
         if not found:
             raise typer.BadParameter("the times of both contrasts are needed.", param_hint=option)
@@ -288,7 +292,7 @@ def _protocol(tsl: str | None, te: str | None, unit: Any) -> "Protocol | None":
 
 
 def _answer(outcome: "Outcome", unit: str = "ms") -> Answer:
-    pictures = "picture" if "picture" in outcome.files else "pictures"
-    on_disk = "s" if unit == "ms" else unit
-    text = f"{outcome.text}\nmaps in {on_disk}, {pictures} in {unit}\n{listed(outcome.files.values())}"
+    n = sum(path.suffix == ".png" for path in outcome.files.values())
+    drawn = f", picture{'s' * (n > 1)} in {unit}" if n else ""
+    text = f"{outcome.text}\nmaps in {'s' if unit == 'ms' else unit}{drawn}\n{listed(outcome.files.values())}"
     return Answer(text, outcome.summary)

@@ -11,7 +11,10 @@ from relaxnet.cli._values import Average, Fill, OfDicom, Resample, SkipFirst, Ti
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a training, or a safetensors file.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a training, a safetensors file, or name/repository on the Hugging Face Hub."),
+    ],
     scan: Annotated[
         list[Path],
         typer.Argument(

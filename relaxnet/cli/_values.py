@@ -55,43 +55,37 @@ def speaking_of(**options: str) -> Iterator[None]:
 
 
 def numbers(text: str, option: str) -> tuple[float, ...]:
-    """Read numbers with commas or spaces between them."""
+    """Read numbers with commas, semicolons or spaces between them, perhaps in the brackets of a list."""
     try:
-        return tuple(float(part) for part in re.split(r"\s*,\s*|\s+", text.strip()))
+        return tuple(float(part) for part in re.split(r"\s*[,;]\s*|\s+", text.strip().strip("[]()").strip()))
     except ValueError as error:
         told = f"{brief(text)!r} is not numbers with commas or spaces between them"
         raise typer.BadParameter(f"{told}.", param_hint=option) from error
 
 
-def times(
-    text: str | None, option: str, axis: Axis = TIME, unit: TimeUnit | None = None
-) -> tuple[float, ...] | Path | None:
-    """Read times in a unit, or values of another axis; the name of a file stays one, unless a unit is given."""
+def times(text: str | None, option: str, axis: Axis = TIME, unit: TimeUnit | None = None) -> tuple[float, ...] | None:
+    """Read times in a unit, or values of another axis, from a text, or from the file that it names."""
     if text is None:
         return None
-    if text.strip() and isfile(text):  # noqa: PTH113 (Path raises where a name is too long)
-        return Path(text) if unit is None else _of_file(Path(text), unit, axis)
     from relaxnet.times import parse_times  # noqa: PLC0415 (it needs NumPy, which help does not wait for)
 
-    given = numbers(text, option)
+    file = bool(text.strip()) and isfile(text)  # noqa: PTH113 (Path raises where a name is too long)
+    given = _of_file(Path(text)) if file else numbers(text, option)
     try:
         parsed = parse_times(given, name=option, axis=axis, unit="s" if unit else "ms")
     except ValueError as error:
-        message = str(error).replace(TIME.remedy, "Multiply by 1000, or say --unit ms.").replace("unit='s':", "--unit:")
+        message = str(error).replace(TIME.remedy, "Multiply by 1000, or say --unit s or --unit ms.")
+        message = message.replace("unit='s':", "--unit:")
+        if file:
+            raise ValueError(f"{text}: {message}") from error
         raise typer.BadParameter(message, param_hint=option) from error
     return CheckedTimes(given) if unit == "ms" else parsed  # a unit that was said is believed
 
 
-def read_times(text: str | None, option: str, unit: TimeUnit | None = None) -> tuple[float, ...] | None:
-    """Read times in ms, from a file if one is named."""
-    found = times(text, option, unit=unit)
-    return _of_file(found, unit or "ms") if isinstance(found, Path) else found
+def _of_file(path: Path) -> tuple[float, ...]:
+    from relaxnet.io import read_numbers  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-
-def _of_file(path: Path, unit: TimeUnit, axis: Axis = TIME) -> tuple[float, ...]:
-    from relaxnet.io import read_times_file  # noqa: PLC0415 (it needs torch, which takes seconds)
-
-    return read_times_file(path, unit=unit, axis=axis)
+    return read_numbers(path)
 
 
 def chosen(text: str | None) -> list[int] | None:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from relaxnet.io._read_scan import scan_path as scan_path
     from relaxnet.io._regions import read_labels as read_labels
     from relaxnet.io._regions import write_regions as write_regions
+    from relaxnet.io._times import read_numbers as read_numbers
     from relaxnet.io._times import read_times as read_times
     from relaxnet.io._times import read_times_file as read_times_file
     from relaxnet.io._volumes import More as More

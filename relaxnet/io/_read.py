@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -162,7 +163,12 @@ def _read_voxels(stream: BufferedIOBase, header: Header, path: Path) -> NDArray[
             there = start * item + len(content)
             raise ValueError(f"{path}: the file is truncated: {there} of {header.n_bytes} bytes of voxels are there.")
         block[:] = np.frombuffer(content, header.dtype)
-    stream.read(1)  # at the end of a gzip file, its checksum is compared
+    try:
+        stream.read(1)  # at the end of a gzip file, its checksum is compared
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" not in str(error):
+            raise
+        warnings.warn(f"{path}: what follows the compressed image is ignored.", stacklevel=4)
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large has no value, and its voxel no result
         if header.slope != 1:
             values *= header.slope

@@ -19,7 +19,7 @@ from relaxnet.io._inherit import describe_file, sidecars_of
 from relaxnet.io._read import Scan
 from relaxnet.io._resample import on_grid_of, same_grid
 from relaxnet.io._sidecar import times_of
-from relaxnet.io._times import check_agreement, given_times, read_times, times_of_files
+from relaxnet.io._times import check_agreement, check_order, given_times, read_times, times_of_files
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
 
 Paths = str | Path | Iterable[str | Path]
@@ -102,6 +102,8 @@ def read_scan(
     images = [read_image(file, series=series) for file in files]
     single = images[0] if len(images) == 1 else None
     stored, of_file = _stored_times(files, images, contrast, axis, needed=given is None)
+    if given is not None and stored is None:
+        check_order(files, given)
     times, source = (stored, of_file) if given is None else (given, "times_ms")
     n_times = len(times or ())
     data = (

@@ -1,17 +1,20 @@
 """JSON sidecars and text tables, and the times that sidecars hold: seconds in files, milliseconds in memory."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from relaxnet._contrasts import KNOWN_CONTRASTS
 from relaxnet._messages import brief, printable
 from relaxnet.io._bids import names_of
 from relaxnet.signals import SignalModel
 from relaxnet.times import TIME, Axis, CheckedTimes, parse_times
+
+_LIKE_TIMES = re.compile(r"(?i)tsl|spin.?lock|echo|inversion|saturation|prep|flip|b.?val|^t[ei]\b")
+"""What names of keys look like that may hold times, flip angles or b-values."""
 
 
 def keys_of(contrast: str, axis: Axis = TIME) -> tuple[str, ...]:
@@ -39,6 +42,8 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
     if len(arrays) > 1:
         raise ValueError(f"{contrast}: {named} are both arrays, so it is unclear which one decays: {give}.")
     ((key, values),) = arrays.items()
+    if any(isinstance(value, str) for value in values):
+        raise ValueError(f"{key}={brief(values)} holds text: write its numbers without quotation marks.")
     if axis != TIME:
         return parse_times(values, name=key, axis=axis)
     if contrast != "t1" and any(isinstance(value, int | float) and value > 1 for value in values):
@@ -48,10 +53,14 @@ def times_of(content: dict[str, Any], contrast: str, axis: Axis = TIME) -> tuple
 
 
 def _others(content: dict[str, Any]) -> str:
-    """Tell of arrays under other keys of times, which may be meant: spin-lock times often stand in EchoTime."""
-    keys = dict.fromkeys(key for known in KNOWN_CONTRASTS.values() for key in known.keys_along())
-    arrays = {key: len(content[key]) for key in keys if isinstance(content.get(key), list)}
-    told = (f"{key} is an array of {n} and may hold them" for key, n in arrays.items())
+    """Tell of arrays of numbers under other keys that may be meant: spin-lock times stand in EchoTime, or TSL."""
+    arrays = {
+        key: len(values)
+        for key, values in content.items()
+        if isinstance(values, list) and len(values) > 1 and _LIKE_TIMES.search(key)
+        if all(isinstance(value, int | float) for value in values)
+    }
+    told = (f"{brief(printable(key))} is an array of {n} and may hold them" for key, n in [*arrays.items()][:3])
     return "".join(f"; {text}" for text in told)
 
 

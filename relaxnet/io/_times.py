@@ -109,6 +109,23 @@ def check_agreement(given: Sequence[float], stored: Sequence[float], source: obj
         raise ValueError(f"{source}: {told}: correct the one that is wrong.")
 
 
+def check_order(files: Sequence[Path], times: Sequence[float]) -> None:
+    """Refuse files whose order is that of the letters of their names, echo-1, echo-10, echo-2, but not of the times."""
+    found = [re.findall(r"\d+", file.name) for file in files]
+    if len(files) != len(times) or len({*map(len, found)}) > 1:
+        return
+    varying = [column for column in zip(*found, strict=True) if len({*column}) > 1]
+    if len(varying) != 1:
+        return
+    numbers = [int(number) for number in varying[0]]
+    by_number = [time for _, time in sorted(zip(numbers, times, strict=True))]
+    if numbers != sorted(numbers) and by_number not in (sorted(times), sorted(times, reverse=True)):
+        names = brief(", ".join(file.name for file in files), longest=200)
+        raise ValueError(
+            f"times_ms={show(times)} are those of {names}, in this order: give them in that of the numbers."
+        )
+
+
 def read_times_file(path: Path | str, *, unit: TimeUnit = "ms", axis: Axis = TIME) -> tuple[float, ...]:
     r"""Read times from a text or CSV file.
 
@@ -143,17 +160,49 @@ def read_times_file(path: Path | str, *, unit: TimeUnit = "ms", axis: Axis = TIM
     (10.0, 20.5)
     """
     path = Path(path)
+    found = read_numbers(path)
+    with naming(path):
+        return parse_times(found, unit=unit, axis=axis)
+
+
+def read_numbers(path: Path) -> tuple[float, ...]:
+    """Read the numbers of a text or CSV file, whatever they are.
+
+    Parameters
+    ----------
+    path
+        A file as for :func:`read_times_file`.
+
+    Returns
+    -------
+    tuple of float
+        The numbers, in the order of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds anything else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "b.bval")
+    >>> _ = path.write_text("0 200 800")
+    >>> rx.io.read_numbers(path)
+    (0.0, 200.0, 800.0)
+    """
     lines = [line.partition("#")[0].strip(" \t,;") for line in read_text(path).splitlines()]
     rows = [(number, re.split(r"[\s,;]+", line)) for number, line in enumerate(lines, start=1) if line]
-    if rows and not any(map(_is_number, rows[0][1])):
+    if len(rows) > 1 and not any(map(_is_number, rows[0][1])):
         rows = rows[1:]  # a heading
     for number, cells in rows:
         if wrong := [cell for cell in cells if not _is_number(cell)]:
             raise ValueError(f"{path}, line {number}: {brief(repr(wrong[0]))} is no number.")
     if len(rows) > 1 and any(len(cells) > 1 for _, cells in rows):
         raise ValueError(f"{path}: it has several columns: leave the times alone, one a line.")
-    with naming(path):
-        return parse_times([float(cell) for _, cells in rows for cell in cells], unit=unit, axis=axis)
+    return tuple(float(cell) for _, cells in rows for cell in cells)
 
 
 def given_times(times_ms: Iterable[float] | str | Path | None, axis: Axis = TIME) -> tuple[float, ...] | None:

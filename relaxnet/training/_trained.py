@@ -241,7 +241,12 @@ class Trained:
         MissingExtraError
             If huggingface_hub is not installed.
         """
-        return load(_hub().ToHub.from_pretrained(where, revision=revision, token=token).path, models=models)
+        return load(find_pretrained(where, revision=revision, token=token), models=models)
+
+
+def find_pretrained(where: str | Path, *, revision: str | None = None, token: str | None = None) -> Path:
+    """Return the file of a network on the hub, or in a folder; see :meth:`Trained.from_pretrained`."""
+    return Path(_hub().ToHub.from_pretrained(where, revision=revision, token=token).path)
 
 
 def _hub() -> Any:

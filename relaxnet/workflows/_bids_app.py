@@ -40,7 +40,7 @@ from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import chosen, run_path
 
 FITTED, THERE, FAILED = "fitted", "there already", "failed"
-_OF_MAPS = ("method", "skip_first", "saturation", "sigma", "fill", "rates", "report", "strict")
+_OF_MAPS = ("method", "skip_first", "saturation", "sigma", "fill", "rates", "pictures", "report", "strict")
 """Settings that what is there must have been made with."""
 
 
@@ -70,6 +70,7 @@ def fit_data_set(
     sigma: float | None = None,
     fill: float | None = None,
     rates: bool = False,
+    pictures: bool = False,
     report: bool = False,
     strict: bool = False,
     overwrite: bool = False,
@@ -94,7 +95,7 @@ def fit_data_set(
     dask_scheduler
         Address of a scheduler of ``dask.distributed``, ``"tcp://host:8786"``, whose workers fit the series instead.
         They must see the same folders.
-    method, skip_first, saturation, sigma, fill, rates, report, strict
+    method, skip_first, saturation, sigma, fill, rates, pictures, report, strict
         As for :func:`fit_scan`, for all series; a joint fit is by ``"nlls"`` unless it is ``"spatial"``.
     overwrite
         Whether series that are there are fitted anew.
@@ -132,6 +133,7 @@ def fit_data_set(
         "sigma": sigma,
         "fill": fill,
         "rates": rates,
+        "pictures": pictures,
         "report": report,
         "strict": strict,
         "device": device,

@@ -15,6 +15,7 @@ from relaxnet.io import picture_path, sidecar_path
 from relaxnet.plots import map_figure
 
 Log = Callable[[str], None]
+_DRAWN = (".png", ".html")  # what matplotlib is needed for
 
 
 def silence(message: str) -> None:
@@ -37,8 +38,9 @@ def check_files(
 ) -> None:
     """Refuse what cannot be written, and miss what is needed for it, before anything is read."""
     check_targets(map_targets(maps, pictures), inputs=inputs, overwrite=overwrite)
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its fonts is of no concern here
-    look_for("matplotlib", extra="plot")  # it is imported while maps are compressed
+    if any(path.suffix in _DRAWN for path in pictures.values()):
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its fonts is of no concern here
+        look_for("matplotlib", extra="plot")  # it is imported while maps are compressed
 
 
 def drawings(

@@ -22,8 +22,8 @@ from relaxnet.protocol import Contrast
 from relaxnet.training import Trained, load
 from relaxnet.workflows._device import device_of, predict_on
 from relaxnet.workflows._drawing import Log, silence
+from relaxnet.workflows._network import network_file
 from relaxnet.workflows._outcome import Outcome
-from relaxnet.workflows._predict_scan import NETWORK
 from relaxnet.workflows._provenance import record
 from relaxnet.workflows._report.evaluate import Compared, maps_page, network_page
 from relaxnet.workflows._report.fit import sure_voxels
@@ -122,7 +122,7 @@ def evaluate_network(
     Parameters
     ----------
     run
-        Folder of a training, or a file of a network.
+        The network, as for :func:`predict_scan`.
     cohort
         Folder of subjects, as :func:`relaxnet.io.read_cohort` takes it. Digital subjects are compared with their truth
         within the liver; others with the fit of all their images, where its standard error is below half of its value.
@@ -147,10 +147,10 @@ def evaluate_network(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    start, where, run, folder = perf_counter(), device_of(device), Path(run), Path(cohort)
+    start, where, network, folder = perf_counter(), device_of(device), network_file(run), Path(cohort)
     subjects = read_cohort(folder)
-    files = _targets(out, "network", [run], overwrite=overwrite)
-    trained = load(run / NETWORK if run.is_dir() else run)
+    files = _targets(out, "network", [network], overwrite=overwrite)
+    trained = load(network)
     wanted, given = trained.net.protocol, subjects.protocol
     if wanted != given:
         raise ValueError(f"{folder}: it was acquired with {given}, and this network was trained for {wanted}.")
@@ -168,7 +168,7 @@ def evaluate_network(
         row = {"subject": ALL, "map": name, "unit": compared.unit, "against": against}
         rows.append(row | asdict(agreement(compared.values, compared.reference, compared.where)))
     settings = {"inputs": inputs, "subjects": len(subjects), "compared with": against}
-    made = partial(record, {"network": run / NETWORK if run.is_dir() else run}, settings, start, command)
+    made = partial(record, {"network": network}, settings, start, command)
     _write(files, rows, partial(network_page, pooled, rows, against, made=made))
     summary = {"against": against, "rows": _plain(rows), "files": {key: str(file) for key, file in files.items()}}
     return Outcome(_tabulated(rows), files, summary, rows)

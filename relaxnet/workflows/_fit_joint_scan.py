@@ -67,6 +67,7 @@ def fit_joint_scan(
     rates: bool = False,
     dicom: bool = False,
     strict: bool = False,
+    pictures: bool = True,
     report: bool = False,
     overwrite: bool = False,
     device: str = "auto",
@@ -89,7 +90,7 @@ def fit_joint_scan(
         As for :func:`fit_scan`.
     method
         The fit, one of :data:`relaxnet.fitting.JOINT_METHODS`.
-    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, report, overwrite, device, command, log
+    bounds_ms, saturation, sigma, labels, fill, rates, dicom, strict, pictures, report, overwrite, device, command, log
         As for :func:`fit_scan`.
 
     Returns
@@ -122,6 +123,7 @@ def fit_joint_scan(
         labels=labels is not None,
         rates=rates,
         dicom=dicom,
+        pictures=pictures,
         report=report,
         overwrite=overwrite,
     )
@@ -185,6 +187,7 @@ def fit_joint_scan(
         "sigma": sigma,
         "fill": fill,
         "rates": rates,
+        "pictures": pictures,
         "report": report,
         "strict": strict,
     }

@@ -56,6 +56,7 @@ def fit_scan(
     rates: bool = False,
     dicom: bool = False,
     strict: bool = False,
+    pictures: bool = True,
     report: bool = False,
     overwrite: bool = False,
     device: str = "auto",
@@ -108,6 +109,8 @@ def fit_scan(
     strict
         Whether an input that does not look like what was meant is an error, before anything is written, and not only a
         warning: see :func:`relaxnet.fitting.doubts`.
+    pictures
+        Whether to draw a picture of the map.
     report
         Whether to write a report, one HTML file with its figures, beside the picture.
     overwrite
@@ -148,6 +151,7 @@ def fit_scan(
         labels=labels is not None,
         rates=rates,
         dicom=dicom,
+        pictures=pictures,
         report=report,
         overwrite=overwrite,
     )
@@ -212,6 +216,7 @@ def fit_scan(
         "sigma": sigma,
         "fill": fill,
         "rates": rates,
+        "pictures": pictures,
         "report": report,
         "strict": strict,
     }

@@ -43,7 +43,7 @@ class Targets:
     folder: Path
     maps: dict[str, Path]
     pictures: dict[str, Path]
-    """By contrast."""
+    """By contrast; none where they were not asked for."""
     others: dict[str, Path]
     """``"run"``, and what was asked for of ``"rois"``, ``"report"`` and ``"t2_dicom"``."""
 
@@ -75,6 +75,7 @@ def plan(
     labels: bool,
     rates: bool,
     dicom: bool,
+    pictures: bool,
     report: bool,
     overwrite: bool,
 ) -> Targets:
@@ -84,8 +85,8 @@ def plan(
         maps = joint_map_paths(path, folder, contrasts, rates=rates)
     else:
         maps = map_paths(path, folder, contrasts[0], rates=rates)
-    pictures = picture_paths(maps, contrasts)
-    first, of = pictures[contrasts[0]], "joint" if joint else None
+    drawn = picture_paths(maps, contrasts)
+    first, of = drawn[contrasts[0]], "joint" if joint else None
     others = {"rois": regions_path(path, folder, contrasts)} if labels else {}
     others["run"] = run_path(first, of)
     if report:
@@ -93,8 +94,9 @@ def plan(
     if dicom:
         others |= {f"{name}_dicom": dicom_path(maps[name]) for name in contrasts}
     read = [sidecar_path(path), *(Path(file) for file in inputs if file is not None)]
-    check_files(read, maps, pictures | others, overwrite=overwrite)
-    return Targets(folder, maps, pictures, others)
+    drawn = drawn if pictures else {}
+    check_files(read, maps, drawn | others, overwrite=overwrite)
+    return Targets(folder, maps, drawn, others)
 
 
 def read_beside(

@@ -25,13 +25,11 @@ from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
 from relaxnet.workflows._device import device_of, predict_on
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
+from relaxnet.workflows._network import network_file
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record, run_path, write_record
 from relaxnet.workflows._report.page import report_path, write_report
 from relaxnet.workflows._report.predict import predicted_page
-
-NETWORK = "network.safetensors"
-"""Name of a trained network in the folder of its run."""
 
 
 def predict_scan(
@@ -58,7 +56,8 @@ def predict_scan(
     Parameters
     ----------
     run
-        Folder of a training, or a file of a network.
+        Folder of a training, a file of a network, a folder of :meth:`relaxnet.training.Trained.save_pretrained`, or a
+        ``"name/repository"`` of the Hugging Face Hub.
     scan
         The scan, as for :func:`relaxnet.io.read_scan`: all images of the protocol, or the input images alone, in their
         order.
@@ -94,9 +93,9 @@ def predict_scan(
     OSError
         If a file is missing, or one is there and ``overwrite`` is false.
     """
-    start, where, run, path = perf_counter(), device_of(device), Path(run), scan_path(scan)
+    start, where, path = perf_counter(), device_of(device), scan_path(scan)
     folder = path.parent if out is None else Path(out)
-    network = run / NETWORK if run.is_dir() else run
+    network = network_file(run)
     trained = load(network)
     protocol = trained.net.protocol
     names = (
@@ -109,7 +108,7 @@ def predict_scan(
     first = pictures[protocol.names[0]]
     page = {"run": run_path(first, "predicted")}
     page |= {"report": report_path(first, "predicted")} if report else {}
-    check_files([*as_paths(scan), sidecar_path(path), run], maps, pictures | page, overwrite=overwrite)
+    check_files([*as_paths(scan), sidecar_path(path), network], maps, pictures | page, overwrite=overwrite)
     image = read_scan(
         scan,
         volumes=volumes,

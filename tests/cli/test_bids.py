@@ -83,6 +83,17 @@ def test_every_series_is_found_and_fitted(data_set, capsys):
     assert "0 fitted, 5 there already" in capsys.readouterr().out
 
 
+def test_pictures_are_drawn_if_asked_for(data_set, capsys):
+    chosen = ("--participant-label", "03")
+    assert bids(data_set, *chosen) == 0
+    out = data_set.parent / "out"
+    assert not [*out.rglob("*.png")]
+    assert bids(data_set, *chosen, "--pictures") == 1
+    assert "was made with pictures unset, not True: use --overwrite" in capsys.readouterr().err
+    assert bids(data_set, *chosen, "--pictures", "--overwrite") == 0
+    assert sorted(path.name for path in out.rglob("*.png")) == ["sub-03_T1rho.png", "sub-03_T2map.png"]
+
+
 def sources(path):
     return json.loads(path.read_text())["Sources"]
 

@@ -1,6 +1,7 @@
 """The commands that follow from the table of contrasts, each on a scan of its own physics."""
 
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -135,6 +136,14 @@ def test_a_unit_that_is_said_is_believed(given, truth_ms, options, scan, tmp_pat
 def test_times_below_one_are_doubted_without_a_unit(scan, capsys):
     path = scan([4, 3, 2, 1])
     assert main(["fit", "t2star", path, "--te-ms", "0.03,0.2,0.5,0.9"]) == 2
-    assert "say --unit ms" in capsys.readouterr().err
+    assert "say --unit s or --unit ms" in capsys.readouterr().err
+    file = Path(path).with_name("te.txt")
+    file.write_text("0.03 0.2 0.5 0.9")
+    assert main(["fit", "t2star", path, "--te-ms", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "te.txt: " in told
+    assert "say --unit s or --unit ms" in told
+    assert "unit='s'" not in told
+    assert main(["fit", "t2star", path, "--te-ms", str(file), "--unit", "ms"]) == 0
     joint = ("fit", "joint", path, "--tsl-ms", "0,0.01", "--te-ms", "0,0.02,0.03", "--unit", "s")
     assert main(joint) == 0

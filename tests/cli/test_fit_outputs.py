@@ -179,13 +179,22 @@ def test_a_record_says_how_maps_came_about(tmp_path):
     text = (patient / "out" / "scan_T2map_run.json").read_text()
     made = json.loads(text)
     assert made["Outcome"] == "60 of 60 voxels converged (100.0 %)"
-    assert made["Settings"] == {"times_ms": [10, 20, 40, 80], "method": "nlls", "sigma": 5}
+    assert made["Settings"] == {"times_ms": [10, 20, 40, 80], "method": "nlls", "sigma": 5, "pictures": True}
     assert made["Inputs"]["scan"] == [{"Name": "scan.nii.gz", "SHA256": hashlib.sha256(path.read_bytes()).hexdigest()}]
     assert made["Inputs"]["mask"][0]["Name"] == "mask.nii.gz"
     assert {"relaxnet", "torch", "numpy", "Python"} == set(made["Versions"])
     assert made["DurationSeconds"] > 0
     assert made["CommandLine"].startswith("relaxnet fit t2 scan.nii.gz --te-ms 10,20,40,80")
     assert "Doe" not in text
+
+
+def test_pictures_are_drawn_unless_that_is_not_asked_for(tmp_path, capsys):
+    path = save(tmp_path / "scan.nii.gz", decay())
+    for options, drawn in (((), True), (("--no-pictures",), False)):
+        assert fit("t2", path, "--te-ms", TE, "--out", tmp_path / f"{drawn}", *options) == 0
+        assert (tmp_path / f"{drawn}" / "scan_T2map.png").exists() == drawn
+        assert (tmp_path / f"{drawn}" / "scan_T2map_run.json").exists()
+        assert ("picture in ms" in capsys.readouterr().out) == drawn
 
 
 @pytest.mark.parametrize("out", [("--out", "{}/made"), ("--out={}/new",), ("--out", "DOE_ROE")])

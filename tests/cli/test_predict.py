@@ -120,6 +120,34 @@ def test_b_values_and_times_in_arrays_are_compared(networks, tmp_path, capsys):
     assert "times_ms is (10, 20, 50) in ms" in capsys.readouterr().err
 
 
+def test_networks_of_the_hub(networks, tmp_path, monkeypatch, capsys):
+    network = rx.load(networks / "t2.safetensors")
+    network.save_pretrained(tmp_path / "published")
+    scan = series(tmp_path / "scan.nii.gz", 3)
+    assert predict(tmp_path / "published", scan, "--out", tmp_path / "own") == 0
+    fetched = []
+
+    def fetch(where):  # what Trained.from_pretrained does, without a network of computers
+        fetched.append(where)
+        if where != "me/liver":
+            raise OSError("404: no\nrepository")
+        return tmp_path / "published" / "model.safetensors"
+
+    monkeypatch.setattr("relaxnet.workflows._network.find_pretrained", fetch)
+    monkeypatch.chdir(tmp_path)
+    assert predict("me/liver", scan, "--out", tmp_path / "hub") == 0
+    own, hub = (nibabel.load(tmp_path / name / "scan_T2map.nii.gz").get_fdata() for name in ("own", "hub"))
+    np.testing.assert_array_equal(own, hub)
+    capsys.readouterr()
+    assert predict("me/lever", scan) == 1
+    assert "me/lever: no network is there, or the Hugging Face Hub cannot be reached: 404" in capsys.readouterr().err
+    assert fetched == ["me/liver", "me/lever"]
+    for wrong in ("published/nothing", "liver-any"):  # a folder that is there, and no name/repository
+        assert predict(wrong, scan) == 1
+        assert f"{wrong}: there is no such file or folder" in capsys.readouterr().err
+    assert len(fetched) == 2
+
+
 def test_maps_without_nan(networks, tmp_path, capsys):
     scan = series(tmp_path / "scan.nii.gz", 3)
     image = nibabel.load(scan)

@@ -162,6 +162,22 @@ def test_a_gzip_file_of_which_a_bit_has_flipped(save, decay):
         rx.io.read_nifti(path)
 
 
+def test_what_follows_a_gzip_file_is_ignored(save, decay):
+    path = save(decay)
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(512))  # of an archive on tape
+    np.testing.assert_array_equal(rx.io.read_nifti(path).data, decay)
+    path.write_bytes(content + b"\n")
+    with pytest.warns(UserWarning, match="what follows the compressed image is ignored"):
+        scan = rx.io.read_nifti(path)
+    np.testing.assert_array_equal(scan.data, decay)
+    damaged = bytearray(content + b"\n")
+    damaged[len(content) - 6] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="damaged"):
+        rx.io.read_nifti(path)
+
+
 # --- headers that lie -------------------------------------------------------------------------------------------------
 
 

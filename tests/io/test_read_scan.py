@@ -64,6 +64,18 @@ def test_given_times_are_in_the_order_of_the_files(echoes, decay):
     refused(echoes, "it says.*but times_ms=.*was given", times_ms=TE)
 
 
+def test_files_in_the_order_of_their_letters_are_told(save):
+    names = ["e10.nii", "e11.nii", *(f"e{k}.nii" for k in range(1, 10))]  # as a shell lists them
+    files = [save(name, np.ones((3, 2, 2))) for name in names]
+    times = [10.0 * k for k in range(1, 12)]
+    refused(files, r"are those of e10.nii, e11.nii, e1.nii, .* in that of the numbers", times_ms=times)
+    of_files = [100.0, 110.0, *(10.0 * k for k in range(1, 10))]
+    assert rx.io.read_scan(files, times_ms=of_files).times_ms == tuple(of_files)
+    assert rx.io.read_scan(files[:1:-1], times_ms=times[8::-1]).times_ms == tuple(times[8::-1])
+    others = [save(name, np.ones((3, 2, 2))) for name in ("b.nii", "a.nii")]  # whose names say nothing
+    assert rx.io.read_scan(others, times_ms=(10, 20)).times_ms == (10, 20)
+
+
 def test_the_command_takes_files(echoes, tmp_path, capsys):
     assert main(["fit", "t2", *map(str, echoes), "--out", str(tmp_path / "out")]) == 0
     (found,) = (path for path in (tmp_path / "out").rglob("*_T2map.nii.gz") if "desc" not in path.name)
@@ -190,6 +202,7 @@ def test_times_in_a_text_file(save, decay, tmp_path, text):
     [
         ("", "0 time"),
         ("12\ntwelve", "line 2: 'twelve' is no number"),
+        ("12ms 24ms", "line 1: '12ms' is no number"),
         ("1,12\n2,24", "columns"),
         ("0.01 0.02", "seconds"),
         ("12 -3", "negative"),
@@ -206,7 +219,8 @@ def test_text_files_that_are_refused(tmp_path, text, problem):
 
 def test_spaces_between_times_and_messages_of_the_command(save, decay, capsys):
     path = str(save("scan.nii.gz", decay))
-    assert main(["fit", "t2", path, "--te-ms", "12 24 36 48 120", "-q"]) == 0
+    for given in ("12 24 36 48 120", "12; 24;36;48;120", "[12, 24, 36, 48, 120]"):
+        assert main(["fit", "t2", path, "--te-ms", given, "-q", "--overwrite"]) == 0
     capsys.readouterr()
     for given, problem in (("0.01,0.02", "Multiply by 1000"), ("te.txt", "numbers with commas or spaces")):
         assert main(["fit", "t2", path, "--te-ms", given]) == 2
