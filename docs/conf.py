@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import check_pages  # noqa: E402 (these stand beside this file)
+import forest  # noqa: E402
 import from_code  # noqa: E402
 import gallery  # noqa: E402
 import signatures  # noqa: E402
@@ -127,6 +128,7 @@ def setup(app: Any) -> None:
 
 shutil.rmtree(HERE / "api", ignore_errors=True)  # with the pages of names that are no more
 from_code.write(HERE)
+forest.write(HERE / "generated")
 gallery.write(HERE / "examples")
 HOMES = from_code.homes()
 mathjax_path = _bring_mathjax()

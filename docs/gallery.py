@@ -1,6 +1,6 @@
 """The examples: scripts that become notebooks, an index with their pictures, and what each is called.
 
-Run with the folder of notebooks that the build has executed, it puts them into ``examples/notebooks``.
+Run with the cache of notebooks that the build has executed, it puts them into ``examples/notebooks``.
 """
 
 import ast
@@ -17,6 +17,7 @@ from typing import Any
 import jupytext
 import nbformat
 from docutils import nodes
+from jupyter_cache import get_cache
 from PIL import Image
 
 SCRIPTS = Path(__file__).parents[1] / "examples"
@@ -148,28 +149,31 @@ def _pictures(page: Any) -> Iterator[str]:
     return (image["uri"] for image in page.findall(nodes.image) if "://" not in image["uri"])
 
 
-def commit(executed: Path) -> None:
+def commit(cache: Path) -> None:
     """Put executed notebooks beside the scripts, small and without what differs from run to run.
 
     Parameters
     ----------
-    executed
-        The folder of the notebooks.
+    cache
+        The cache of the build.
     """
-    folder = SCRIPTS / "notebooks"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    texts = {}
     for name in names():
-        made, run = notebook(name), nbformat.read(executed / f"{name}.ipynb", as_version=4)
-        outputs = {cell.source: cell.outputs for cell in run.cells if cell.cell_type == "code"}
+        _, made = get_cache(cache).merge_match_into_notebook(notebook(name))
         for number, cell in enumerate((cell for cell in made.cells if cell.cell_type == "code"), 1):
-            cell.execution_count, cell.outputs = number, [_small(output, number) for output in outputs[cell.source]]
+            cell.metadata.pop("execution", None)
+            cell.execution_count, cell.outputs = number, [_small(output, number) for output in cell.outputs]
         for number, cell in enumerate(made.cells):
             cell.id = f"{name}-{number}".replace("_", "-")
         text = nbformat.writes(made)
         if len(text) > LARGEST:
             raise ValueError(f"examples/{name}.py: its notebook has {len(text)} bytes; {LARGEST} are allowed.")
-        (folder / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
+        texts[name] = f"{text}\n"
+    folder = SCRIPTS / "notebooks"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
 
 
 def _small(output: Any, number: int) -> Any:
@@ -181,8 +185,8 @@ def _small(output: Any, number: int) -> Any:
     if picture:
         stored = io.BytesIO()
         image = Image.open(io.BytesIO(b64decode(picture))).convert("RGB")
-        image.thumbnail((900, 900))
-        image.quantize(128).save(stored, "png", optimize=True)
+        image.thumbnail((800, 800))
+        image.quantize(64).save(stored, "png", optimize=True)
         output.data["image/png"] = b64encode(stored.getvalue()).decode()
     return output
 
