@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE))
 import check_pages  # noqa: E402 (these stand beside this file)
 import forest  # noqa: E402
 import from_code  # noqa: E402
-import gallery  # noqa: E402
+import notebooks  # noqa: E402
 import signatures  # noqa: E402
 
 project = "relaxnet"
@@ -62,7 +62,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-# The examples are scripts; gallery.py makes notebooks of them, which are run, shown, and offered for download.
+# The examples are scripts; notebooks.py makes notebooks of them, which are run, shown, and offered for download.
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
@@ -120,7 +120,7 @@ def _check_pages(app: Any, exception: Exception | None) -> None:
 def setup(app: Any) -> None:
     app.connect("doctree-read", _link_own_types_alone)
     app.connect("autodoc-process-signature", _write_signature)
-    app.connect("build-finished", gallery.copy_pictures)
+    app.connect("build-finished", notebooks.copy_pictures)
     app.connect("build-finished", _check_pages)
     app.connect("autodoc-process-docstring", _describe_constant)
     app.connect("missing-reference", _find_at_the_top)
@@ -129,6 +129,6 @@ def setup(app: Any) -> None:
 shutil.rmtree(HERE / "api", ignore_errors=True)  # with the pages of names that are no more
 from_code.write(HERE)
 forest.write(HERE / "generated")
-gallery.write(HERE / "examples")
+notebooks.write(HERE / "examples")
 HOMES = from_code.homes()
 mathjax_path = _bring_mathjax()
