@@ -242,7 +242,7 @@ def reference() -> dict[str, str]:
 
 
 def homes() -> dict[str, str]:
-    """Find where each public class is documented.
+    """Find where each public name is documented.
 
     Returns
     -------
@@ -250,13 +250,8 @@ def homes() -> dict[str, str]:
         Its full name by its name.
     """
     modules = [name for name in rx.__all__ if isinstance(getattr(rx, name), ModuleType)]
-    at_the_top = {name: f"relaxnet.{name}" for name in rx.__all__ if inspect.isclass(getattr(rx, name))}
-    return at_the_top | {
-        name: f"relaxnet.{_home(module, name)}"
-        for module in modules
-        for name in public_names(module)
-        if inspect.isclass(getattr(getattr(rx, module), name))
-    }
+    in_modules = {name: f"relaxnet.{module}.{name}" for module in modules for name in public_names(module)}
+    return in_modules | {name: f"relaxnet.{name}" for name in rx.__all__}
 
 
 def public_names(module: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The examples as notebooks: for the build, which executes them, and for ``examples/notebooks``.
 
-Run with the cache of notebooks that the build has executed, it writes the latter.
+Run with the folder in which the build has executed them, it writes the latter.
 """
 
 import io
@@ -15,7 +15,6 @@ import gallery
 import jupytext
 import nbformat
 from docutils import nodes
-from jupyter_cache import get_cache
 from PIL import Image
 
 LARGEST = 300_000
@@ -77,20 +76,22 @@ def copy_pictures(app: Any, exception: Exception | None) -> None:
             raise ValueError(f"examples/{name}.py draws no picture, which its card in the index needs.")
 
 
-def commit(cache: Path) -> None:
+def commit(executed: Path) -> None:
     """Put executed notebooks beside the scripts, small and without what differs from run to run.
 
     Parameters
     ----------
-    cache
-        The cache of the build.
+    executed
+        The folder in which the build has executed them.
     """
     texts = {}
     for name in gallery.names():
-        _, made = get_cache(cache).merge_match_into_notebook(notebook(name))
-        for number, cell in enumerate((cell for cell in made.cells if cell.cell_type == "code"), 1):
-            cell.metadata.pop("execution", None)
-            cell.execution_count, cell.outputs = number, [_small(output, number) for output in cell.outputs]
+        made, run = notebook(name), nbformat.read(executed / f"{name}.ipynb", as_version=4)
+        codes = ([cell for cell in cells if cell.cell_type == "code"] for cells in (made.cells, run.cells))
+        for number, (cell, ran) in enumerate(zip(*codes, strict=True), 1):
+            if cell.source != ran.source:
+                raise ValueError(f"examples/{name}.py has changed since it was executed: run make docs.")
+            cell.execution_count, cell.outputs = number, [_small(output, number) for output in ran.outputs]
         for number, cell in enumerate(made.cells):
             cell.id = f"{name}-{number}".replace("_", "-")
         text = nbformat.writes(made)
