@@ -64,6 +64,8 @@ def index() -> str:
     toctree = "\n".join([*names(), "../extend/index"])
     parts.append(f"```{{toctree}}\n:hidden:\n\n{toctree}\n```")
     parts.append("## Parts of your own\n\n{doc}`../extend/index` adds a signal model, an estimator or a weighting.")
+    downloads = ", ".join(f"{{download}}`{name} <{name}.ipynb>`" for name in names())
+    parts.append(f"## As notebooks\n\nTo take along: {downloads}.")
     return "\n\n".join(parts) + "\n"
 
 
