@@ -53,7 +53,7 @@ docs: $(STAMP)  ## Build the documentation and execute its examples; a warning i
 	@echo "open docs/_build/html/index.html"
 
 notebooks: docs  ## Put the executed examples into examples/notebooks, where a code host shows them
-	$(BIN)/python docs/gallery.py docs/_build/jupyter_execute/examples
+	$(BIN)/python docs/notebooks.py docs/_build/jupyter_execute/examples
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py

@@ -17,8 +17,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import check_pages  # noqa: E402 (these stand beside this file)
+import forest  # noqa: E402
 import from_code  # noqa: E402
-import gallery  # noqa: E402
+import notebooks  # noqa: E402
 import signatures  # noqa: E402
 
 project = "relaxnet"
@@ -61,8 +62,10 @@ python_use_unqualified_type_names = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+nitpicky = True
+nitpick_ignore = [("py:class", "http.server.HTTPServer")]
 
-# The examples are scripts; gallery.py makes notebooks of them, which are run, shown, and offered for download.
+# The examples are scripts; notebooks.py makes notebooks of them, which are run, shown, and offered for download.
 # Always: what a change of the library breaks shows here, and in no other place.
 nb_execution_mode = "force"
 os.environ["PYTHONWARNINGS"] = "error::DeprecationWarning:__main__"  # of what the examples call, in their kernels
@@ -88,13 +91,13 @@ def _describe_constant(app: Any, what: str, name: str, obj: Any, options: Any, l
         lines[:] = from_code.comment_of(name)
 
 
-def _find_at_the_top(app: Any, env: Any, node: Any, content: Any) -> Any:
+def _find_home(app: Any, env: Any, node: Any, content: Any) -> Any:
     """Let what a module calls ``fit`` lead to ``relaxnet.fit``, where it is documented."""
-    name = node.get("reftarget", "").rpartition(".")[2]
-    if node.get("refdomain") != "py" or name not in relaxnet.__all__:
+    *_, owner, name = ["", *node.get("reftarget", "").split(".")]
+    home = HOMES.get(name) or (f"{HOMES[owner]}.{name}" if owner in HOMES else None)
+    if node.get("refdomain") != "py" or home is None:
         return None
-    kind, here = node["reftype"], node["refdoc"]
-    return env.domains["py"].resolve_xref(env, here, app.builder, kind, f"relaxnet.{name}", node, content)
+    return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, node["reftype"], home, node, content)
 
 
 def _write_signature(app: Any, what: str, name: str, obj: Any, options: Any, *texts: Any) -> Any:
@@ -122,14 +125,15 @@ def _check_pages(app: Any, exception: Exception | None) -> None:
 def setup(app: Any) -> None:
     app.connect("doctree-read", _link_own_types_alone)
     app.connect("autodoc-process-signature", _write_signature)
-    app.connect("build-finished", gallery.copy_pictures)
+    app.connect("build-finished", notebooks.copy_pictures)
     app.connect("build-finished", _check_pages)
     app.connect("autodoc-process-docstring", _describe_constant)
-    app.connect("missing-reference", _find_at_the_top)
+    app.connect("missing-reference", _find_home)
 
 
 shutil.rmtree(HERE / "api", ignore_errors=True)  # with the pages of names that are no more
 from_code.write(HERE)
-gallery.write(HERE / "examples")
+forest.write(HERE / "generated")
+notebooks.write(HERE / "examples")
 HOMES = from_code.homes()
 mathjax_path = _bring_mathjax()

@@ -1,27 +1,11 @@
-"""The examples: scripts that become notebooks, an index with their pictures, and what each is called.
-
-Run with the folder of notebooks that the build has executed, it puts them into ``examples/notebooks``.
-"""
+"""The index of the examples: what they are called, in which order, each with its picture."""
 
 import ast
 import html
-import io
 import re
-import shutil
-import sys
-from base64 import b64decode, b64encode
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import jupytext
-import nbformat
-from docutils import nodes
-from PIL import Image
 
 SCRIPTS = Path(__file__).parents[1] / "examples"
-LARGEST = 300_000
-"""Bytes of a notebook that is committed."""
 
 GROUPS = {
     "Map a scan": ("demo", "scanner", "regions", "trust", "denoise", "contrasts", "overnight"),
@@ -29,41 +13,6 @@ GROUPS = {
     "Plan and simulate": ("protocol_design", "phantom", "paper"),
 }
 """Names of the examples, in the order of the index."""
-
-
-def write(folder: Path) -> None:
-    """Write the notebooks, which the build executes, and their index.
-
-    Parameters
-    ----------
-    folder
-        Where; what is there is removed.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name in names():
-        jupytext.write(notebook(name), folder / f"{name}.ipynb")
-    (folder / "index.md").write_text(index(), encoding="utf-8")
-
-
-def notebook(name: str) -> Any:
-    """Make a notebook of an example. The title of a cell is the text of its pictures.
-
-    Parameters
-    ----------
-    name
-        Name of its file.
-
-    Returns
-    -------
-    nbformat.NotebookNode
-        The notebook, not executed.
-    """
-    made = jupytext.read(SCRIPTS / f"{name}.py")
-    for cell in made.cells:
-        if "title" in cell.metadata:
-            cell.metadata["mystnb"] = {"image": {"alt": cell.metadata.pop("title")}}
-    return made
 
 
 def names() -> list[str]:
@@ -115,6 +64,8 @@ def index() -> str:
     toctree = "\n".join([*names(), "../extend/index"])
     parts.append(f"```{{toctree}}\n:hidden:\n\n{toctree}\n```")
     parts.append("## Parts of your own\n\n{doc}`../extend/index` adds a signal model, an estimator or a weighting.")
+    downloads = ", ".join(f"{{download}}`{name} <{name}.ipynb>`" for name in names())
+    parts.append(f"## As notebooks\n\nTo take along: {downloads}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -122,70 +73,3 @@ def _card(name: str) -> str:
     title, sentence = (re.sub(r"`(.+?)`", r"<code>\1</code>", html.escape(text)) for text in describe(name))
     picture = f'<img src="../_images/card-{name}.png" alt="" loading="lazy">'  # the title beside it says what it is
     return f'<a class="card" href="{name}.html">{picture}<b>{title}</b><span>{sentence}</span></a>'
-
-
-def copy_pictures(app: Any, exception: Exception | None) -> None:
-    """Copy the last picture of each example to where its card looks for it, when all pages are written.
-
-    Parameters
-    ----------
-    app
-        The build.
-    exception
-        Why it failed, if it did.
-    """
-    if exception is not None or app.builder.format != "html":
-        return
-    for name in names():
-        pictures = [Path(app.srcdir, uri) for uri in _pictures(app.env.get_doctree(f"examples/{name}"))]
-        if pictures:
-            shutil.copy(pictures[-1], Path(app.outdir, "_images", f"card-{name}.png"))
-        elif app.config.nb_execution_mode != "off":
-            raise ValueError(f"examples/{name}.py draws no picture, which its card in the index needs.")
-
-
-def _pictures(page: Any) -> Iterator[str]:
-    return (image["uri"] for image in page.findall(nodes.image) if "://" not in image["uri"])
-
-
-def commit(executed: Path) -> None:
-    """Put executed notebooks beside the scripts, small and without what differs from run to run.
-
-    Parameters
-    ----------
-    executed
-        The folder of the notebooks.
-    """
-    folder = SCRIPTS / "notebooks"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name in names():
-        made, run = notebook(name), nbformat.read(executed / f"{name}.ipynb", as_version=4)
-        outputs = {cell.source: cell.outputs for cell in run.cells if cell.cell_type == "code"}
-        for number, cell in enumerate((cell for cell in made.cells if cell.cell_type == "code"), 1):
-            cell.execution_count, cell.outputs = number, [_small(output, number) for output in outputs[cell.source]]
-        for number, cell in enumerate(made.cells):
-            cell.id = f"{name}-{number}".replace("_", "-")
-        text = nbformat.writes(made)
-        if len(text) > LARGEST:
-            raise ValueError(f"examples/{name}.py: its notebook has {len(text)} bytes; {LARGEST} are allowed.")
-        (folder / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
-
-
-def _small(output: Any, number: int) -> Any:
-    """Store a picture with a palette, which takes a third of the space."""
-    output = nbformat.from_dict(output)
-    if "execution_count" in output:
-        output.execution_count = number
-    picture = output.get("data", {}).get("image/png")
-    if picture:
-        stored = io.BytesIO()
-        image = Image.open(io.BytesIO(b64decode(picture))).convert("RGB")
-        image.thumbnail((900, 900))
-        image.quantize(128).save(stored, "png", optimize=True)
-        output.data["image/png"] = b64encode(stored.getvalue()).decode()
-    return output
-
-
-if __name__ == "__main__":
-    commit(Path(sys.argv[1]))

@@ -18,6 +18,7 @@
 # those of its training and on others with more noise.
 
 # %%
+# %matplotlib inline
 import dataclasses
 import warnings
 

@@ -18,6 +18,7 @@
 # with much, the mean curve is the better one, as noise is averaged before the fit.
 
 # %%
+# %matplotlib inline
 import pandas as pd
 
 import relaxnet as rx

@@ -19,6 +19,7 @@
 # digital abdomen in all three forms.
 
 # %%
+# %matplotlib inline
 import json
 from pathlib import Path
 

@@ -29,6 +29,7 @@ import numpy as np
 import relaxnet as rx
 
 warnings.filterwarnings("ignore", "preset")  # that trainings of seconds are too short
+warnings.filterwarnings("ignore", "no standard deviations")  # of a single scan
 small = dataclasses.replace(
     rx.training.PRESETS["laptop"], base=8, depth=3, epochs=12, steps=4
 )
@@ -74,8 +75,8 @@ of_t1rho.net.input_channels
 # %% [markdown]
 # ## A single scan
 #
-# `validation=0` sets nothing aside. The network then knows one scan, and its standard
-# deviations are not calibrated, because there is nothing to calibrate them with.
+# `validation=0` sets nothing aside. The network then knows one scan, and has no
+# standard deviations, because there is nothing to calibrate them with.
 
 # %%
 of_one = rx.training.train(

@@ -132,7 +132,8 @@ def generated():
     """Pages and tables that the build writes."""
     tables = {f"generated/{name}.md": text for name, text in FROM_CODE.tables().items()}
     reference = {f"api/{name}.md": text for name, text in FROM_CODE.reference().items()}
-    return tables | reference | {"examples/index.md": GALLERY.index()}
+    forests = {f"generated/forest-{name}.svg": "" for name in load(ROOT / "docs" / "forest.py").TABLES}
+    return tables | reference | forests | {"examples/index.md": GALLERY.index()}
 
 
 def test_the_reference_lists_every_public_name(generated):
@@ -341,6 +342,21 @@ def test_every_example_is_listed_and_described():
         assert len(sentence) > 20
         text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
         assert {"relaxnet", *re.findall(r"^(?:import|from) (\w+)", text, flags=re.MULTILINE)} <= BROUGHT_BY_ALL
+
+
+@pytest.mark.parametrize("name", GALLERY.names())
+def test_notebooks_are_those_of_their_scripts(name):
+    pytest.importorskip("jupytext")  # of the extra "docs"
+    sys.modules.setdefault("gallery", GALLERY)
+    notebooks = load(ROOT / "docs" / "notebooks.py")
+    path = ROOT / "examples" / "notebooks" / f"{name}.ipynb"
+    assert path.stat().st_size <= notebooks.LARGEST + 1
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    expected = [(cell.cell_type, cell.source) for cell in notebooks.notebook(name).cells]
+    assert [(cell["cell_type"], "".join(cell["source"])) for cell in cells] == expected  # if not: make notebooks
+    outputs = list(chain(*(cell.get("outputs", ()) for cell in cells)))
+    assert any("image/png" in output.get("data", ()) for output in outputs)
+    assert not any(output["output_type"] == "error" for output in outputs)
 
 
 def test_the_check_of_pages_finds_what_it_is_for(tmp_path):

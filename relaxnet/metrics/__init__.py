@@ -13,7 +13,7 @@
 - **Calibration** of standard deviations, where a ground truth is known: :func:`coverage`, :func:`ence`, :func:`ause`,
   :func:`sharpness`, and the scores :func:`crps_laplace` and :func:`crps_gaussian`; :class:`Calibration` computes them
   for a cohort, and :func:`calibration_factor` corrects standard deviations that are too small or too large. A voxel
-  that is not finite is an error here. :mod:`relaxnet.metrics.calibration` explains these metrics.
+  that is not finite is an error here. ``relaxnet.metrics.calibration`` explains these metrics.
 """
 
 from relaxnet.metrics._agreement import icc

@@ -1,0 +1,69 @@
+"""Forest plots of the big tables: each row with its interval, so that one can see what a column of numbers says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+RESULTS = Path(__file__).parents[1] / "results" / "laptop-smooth"
+TABLES = ("table2", "losses", "ablation")
+LABELS = {"t1rho": "T1rho", "t2": "T2"}
+
+
+def write(folder: Path) -> None:
+    """Draw all of them.
+
+    Parameters
+    ----------
+    folder
+        Where the pictures go.
+    """
+    for name in TABLES:
+        draw(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))).savefig(folder / f"forest-{name}.svg")
+
+
+def draw(result: dict[str, Any]) -> Figure:
+    """Draw the error of each row against the truth, with its 95 % interval over subjects.
+
+    Parameters
+    ----------
+    result
+        The result of an experiment.
+
+    Returns
+    -------
+    Figure
+        One panel for each contrast.
+    """
+    rows = {name: row for name, row in result["rows"].items() if name != "truth" and _entry(row, "t1rho")}
+    figure = Figure(figsize=(9.5, 0.8 + 0.27 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, (contrast, label) in zip(panels, LABELS.items(), strict=True):
+        for height, row in enumerate(rows.values()):
+            entry = _entry(row, contrast)
+            low, high = entry["ci95"]
+            panel.plot((low, high), (height, height), "C0", linewidth=2)
+            panel.plot(entry["mean"], height, "o", color="C0")
+        reference = _entry(result["rows"].get("nlls-4", {"entries": []}), contrast)
+        if reference:
+            panel.axvline(reference["mean"], color="0.6", linestyle=":")
+        panel.set_xlabel(f"error of {label} against the truth (ms)")
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.minorticks_off()
+        panel.grid(axis="y", color="0.92")
+    panels[0].set_yticks(range(len(rows)), [row["label"] for row in rows.values()], fontsize=8)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def _entry(row: dict[str, Any], contrast: str) -> dict[str, Any] | None:
+    """Find the error of a row over all its inputs."""
+    for entry in row["entries"]:
+        over_all = entry["inputs"] in ("mean of input sets", "all images")
+        if over_all and entry["contrast"] == contrast and entry["against"] == "truth":
+            return dict(entry)
+    return None
