@@ -153,7 +153,8 @@ def test_arrays_give_arrays(make_net, dtype):
     for same in (array, array[::-1][::-1], np.asfortranarray(array)):
         found = net.predict(same)["t2"]
         assert isinstance(found, np.ndarray)
-        np.testing.assert_array_equal(found, expected.numpy())
+        # A convolution may add in another order where memory is aligned otherwise.
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
 
 
 def test_masked_entries_of_an_array_are_missing(make_net):
