@@ -34,7 +34,7 @@ class HomoscedasticLaplace(LearntScales, TaskWeighting):
     -----
     The optimal :math:`\sigma_k` is the mean residual of task k. From :math:`\sigma = 1`, Adam needs thousands of steps
     to reach it with the learning rate of a network, and about a hundred with
-    :meth:`parameter_groups` at a rate of 0.05.
+    :meth:`Weighting.parameter_groups` at a rate of 0.05.
 
     References
     ----------

@@ -176,7 +176,7 @@ class RelaxationNet(nn.Module):
         Parameters
         ----------
         images
-            The images of :attr:`input_channels`, in that order.
+            The images of ``input_channels``, in that order.
         inputs
             As for the network itself.
 
@@ -193,7 +193,7 @@ class RelaxationNet(nn.Module):
         Parameters
         ----------
         images
-            The images of :attr:`input_channels`, in that order, in any unit.
+            The images of ``input_channels``, in that order, in any unit.
         inputs
             The input images among them, for a network of any subset: a key of :attr:`Protocol.input_sets`, channel
             numbers, a sequence with one of these for each sample, or a mask (batch, channel). By default all images.

@@ -172,7 +172,7 @@ class InversionRecovery(Recovery):
     Notes
     -----
     A fit that finds the efficiency returns :math:`m_0 = b/2` and the constant :math:`a - b/2`, where TR is long; see
-    :meth:`efficiency_of`. Where nothing can find it, as in losses and networks, the pulse is taken to be perfect.
+    ``efficiency_of``. Where nothing can find it, as in losses and networks, the pulse is taken to be perfect.
 
     The least-squares fit of magnitudes tries the null between all pairs of images, and keeps the best (Barral et al.).
 
@@ -296,7 +296,7 @@ class SaturationRecovery(Recovery):
 
     Notes
     -----
-    A fit that finds the efficiency returns :math:`m_0 = b` and the constant :math:`a - b`; see :meth:`efficiency_of`.
+    A fit that finds the efficiency returns :math:`m_0 = b` and the constant :math:`a - b`; see ``efficiency_of``.
     Where nothing can find it, as in losses and networks, the pulse is taken to be perfect.
 
     Examples

@@ -152,7 +152,7 @@ class Estimator(ABC):
         return None
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
-        """Compute standard errors, covariances and goodness of fit: what :func:`quality_names` lists.
+        """Compute standard errors, covariances and goodness of fit: what ``quality_names`` lists.
 
         Parameters
         ----------
