@@ -1,6 +1,7 @@
 """Set-up shared by the tests and by the examples in docstrings."""
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 import relaxnet as rx
 
+collect_ignore = [] if find_spec("numba") else ["relaxnet/fitting/_core/decay_kernel.py"]
 settings.register_profile("relaxnet", deadline=None, derandomize=True)  # torch's first call can take a second
 settings.load_profile("relaxnet")
 
