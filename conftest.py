@@ -10,7 +10,8 @@ from hypothesis import settings
 
 import relaxnet as rx
 
-collect_ignore = [] if find_spec("numba") else ["relaxnet/fitting/_core/decay_kernel.py"]
+_KERNELS = {"numba": "decay_kernel", "triton": "decay_triton"}
+collect_ignore = [f"relaxnet/fitting/_core/{name}.py" for package, name in _KERNELS.items() if not find_spec(package)]
 settings.register_profile("relaxnet", deadline=None, derandomize=True)  # torch's first call can take a second
 settings.load_profile("relaxnet")
 

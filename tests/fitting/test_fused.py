@@ -1,5 +1,6 @@
 """The compiled fit and that in torch are one fit: the same laws, the same statuses, the same maps."""
 
+import dataclasses
 import importlib.util
 import logging
 import os
@@ -17,6 +18,7 @@ from relaxnet.fitting._core.estimator import LEFT
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 TRAIN = tuple(12.8 * k for k in range(1, 31))
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
 
 
@@ -27,19 +29,54 @@ def implementation(request, monkeypatch):
     return request.param
 
 
+@pytest.fixture(params=["numba", "triton"])
+def kernel(request, monkeypatch):
+    """Compile by numba, or by Triton, whose interpreter runs a kernel for GPUs where there is none."""
+    pytest.importorskip(request.param)
+    if request.param == "triton" and not torch.cuda.is_available():
+        if not INTERPRETED:
+            pytest.skip("no GPU, and TRITON_INTERPRET is not 1")
+        monkeypatch.setitem(fused._KINDS, "cpu", fused._KINDS["cuda"])
+    with np.errstate(all="ignore"):  # the interpreter computes with NumPy, which warns of what a GPU just does
+        yield request.param
+
+
 @pytest.fixture
-def both(monkeypatch):
+def n(kernel):
+    """How many voxels are fitted: the interpreter is slow."""
+    return 1500 if kernel == "triton" and INTERPRETED else 6000
+
+
+@pytest.fixture
+def both(kernel, monkeypatch):
     """Fit by both implementations; return first the result of torch."""
-    pytest.importorskip("numba")
+    on_gpu = kernel == "triton" and torch.cuda.is_available()
 
     def fit(signal, times, **options):
+        if on_gpu:
+            signal = torch.as_tensor(signal, device="cuda")
         results = []
         for least in (np.inf, 0):
             monkeypatch.setattr(fused, "LEAST_VOXELS", least)
-            results.append(rx.fit(signal, times, **options))
+            result = rx.fit(signal, times, **options)
+            results.append(on_cpu(result) if on_gpu else result)
         return results
 
     return fit
+
+
+def on_cpu(result):
+    """Bring a result from the GPU to NumPy."""
+    changed = {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, torch.Tensor):
+            changed[field.name] = value.cpu().numpy()
+        elif isinstance(value, dict):
+            changed[field.name] = {
+                key: part.cpu().numpy() if isinstance(part, torch.Tensor) else part for key, part in value.items()
+            }
+    return dataclasses.replace(result, **changed)
 
 
 def assert_same(by_torch, compiled, signal, times, **options):
@@ -104,8 +141,8 @@ def all_sorts(n, times, snr):
 
 @pytest.mark.parametrize("snr", [3, 5, 10, 20, 50, 1000])
 @pytest.mark.parametrize("times", [TIMES, TRAIN, (30.0, 5.0, 60.0), (0.0, 18.2), tuple(10.0 * k for k in range(1, 9))])
-def test_both_agree_on_all_sorts_of_voxels(both, times, snr):
-    signal = all_sorts(6000, times, snr)
+def test_both_agree_on_all_sorts_of_voxels(both, n, times, snr):
+    signal = all_sorts(n, times, snr)
     assert_same(*both(signal, times), signal, times)
 
 
@@ -123,11 +160,11 @@ def test_both_agree_on_all_sorts_of_voxels(both, times, snr):
         {"chunk_size": 77},
     ],
 )
-def test_both_agree_under_all_options(both, options):
-    signal = all_sorts(6000, TIMES, 20)
+def test_both_agree_under_all_options(both, n, options):
+    signal = all_sorts(n, TIMES, 20)
     g, some = np.random.default_rng(2), dict(options)
     if "mask" in some:
-        some["mask"] = g.random(6000) < 0.3
+        some["mask"] = g.random(n) < 0.3
     if some.get("sigma") == "by time":
         some["sigma"] = (0.05, 0.1, 0.05, 0.2)
     if some.get("sigma") == "by sample":
@@ -145,9 +182,11 @@ def test_both_agree_under_all_options(both, options):
 @pytest.mark.parametrize(
     "name", ["santini_brain_se.npz", "nist_site3_ge_plate5.npz", "qmrlab_brain_mese_small.npz", "open_leg_mese.npz"]
 )
-def test_both_agree_on_real_images(both, real_data, name):
+def test_both_agree_on_real_images(both, n, real_data, name):
     data = real_data(name)
     signal = data["signal"].astype(np.float32)
+    if n < signal[..., 0].size:  # the interpreter is slow
+        signal = signal.reshape(-1, signal.shape[-1])[:: signal[..., 0].size // n]
     assert_same(*both(signal, data["times_ms"], dim=-1), signal, data["times_ms"], dim=-1)
 
 
@@ -232,7 +271,7 @@ def test_gradients_are_those_of_torch(monkeypatch):
 )
 def test_other_fits_are_those_of_torch(signal, options, monkeypatch):
     monkeypatch.setattr(fused, "LEAST_VOXELS", 0)
-    monkeypatch.setattr(fused, "FusedDecay", None)
+    monkeypatch.setitem(fused._KINDS, "cpu", (None, "math", "fused"))
     rx.fit(signal, TIMES, **options)
     rx.fit(np.ones((50, 4), dtype=np.float32), (0, 10, 10, 30))  # repeated times
 
@@ -279,3 +318,23 @@ def test_the_compiled_fit_is_kept_where_one_can_write(tmp_path, writable):
     environment = {**os.environ, "HOME": str(cache), "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ("FunctionCache" if writable else "NullCache")
+
+
+def test_the_kernel_for_gpus_compiles_without_one():
+    """For a card of the kind of an H100: in a process of its own, which is not told to interpret."""
+    pytest.importorskip("triton")
+    code = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from relaxnet.fitting._core.decay_triton import _fit_decays
+
+numbers = {"shortest": "fp32", "longest": "fp32", "saturation": "fp32", "status": "*u8", "n_used": "*i16"}
+arrays = dict.fromkeys(("samples", "weight", "noise", "times", "rates", "floor", "table"), "*fp32")
+sizes = {"N_TIMES": 4, "ROWS": 4, "N_GRID": 32, "N_RESULTS": 7, "BLOCK": 128}
+kinds = {name: "i32" for name in _fit_decays.arg_names} | numbers | arrays | dict.fromkeys(sizes, "constexpr")
+source = ASTSource(fn=_fit_decays, signature=kinds, constexprs=sizes)
+assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
