@@ -35,6 +35,11 @@ test-oldest:  ## Run the tests with the oldest versions that are allowed, which 
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[all]' beartype hypothesis pytest pytest-xdist
 	.venv-oldest/bin/pytest --numprocesses=auto --dist=loadgroup -W ignore::DeprecationWarning
 
+test-triton:  ## Run the tests of the kernel for GPUs in the interpreter of Triton, which gets its own environment; minutes
+	$(PYTHON) -m venv .venv-triton
+	.venv-triton/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]' triton==3.7.0 beartype hypothesis pytest pytest-xdist
+	TRITON_INTERPRET=1 .venv-triton/bin/pytest --numprocesses=auto --dist=loadgroup tests/fitting/test_fused.py
+
 lint: $(STAMP)  ## Check style, docstrings and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,6 +62,9 @@ notebooks: docs  ## Put the executed examples into examples/notebooks, where a c
 
 bench: $(STAMP)  ## Measure the speed of the fits on this machine
 	$(BIN)/python benchmarks/fitting.py
+
+bench-gpu: $(STAMP)  ## Test and measure the fits and a network on a GPU; without one at a tiny size, to show that it runs
+	$(BIN)/python benchmarks/gpu.py
 
 bench-costs: $(STAMP)  ## Measure what a scan costs in processor time and memory
 	$(BIN)/python benchmarks/costs.py
@@ -98,4 +106,4 @@ readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo an
 	$(BIN)/python docs/refresh.py --demo
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) .venv-oldest benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-triton benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ from relaxnet.fitting._core.decay import DecayShortcut
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.fused import FusedDecay, fused_decay
 from relaxnet.fitting._core.polarity import project_folded
 from relaxnet.fitting._core.projection import project, project_constant
 from relaxnet.fitting._core.samples import Samples
@@ -103,7 +104,9 @@ def nlls(
     implicit function theorem at the optimum. At a bound T has none, and voxels without a result have none. Second
     derivatives and forward mode raise ``NotImplementedError``.
 
-    On two cores, one million voxels of four images take about 0.04 s with ``maps_only``, 0.07 s without.
+    Where the package numba is installed (extra ``fast``), large fits of a mono-exponential decay in single precision on
+    the processor are compiled, the first time on a machine within half a minute. Statuses are the same, and maps agree
+    within rounding: :doc:`/speed`.
 
     References
     ----------
@@ -136,6 +139,10 @@ class LeastSquares(Estimator):
         if not isinstance(model, ExponentialDecay):
             return None
         return DecayShortcut(model, self.design.time[:, 0], weight, self.bounds[0])
+
+    def fused(self, saturation: float | None, n_voxels: int) -> FusedDecay | None:
+        """Take the compiled fit of mono-exponential decays."""
+        return None if self.design.folded else fused_decay(self.design, self.bounds[0], saturation, n_voxels)
 
     def estimate(self, samples: Samples) -> Estimate:
         """Search the whole range of T, unless the samples are all alike."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import Bounds, check_bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.estimator import Estimate, Estimator, Shortcut
+from relaxnet.fitting._core.estimator import LEFT, Estimate, Estimator, Fused, Shortcut
 from relaxnet.fitting._core.gradient import with_gradient
 from relaxnet.fitting._core.quality import quality_names
 from relaxnet.fitting._core.samples import Samples
@@ -91,6 +91,10 @@ def fit_voxels(
         every = voxels.blocks(chunk_size)
         for first in range(0, len(every), _BLOCKS_TOGETHER):
             blocks = every[first : first + _BLOCKS_TOGETHER]
+            if fits.fused is not None:
+                for_each(fits.by_fused, blocks, device, space)
+                blocks = voxels.only(fits.left).blocks(chunk_size) if fits.left else []
+                fits.left = []
             if fits.shortcut is not None:
                 # What is left of these blocks is fitted together: a few voxels cost as many operations as many.
                 for refine in (False, True):
@@ -139,12 +143,23 @@ class _Fits:
             self.n_used.fill_(0)[voxels.selected] = len(voxels.times)
         self.left: list[tuple[Tensor, ...]] = []
         """Indices of the voxels that the shortcut has left to the estimator, in pieces."""
+        self.fused = estimator.fused(voxels.saturation, voxels.n)
         self.weight = voxels.weight_of_first()
         self.shortcut = None if self.weight is None else estimator.shortcut(self.weight[:, 0])
         # What becomes of a voxel of zeros.
         used = estimator.usable(torch.zeros_like(voxels.design.time))
         enough_used = bool(enough(voxels.design, used).all())
         self.silent = FitStatus.NO_SIGNAL if enough_used else FitStatus.TOO_FEW_SAMPLES, int(used.sum())
+
+    def by_fused(self, block: Block) -> None:
+        """Fit the voxels of a block by the compiled fit, and note those that it leaves."""
+        samples, fused = self.voxels.read(block), cast("Fused", self.fused)
+        table, status, n_used = fused(samples, *self.voxels.weigh(block), maps_only=self.maps_only)
+        left = (status == LEFT).nonzero()[:, 0]
+        if len(left):
+            status[left], n_used[left] = FitStatus.CONVERGED, len(samples)  # as the shortcut finds them
+            self.left.append(positions(block, left, self.voxels.space))
+        self._store(block, *table, status, n_used)
 
     def by_shortcut(self, block: Block, *, refine: bool) -> None:
         """Fit the voxels of a block that the shortcut can fit, and note the others."""

@@ -4,13 +4,16 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.quality import quality
 from relaxnet.fitting._core.samples import Samples
+
+LEFT = 255
+"""Instead of a status: what becomes of the voxel is left to the estimator."""
 
 
 class Estimate(NamedTuple):
@@ -58,6 +61,39 @@ class Shortcut(Protocol):
         -------
         tuple of Tensor
             The rows, which hold until the next call, and which voxels are certain to have converged.
+        """
+
+
+@runtime_checkable
+class Fused(Protocol):
+    """Fits voxels of any kind, and says how each ended."""
+
+    def __call__(
+        self,
+        samples: Float[Tensor, "time voxel"],
+        weight: Float[Tensor, "#time #voxel"],
+        noise: Float[Tensor, " #voxel"] | None,
+        *,
+        maps_only: bool,
+    ) -> tuple[Float[Tensor, "row voxel"], Integer[Tensor, " voxel"], Integer[Tensor, " voxel"]]:
+        """Fit voxels of any scale.
+
+        Parameters
+        ----------
+        samples
+            Samples in the units of the signal, whatever they are.
+        weight
+            Relative weight of each sample.
+        noise
+            Known standard deviation of a sample of weight 1, of all voxels or of each, or None.
+        maps_only
+            Whether the rows are those of the estimate alone, not those of :meth:`Estimator.judge`, too.
+
+        Returns
+        -------
+        tuple of Tensor
+            The rows, the status of each voxel, and how many of its samples were used. The status is :data:`LEFT` where
+            the estimator has to decide.
         """
 
 
@@ -149,6 +185,24 @@ class Estimator(ABC):
             By default None.
         """
         del weight
+        return None
+
+    def fused(self, saturation: float | None, n_voxels: int) -> Fused | None:
+        """Prepare a compiled fit of whatever comes, where there is one.
+
+        Parameters
+        ----------
+        saturation
+            Samples at or above this value are not used.
+        n_voxels
+            How many voxels there are to fit.
+
+        Returns
+        -------
+        Fused or None
+            By default None.
+        """
+        del saturation, n_voxels
         return None
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:

@@ -52,6 +52,11 @@ class Voxels:
         """Shape of the signal without its time axis: that of the maps, or (1,) where the signal is a single curve."""
         return tuple(self.signal.shape[1:])
 
+    @property
+    def n(self) -> int:
+        """Number of voxels to fit."""
+        return prod(self.space) if self.selected is None else len(self.selected[0])
+
     def at(self, images: Sequence[int]) -> "Voxels":
         """Keep some of the images, by their positions along the time axis."""
         positions = list(images)
@@ -73,8 +78,7 @@ class Voxels:
 
         By default, blocks have the size that is quickest, and each processor core gets about as many as the others.
         """
-        n = prod(self.space) if self.selected is None else len(self.selected[0])
-        size = chunk_size
+        n, size = self.n, chunk_size
         if size is None:
             on_cpu = self.times.device.type == "cpu"
             size = max(1024, (_CACHE_SAMPLES if on_cpu else _ACCELERATOR_SAMPLES) // len(self.times))
