@@ -46,7 +46,7 @@ def test_threads_are_kept_from_one_fit_to_the_next():
 
 
 FORKED = """
-import multiprocessing, sys, warnings
+import multiprocessing, os, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np, torch
 import relaxnet as rx
@@ -56,6 +56,7 @@ torch.set_num_threads(2)
 
 def fitted(seed):
     signal = np.random.default_rng(seed).uniform(1, 100, (20_000, 4)).astype("f4")
+    rx.fit(signal, (0.0, 10.0, 30.0, 50.0 + os.getpid() % 1000))  # times that the other process has never seen
     return rx.fit(signal, (0.0, 10.0, 30.0, 50.0)).maps["t"]
 
 if sys.argv[1] == "threads":

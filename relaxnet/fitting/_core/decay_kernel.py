@@ -319,7 +319,7 @@ def _take_better(a, b, lanes, n):
         v = lanes[i]
         p, p_b = max(a[P + v], ZERO), max(b[P + i], ZERO)
         height, other = p * p / a[Q + v], p_b * p_b / b[Q + i]
-        if (abs(height - other) <= CLOSE * a[TOTAL + v]) | (b[DONE + i] != ONE):
+        if (abs(height - other) <= CLOSE * a[TOTAL + v]) | (b[DONE + i] == ZERO):
             a[DONE + v] = ZERO
         elif other > height:
             a[RATE + v], a[DONE + v], a[RF + v], a[SCALE + v] = b[RATE + i], b[DONE + i], b[RF + i], b[SCALE + i]
@@ -374,8 +374,9 @@ def _settle(a, rates):
     fastest, slowest = rates[0], rates[-1]
     for v in range(LANES):
         rate, most, slope, rounding = a[RATE + v], a[MOST + v] / a[SUM + v], a[SLOPE + v], EPS * a[SLOPE_SCALE + v]
-        known = (a[DONE + v] == ONE) & (a[M0 + v] > ZERO) & (a[FF + v] < INFINITE)
         inside = (rate > slowest) & (rate < fastest)
+        found = (a[DONE + v] == ONE) | ((a[DONE + v] > ZERO) & (not inside))  # a bound is not vague
+        known = found & (a[M0 + v] > ZERO) & (a[FF + v] < INFINITE)
         near = inside & ((rate < slowest * (ONE + NEAR)) | (rate > fastest * (ONE - NEAR)))
         uphill = abs(a[RF + v]) > UPHILL * EPS * a[SCALE + v]
         rises = NO_DECAY if slope > SIXTEEN * rounding else (AT_BOUND if slope < FOUR * rounding else LEFT)

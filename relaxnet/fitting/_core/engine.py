@@ -17,7 +17,7 @@ from relaxnet.fitting._core.estimator import LEFT, Estimate, Estimator, Fused, S
 from relaxnet.fitting._core.gradient import with_gradient
 from relaxnet.fitting._core.quality import quality_names
 from relaxnet.fitting._core.samples import Samples
-from relaxnet.fitting._core.threads import for_each
+from relaxnet.fitting._core.threads import for_each, one_thread
 from relaxnet.fitting._core.voxels import Block, Voxels, positions
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
@@ -87,7 +87,8 @@ def fit_voxels(
     names = voxels.design.names
     device, space = voxels.times.device, voxels.space
     with torch.inference_mode(mode=False), torch.no_grad():
-        fits = _Fits(estimator, voxels, maps_only=maps_only)
+        with one_thread():
+            fits = _Fits(estimator, voxels, maps_only=maps_only)
         every = voxels.blocks(chunk_size)
         for first in range(0, len(every), _BLOCKS_TOGETHER):
             blocks = every[first : first + _BLOCKS_TOGETHER]
@@ -242,6 +243,8 @@ class _Fits:
 
 def _by_pattern(estimator: Estimator, samples: Samples) -> Estimate:
     """Fit the voxels of each set of missing samples together, without these samples."""
+    if samples.used.all():
+        return estimator.estimate(samples)
     design = estimator.design
     patterns, of_voxel = torch.unique(samples.used, dim=1, return_inverse=True)
     values = samples.values.new_full((len(design.names), len(of_voxel)), torch.nan)

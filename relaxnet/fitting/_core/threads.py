@@ -29,15 +29,22 @@ def for_each(
         for block in blocks:
             _on_accelerator(work, block, space)
         return
+    with one_thread() as threads:
+        if len(blocks) < 2 or threads < 2:
+            for block in blocks:
+                work(block)
+        else:  # each thread has its own switch for gradients
+            list(_fits.pool(threads).map(torch.no_grad()(work), blocks))
+
+
+@contextmanager
+def one_thread() -> Iterator[int]:
+    """Let torch use a single thread, as a part of a fit; give the number of threads that it had."""
     with _fits.running():
         threads = torch.get_num_threads()
         try:
             torch.set_num_threads(1)
-            if len(blocks) < 2 or threads < 2:
-                for block in blocks:
-                    work(block)
-            else:  # each thread has its own switch for gradients
-                list(_fits.pool(threads).map(torch.no_grad()(work), blocks))
+            yield threads
         finally:
             torch.set_num_threads(threads)  # also what new threads start with
 
