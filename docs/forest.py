@@ -7,8 +7,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-RESULTS = Path(__file__).parents[1] / "results" / "laptop-smooth"
-TABLES = ("table2", "losses", "ablation")
+RESULTS = Path(__file__).parents[1] / "results"
+TABLES = {name: f"laptop-smooth/{name}" for name in ("table2", "losses", "ablation")} | {"controls": "laptop/controls"}
+"""The results by the name of their picture."""
 LABELS = {"t1rho": "T1rho", "t2": "T2"}
 
 
@@ -20,8 +21,9 @@ def write(folder: Path) -> None:
     folder
         Where the pictures go.
     """
-    for name in TABLES:
-        draw(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))).savefig(folder / f"forest-{name}.svg")
+    for name, result in TABLES.items():
+        text = (RESULTS / f"{result}.json").read_text(encoding="utf-8")
+        draw(json.loads(text)).savefig(folder / f"forest-{name}.svg")
 
 
 def draw(result: dict[str, Any]) -> Figure:

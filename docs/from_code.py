@@ -167,9 +167,9 @@ def extras() -> str:
 
 def which_method() -> str:
     """Compare ways to a map by what was measured: errors on a phantom, residuals of real images, and times."""
-    phantom, times, real = (
+    smooth, textured, times, real = (
         json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
-        for name in ("laptop-smooth/table2", "laptop-smooth/table4", "laptop/real")
+        for name in ("laptop-smooth/table2", "laptop/controls", "laptop-smooth/table4", "laptop/real")
     )
     rows = []
     for way, images, of_phantom, of_real, of_times in (
@@ -177,11 +177,14 @@ def which_method() -> str:
         ('{func}`relaxnet.fit`, `"nlls"`', "all", "nlls-4", "nlls", "nlls-4-std"),
         ("{func}`relaxnet.fit_joint`", "all", "joint-7", None, "joint-7"),
         ("{func}`~relaxnet.denoise.non_local_means`, then joint fit", "all", "denoise-then-fit-7", None, None),
-        ("the same, then plain fit", "inputs", None, "non-local-means", None),
-        ("{func}`relaxnet.fit_spatial`", "inputs", None, "spatial", None),
+        ("the same, then plain fit", "inputs", "denoise-then-fit-3", "non-local-means", None),
+        ("{func}`~relaxnet.denoise.low_rank`, then joint fit", "all", "low-rank-then-fit-7", None, None),
+        ("the same, then plain fit", "inputs", "low-rank-then-fit-3", "low-rank", None),
+        ("{func}`relaxnet.fit_spatial`", "all", "spatial-7", None, None),
+        ("the same", "inputs", "spatial-3", "spatial", None),
         ("network, {func}`~relaxnet.training.train`", "inputs", "held-out-orthogonal", "network", "network-std"),
     ):
-        errors = [e["mean"] for e in phantom[of_phantom]["entries"] if _is_error(e)] if of_phantom else []
+        of_livers = (_errors(phantom, of_phantom) for phantom in (smooth, textured))
         of_series = [e for e in real[of_real]["entries"] if e["case"] == "native"] if of_real else []
         ratios = {e["series"]: e["ratio"]["mean"] for e in of_series}
         took = 1000 * times[of_times]["entries"][0]["median"] if of_times else None
@@ -189,12 +192,13 @@ def which_method() -> str:
             (
                 way,
                 images,
-                " / ".join(f"{error:.2f}" for error in errors) or "-",
+                *(" / ".join(f"{error:.2f}" for error in errors) or "-" for errors in of_livers),
                 f"{min(ratios.values()):.2f} to {max(ratios.values()):.2f}" if ratios else "-",
                 "-" if took is None else f"{took:.0f}",
             )
         )
-    header = ("way to a map", "images", "phantom, error (ms)", "real images, residual", "a slice (ms)")
+    livers = ("smooth livers, error (ms)", "livers with texture, error (ms)")
+    header = ("way to a map", "images", *livers, "real images, residual", "a slice (ms)")
     return _table(header, rows)
 
 
@@ -207,6 +211,11 @@ def paper_table2() -> str:
         here = {e["contrast"]: e["mean"] for e in entries if e["inputs"] == "mean of input sets"}
         lines.append((rows[name]["label"], f"{t1rho:.2f} / {t2:.2f}", f"{here['t1rho']:.2f} / {here['t2']:.2f}"))
     return _table(("T1rho / T2 (ms)", "51 patients, the paper", "51 digital subjects"), lines)
+
+
+def _errors(rows: dict[str, Any], name: str | None) -> list[float]:
+    """Find the errors of both contrasts; none, where there is no such row."""
+    return [entry["mean"] for entry in rows[name]["entries"] if _is_error(entry)] if name in rows else []
 
 
 def _is_error(entry: dict[str, Any]) -> bool:

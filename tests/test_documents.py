@@ -306,6 +306,26 @@ def test_numbers_of_the_readme_are_those_that_were_measured():
         assert re.search(rf"{t1rho:.0f} %( \(T1rho\))? and {t2:.0f} %", text), row
 
 
+def test_what_is_said_of_texture_is_what_was_measured():
+    rows = json.loads((TEXTURED / "controls.json").read_text(encoding="utf-8"))["rows"]
+    error = {name: [e["mean"] for e in row["entries"] if is_of_all(e)] for name, row in rows.items()}
+    share = {name: np.divide(both, error["nlls-4"]) for name, both in error.items()}
+    for text in (README, (ROOT / "docs" / "spatial_fit.md").read_text(encoding="utf-8")):
+        said = " ".join(text.split())
+        for row in ("spatial-3", "spatial-7", "floor-3", "floor-7"):
+            t1rho, t2 = 100 * share[row]
+            assert re.search(rf"{t1rho:.0f} %( \(T1rho\))? and {t2:.0f} %", said), row
+    without_floor = {name: part for name, part in share.items() if not name.startswith("floor")}
+    for n in ("3", "7"):
+        others = [part for name, part in without_floor.items() if name.endswith(n) and name != f"spatial-{n}"]
+        assert (share[f"spatial-{n}"] < np.min(others, axis=0)).all()
+        assert (share[f"spatial-{n}"] < 1.16 * share[f"floor-{n}"]).all()
+
+
+def is_of_all(entry):
+    return entry["against"] == "truth" and entry["inputs"] in ("mean of input sets", "all images")
+
+
 def test_weights_chosen_by_hand_are_the_best_of_fig3():
     rows = json.loads((SMOOTH / "fig3.json").read_text(encoding="utf-8"))["rows"]
     for against in ("truth", "reference"):
