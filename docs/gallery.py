@@ -9,7 +9,7 @@ SCRIPTS = Path(__file__).parents[1] / "examples"
 
 GROUPS = {
     "Map a scan": ("demo", "scanner", "regions", "trust", "denoise", "contrasts", "overnight"),
-    "Train a network": ("train_own", "predict", "calibration", "losses", "own_loop", "backbone", "layer"),
+    "Train a network": ("train_own", "predict", "calibration", "losses", "own_loop", "backbone", "layer", "export"),
     "Plan and simulate": ("protocol_design", "phantom", "paper"),
 }
 """Names of the examples, in the order of the index."""

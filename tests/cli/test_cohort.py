@@ -311,4 +311,7 @@ def test_predict_refuses_what_it_has_not_learnt(run, scan, tmp_path, capsys):
     assert (tmp_path / "scan_T2map.png").read_text() == "mine"
     (tmp_path / "scan.json").write_text(json.dumps({**times, "SpinLockTime": [0, 0.01, 0.03, 0.05]}))
     assert predict(run, scan, "--overwrite") == 0
+    assert "compared with" in capsys.readouterr().err
+    (tmp_path / "scan.json").unlink()
+    assert predict(run, scan, "--overwrite") == 0
     assert "taken on trust" in capsys.readouterr().err
