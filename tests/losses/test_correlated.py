@@ -118,6 +118,13 @@ def test_masks_and_pairs():
     assert weighting(x, mask=torch.zeros_like(mask)) == 0
 
 
+def test_a_voxel_without_residual_has_the_smallest_loss_there_is():
+    weighting, tiny = rx.losses.CorrelatedLaplace(n_tasks=2).double(), torch.full((1, 2, 3), 1e-9, dtype=torch.float64)
+    none = torch.zeros_like(tiny)
+    torch.testing.assert_close(weighting(none), weighting(tiny), rtol=0, atol=1e-7)
+    assert weighting(none) < weighting(tiny) < weighting(2 * tiny)
+
+
 def test_a_voxel_without_residual_has_finite_derivatives():
     x = torch.zeros(1, 2, 3, requires_grad=True)
     (slope,) = torch.autograd.grad(rx.losses.CorrelatedLaplace(n_tasks=2)(x), x, create_graph=True)
