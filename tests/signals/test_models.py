@@ -99,3 +99,22 @@ def test_a_contrast_gives_its_times():
 def test_an_inversion_time_below_1_ms_has_its_null_too():
     nulls = rx.signals.InversionRecovery(magnitude=True).non_smooth_points(torch.tensor([0.0, 0.5, 1.0, 200.0]))
     torch.testing.assert_close(nulls, torch.tensor([0.5, 1.0, 200.0]) / math.log(2))
+
+
+@pytest.mark.parametrize(
+    "model", [rx.signals.MonoExponential(), rx.signals.StretchedExponential(0.7), rx.signals.Diffusion()], ids=repr
+)
+@pytest.mark.parametrize("first_time", [0.0, 20.0, 900.0])
+def test_a_search_is_kept_where_the_first_image_has_not_vanished(model, first_time):
+    """It ends where the first image is e^-40 of the amplitude, if that is within the bounds and leaves half of them."""
+    bounds = (1e-3, 1e3)
+    found = model.search_bounds(bounds, first_time)
+    assert bounds[0] <= found[0] < found[1] <= bounds[1]
+    for end, usual, room in zip(found, bounds, (bounds[1] / 2, 2 * bounds[0]), strict=True):
+        first = model.basis(torch.tensor(end, dtype=torch.float64), torch.tensor(first_time, dtype=torch.float64))
+        if end not in (usual, room):
+            assert float(first) == pytest.approx(math.exp(-40), rel=1e-6)
+        elif end == usual:
+            assert float(first) >= math.exp(-40)
+    if first_time == 20.0:
+        assert found != bounds  # so there is something to see
