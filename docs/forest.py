@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 RESULTS = Path(__file__).parents[1] / "results"
-TABLES = {name: f"laptop-smooth/{name}" for name in ("table2", "losses", "ablation")} | {"controls": "laptop/controls"}
+TABLES = {name: f"laptop-smooth/{name}" for name in ("table2", "losses", "ablation")} | {"texture": "laptop/table2"}
 """The results by the name of their picture."""
 LABELS = {"t1rho": "T1rho", "t2": "T2"}
 

@@ -169,7 +169,7 @@ def which_method() -> str:
     """Compare ways to a map by what was measured: errors on a phantom, residuals of real images, and times."""
     smooth, textured, times, real = (
         json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
-        for name in ("laptop-smooth/table2", "laptop/controls", "laptop-smooth/table4", "laptop/real")
+        for name in ("laptop-smooth/table2", "laptop/table2", "laptop-smooth/table4", "laptop/real")
     )
     rows = []
     for way, images, of_phantom, of_real, of_times in (

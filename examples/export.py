@@ -26,9 +26,13 @@ import torch
 import relaxnet as rx
 
 cohort = rx.phantom.liver_cohort(4, 1, (64, 64), snr=20, seed=3)
-usual = rx.training.PRESETS["laptop"].initial_estimates
+ours = rx.training.PRESETS["laptop"].initial_estimates
 preset = dataclasses.replace(
-    rx.training.PRESETS["smoke"], epochs=50, steps=4, patience=50, initial_estimates=usual
+    rx.training.PRESETS["smoke"],
+    epochs=50,
+    steps=4,
+    patience=50,
+    initial_estimates=ours,
 )
 trained = rx.training.train(cohort[:3], inputs="middle", preset=preset, progress=False)
 images = cohort[3].images[:, trained.net.input_channels]
