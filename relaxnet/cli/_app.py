@@ -30,16 +30,19 @@ app = typer.Typer(
     context_settings=SETTINGS,
 )
 app.add_typer(_fit.app, name="fit", help="Fit a relaxation time to every voxel of a scan.")
-app.command("demo", epilog=examples("demo"))(command(_demo.demo))
-app.command("simulate", epilog=examples("simulate"))(command(_simulate.simulate))
-app.command("train", epilog=examples("train"))(command(_train.train))
-app.command("predict", epilog=examples("predict"))(command(_predict.predict))
-app.command("evaluate", epilog=examples("evaluate"))(command(_evaluate.evaluate))
-app.command("design", epilog=examples("design"))(command(_design.design))
-app.command("view", epilog=examples("view"))(command(_view.view))
-app.command("experiment", epilog=examples("experiment"))(command(_experiment.experiment))
-app.command("bids", epilog=examples("bids"))(command(_bids.bids))
-app.command("info", epilog=examples("info"))(command(_info.info))
+for run in (
+    _demo.demo,
+    _simulate.simulate,
+    _train.train,
+    _predict.predict,
+    _evaluate.evaluate,
+    _design.design,
+    _view.view,
+    _experiment.experiment,
+    _bids.bids,
+    _info.info,
+):
+    app.command(run.__name__, epilog=examples(run.__name__))(command(run))
 
 
 def _print_version(asked: bool) -> bool:

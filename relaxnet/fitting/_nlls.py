@@ -1,8 +1,8 @@
 """Nonlinear least squares by variable projection."""
 
+from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import DecayShortcut
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
-from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.estimator import Estimate, Estimator, estimate_apart
 from relaxnet.fitting._core.fused import FusedDecay, fused_decay
 from relaxnet.fitting._core.polarity import project_folded
 from relaxnet.fitting._core.projection import project, project_constant
@@ -151,10 +151,5 @@ class LeastSquares(Estimator):
         constant = samples.constant()
         if not (isinstance(self.design.model, ExponentialDecay) and constant.any()):
             return project(self.design, samples, self.bounds[0])
-        values = samples.values.new_empty(2, len(constant))
-        status = torch.empty_like(samples.n_used)
-        for chosen, fit in ((constant, project_constant), (~constant, project)):
-            if chosen.any():
-                values[:, chosen], found = fit(self.design, samples.pick(chosen), self.bounds[0])
-                status[chosen] = found.to(status.dtype)
-        return Estimate(values, status)
+        fits = (constant, project_constant), (~constant, project)
+        return estimate_apart(samples, ((some, partial(fit, self.design, bounds=self.bounds[0])) for some, fit in fits))

@@ -1,6 +1,7 @@
 """Maximum likelihood under Rician noise."""
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,7 @@ from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
-from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.estimator import Estimate, Estimator, estimate_apart
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid
 from relaxnet.fitting._core.quality import goodness
@@ -149,14 +150,10 @@ class Rician(Estimator):
         grid = Grid(self.design, self.bounds[0])
         energy = samples.weight * samples.values**2
         bright = energy.sum(0) - energy.amax(0) > (BRIGHT * cast("Tensor", samples.noise)) ** 2
-        values = samples.values.new_empty(2, len(bright))
-        status = torch.empty_like(samples.n_used)
-        for chosen, by_least_squares in ((bright, True), (~bright, False)):
-            if chosen.any():
-                part = samples if chosen.all() else samples.pick(chosen.nonzero()[:, 0])
-                values[:, chosen], found = self._estimate(part, grid, by_least_squares=by_least_squares)
-                status[chosen] = found.to(status.dtype)
-        return Estimate(values, status)
+        ways = (bright, True), (~bright, False)
+        return estimate_apart(
+            samples, ((some, partial(self._estimate, grid=grid, by_least_squares=way)) for some, way in ways)
+        )
 
     def _estimate(self, samples: Samples, grid: Grid, *, by_least_squares: bool) -> Estimate:
         problem = _Likelihood(self.design, samples)

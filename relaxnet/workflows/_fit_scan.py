@@ -189,15 +189,14 @@ def fit_scan(
         "sigma": sigma,
         "dim": -1,
     }
+    images = on_device(image.data, where)
+    found: FitResult[Any]
     if method in SPATIAL:
-        images = on_device(image.data, where)
         order = sorted(range(len(times)), key=times.__getitem__)
         sorted_times = Contrast("t", tuple(times[k] for k in order), model)
-        found: FitResult[Any] = fit_spatial(images[..., order], sorted_times, spacing=voxel_sizes(image), **asked)
-    else:  # turned, as files hold x first: voxels that are fitted together lie together
-        asked |= {"mask": None if beside.mask is None else beside.mask.T, "dim": 0}
-        turned = fit(on_device(image.data.T, where), times, method=method, model=model, **asked)
-        found = _transposed(turned.numpy())
+        found = fit_spatial(images[..., order], sorted_times, spacing=voxel_sizes(image), **asked)
+    else:
+        found = fit(images, times, method=method, model=model, **asked)
     result = found.numpy()
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))
@@ -250,17 +249,6 @@ def _model_of(scan: Paths, contrast: str, series: int | None) -> SignalModel:
     way, tr_ms = read_acquisition(scan, contrast, series=series)
     made: SignalModel = getattr(signals, way.model)(**({} if tr_ms is None else {"tr_ms": tr_ms}))
     return made
-
-
-def _transposed(result: FitResult[Any]) -> FitResult[Any]:
-    """Turn all maps of a fit around, views that take no memory."""
-    return replace(
-        result,
-        maps={name: values.T for name, values in result.maps.items()},
-        std={name: values.T for name, values in result.std.items()},
-        covariances={pair: values.T for pair, values in result.covariances.items()},
-        **{name: getattr(result, name).T for name in ("rmse", "r2", "n_used", "status")},
-    )
 
 
 def _renamed(of_parameters: dict[str, Any], contrast: str) -> dict[str, Any]:

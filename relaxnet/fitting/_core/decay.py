@@ -41,28 +41,23 @@ class DecayShortcut(Moments):
     ) -> None:
         super().__init__(model, time, weight, bounds)
         times, weights = self.exact
-        mean_time, series, self.range = _mean_time_filter(tuple(times.tolist()))
+        curve = tuple(times.tolist()), tuple(weights.tolist()), (1 / self.fastest, 1 / self.slowest)
+        mean_time, series, self.range = _mean_time_filter(curve[0])
         self.series = series.to(time).unbind()
-        subspace, self.least_explained = _certificate(
-            tuple(times.tolist()), tuple(weights.tolist()), (1 / self.fastest, 1 / self.slowest)
-        )
+        subspace, self.least_explained = _certificate(*curve)
         # One product gives the samples in rows, the start of the search, and the part of the signal that can matter;
         # that is all of it where there are no more times than dimensions.
         self.all_matters = len(subspace) == self.n_times and bool((weights == 1).all())
         parts = (torch.eye(self.n_times, dtype=torch.float64), mean_time, subspace)
         self.filters = torch.cat(parts[:2] if self.all_matters else parts).to(time)
         self.n_rows = len(self.filters)
-        directions, log_rates, gap = _points_of_curve(
-            tuple(times.tolist()), tuple(weights.tolist()), (1 / self.fastest, 1 / self.slowest)
-        )
+        directions, log_rates, gap = _points_of_curve(*curve)
         self.directions = directions.to(time)
         self.nearest = torch.stack((log_rates, torch.ones_like(log_rates))).to(time)
         self.not_near = math.cos(2 * gap)
         typical = float(model.rate(torch.tensor(model.parameter.typical, dtype=torch.float64)))
         self.long = float(times.max() - times.min()) * typical > LONG
         self.small_step, self.n_steps = (7e-7, 3) if time.dtype == torch.float64 else (7e-4, 2)
-        limits = torch.finfo(time.dtype)
-        self.least_square = limits.tiny / limits.eps**2
 
     def __call__(
         self,

@@ -7,13 +7,13 @@ from itertools import combinations
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import Bounds, check_bounds
 from relaxnet.fitting._core.design import Design
-from relaxnet.fitting._core.estimator import LEFT, Estimate, Estimator, Fused, Shortcut
+from relaxnet.fitting._core.estimator import LEFT, Estimate, Estimator, Fused, Shortcut, estimate_apart
 from relaxnet.fitting._core.gradient import with_gradient
 from relaxnet.fitting._core.quality import quality_names
 from relaxnet.fitting._core.samples import Samples
@@ -217,7 +217,7 @@ class _Fits:
 
     def _estimate(
         self, samples: Samples, peak: Float[Tensor, " voxel"]
-    ) -> tuple[Float[Tensor, "row voxel"], Int[Tensor, " voxel"]]:
+    ) -> tuple[Float[Tensor, "row voxel"], Integer[Tensor, " voxel"]]:
         """Fit voxels with the estimator; return rows in the units of the signal, and their status."""
         estimator, design = self.estimator, self.voxels.design
         values, status = estimator.estimate(samples) if estimator.obeys_weights else _by_pattern(estimator, samples)
@@ -245,17 +245,16 @@ def _by_pattern(estimator: Estimator, samples: Samples) -> Estimate:
     """Fit the voxels of each set of missing samples together, without these samples."""
     if samples.used.all():
         return estimator.estimate(samples)
-    design = estimator.design
     patterns, of_voxel = torch.unique(samples.used, dim=1, return_inverse=True)
-    values = samples.values.new_full((len(design.names), len(of_voxel)), torch.nan)
-    status = torch.full_like(of_voxel, FitStatus.NOT_CONVERGED)
-    for k, pattern in enumerate(patterns.T):
-        images, chosen = pattern.nonzero()[:, 0], (of_voxel == k).nonzero()[:, 0]
-        part = copy.copy(estimator)
-        part.design = design.at(images)
-        values[:, chosen], part_status = part.estimate(samples.pick(chosen).at(images))
-        status[chosen] = part_status.to(status.dtype)
-    return Estimate(values, status)
+    ways = ((of_voxel == k, partial(_at, estimator, pattern.nonzero()[:, 0])) for k, pattern in enumerate(patterns.T))
+    return estimate_apart(samples, ways)
+
+
+def _at(estimator: Estimator, images: Int[Tensor, " image"], samples: Samples) -> Estimate:
+    """Fit voxels at some images alone."""
+    part = copy.copy(estimator)
+    part.design = estimator.design.at(images)
+    return part.estimate(samples.at(images))
 
 
 def enough(design: Design, used: Bool[Tensor, "time voxel"]) -> Bool[Tensor, " voxel"]:

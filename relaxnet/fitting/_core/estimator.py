@@ -1,6 +1,7 @@
 """The base of all estimators: what they are given, and what they give back."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -30,6 +31,35 @@ class Estimate(NamedTuple):
     """The amplitude, the relaxation times, and the offset of a model that has one."""
     status: Int[Tensor, " voxel"]
     """A :class:`~relaxnet.FitStatus` for each voxel."""
+
+
+def estimate_apart(
+    samples: Samples, ways: Iterable[tuple[Bool[Tensor, " voxel"], Callable[[Samples], Estimate]]]
+) -> Estimate:
+    """Fit groups of voxels in ways of their own.
+
+    Parameters
+    ----------
+    samples
+        The samples of all voxels.
+    ways
+        Masks of the groups, in which each voxel is once, and how to fit the samples of each.
+
+    Returns
+    -------
+    Estimate
+        Parameters and status of all voxels.
+    """
+    parts = []
+    for chosen, estimate in ways:
+        voxels = chosen.nonzero()[:, 0]
+        if len(voxels) == len(chosen):
+            return estimate(samples)
+        if len(voxels):
+            parts.append((voxels, estimate(samples.pick(voxels))))
+    order = torch.cat([voxels for voxels, _ in parts]).argsort()
+    values, status = (torch.cat(rows, dim=-1)[..., order] for rows in zip(*(found for _, found in parts), strict=True))
+    return Estimate(values, status)
 
 
 @runtime_checkable

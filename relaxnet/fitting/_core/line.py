@@ -25,7 +25,6 @@ class LineShortcut(Moments):
         self.twice_since_first = 2 * (self.exact[0] - self.exact[0].min()).to(time)[:, None]
         eps, latest = torch.finfo(time.dtype).eps, float(self.exact[0].max())
         self.rounding = 8 * eps / latest if latest > 0 else 0.0
-        self.least_square = torch.finfo(time.dtype).tiny / eps**2
 
     def __call__(
         self,

@@ -44,6 +44,8 @@ class Moments:
         centred = times - self.centre
         self.moments = (weights * torch.stack((torch.ones_like(centred), centred, centred**2))).to(time)
         self.minus_time = -times.to(time)[:, None]
+        limits = torch.finfo(time.dtype)
+        self.least_square = limits.tiny / limits.eps**2  # of smaller squares, digits are lost
         # Weighted sum, sum and weighted mean over the times.
         self.sums = torch.stack((weights, torch.ones_like(weights), weights / weights.sum())).to(time)
         self._of_thread = threading.local()
