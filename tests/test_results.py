@@ -1,6 +1,7 @@
 """What README and documentation say of results is what was measured, and tables are those of their numbers."""
 
 import json
+import math
 import re
 import shutil
 from inspect import signature
@@ -13,6 +14,7 @@ import relaxnet as rx
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MEAN = "mean of input sets"
 SMOOTH, TEXTURED = (ROOT / "results" / name for name in ("laptop-smooth", "laptop"))
 COMMITTED = sorted(path.with_suffix("").relative_to(ROOT / "results") for path in ROOT.glob("results/*/*.json"))
 
@@ -90,8 +92,7 @@ def test_numbers_of_the_readme_are_those_that_were_measured():
     assert f"fits {1e9 / costs['peers']['scipy curve_fit']:,.0f}:" in text
     rows = json.loads((SMOOTH / "table2.json").read_text(encoding="utf-8"))["rows"]
     reference = {name: mean_error(rows["nlls-4"], contrast=name, against="truth") for name in ("t1rho", "t2")}
-    mean = "mean of input sets"
-    for row, inputs in (("held-out-orthogonal", mean), ("homou", mean), ("denoise-then-fit-7", "all images")):
+    for row, inputs in (("held-out-orthogonal", MEAN), ("homou", MEAN), ("denoise-then-fit-7", "all images")):
         t1rho, t2 = (
             100 * mean_error(rows[row], contrast=name, against="truth", inputs=inputs) / fit
             for name, fit in reference.items()
@@ -99,25 +100,54 @@ def test_numbers_of_the_readme_are_those_that_were_measured():
         assert re.search(rf"{t1rho:.0f} %( \(T1rho\))? and {t2:.0f} %", text), row
 
 
+def both_contrasts(row):
+    """The entries of T1rho and T2 over all input sets, against the truth."""
+    return [e for e in row["entries"] if e["against"] == "truth" and e.get("inputs", MEAN) in (MEAN, "all images")]
+
+
+def shares_of_the_fit(rows):
+    error = {name: [e["mean"] for e in both_contrasts(row)] for name, row in rows.items()}
+    return {name: 100 * np.divide(both, error["nlls-4"]) for name, both in error.items()}
+
+
+def pairs(numbers, digits=0):
+    """Numbers of T1rho and T2 as they are written."""
+    return {tuple(f"{abs(number):.{digits}f}" for number in both) for both in numbers}
+
+
+@pytest.mark.parametrize(
+    ("page", "section"), [("spatial_fit", "What it was measured to do"), ("experiments", "What texture says")]
+)
+def test_pairs_of_numbers_in_the_text_were_measured(page, section):
+    percent, r2 = set(), set()
+    for folder in (TEXTURED, SMOOTH):
+        for name in ("table2", "controls"):
+            result = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            percent |= pairs(shares_of_the_fit(result["rows"]).values())
+            judged = [both_contrasts(row) for row in result["rows"].values()]
+            known = [both for both in judged if "r2" in both[0]]
+            r2 |= pairs(([e["r2"] for e in both] for both in known), 2)
+            percent |= pairs([100 * (e["lesion_bias"] or math.nan) for e in both] for both in known)
+            for row in result.get("intervals", {}).values():
+                percent |= pairs([[100 * e["voxels"]["mean"] for e in row["entries"]]])
+    text = " ".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").partition(f"# {section}\n")[2].split())
+    said = text.partition(" ## ")[0].partition("```")[0]
+    found = re.findall(r"(\d+) %(?: \(T1rho\))? and (\d+) %", said)
+    assert len(found) > 4
+    assert {*found} <= percent
+    assert {*re.findall(r"(\d\.\d\d) and (\d\.\d\d)", said)} <= r2
+
+
 def test_what_is_said_of_texture_is_what_was_measured():
-    rows = json.loads((TEXTURED / "table2.json").read_text(encoding="utf-8"))["rows"]
-    error = {name: [e["mean"] for e in row["entries"] if is_of_all(e)] for name, row in rows.items()}
-    share = {name: np.divide(both, error["nlls-4"]) for name, both in error.items()}
-    spatial = ("spatial-3", "spatial-7", "floor-3", "floor-7")
-    for page, said_of in (("README.md", (*spatial, "held-out-orthogonal")), ("docs/spatial_fit.md", spatial)):
-        said = " ".join((ROOT / page).read_text(encoding="utf-8").split())
-        for row in said_of:
-            t1rho, t2 = 100 * share[row]
-            assert re.search(rf"{t1rho:.0f} %( \(T1rho\))? and {t2:.0f} %", said), row
+    share = shares_of_the_fit(json.loads((TEXTURED / "table2.json").read_text(encoding="utf-8"))["rows"])
+    for row in ("spatial-3", "spatial-7", "floor-3", "floor-7", "held-out-orthogonal"):
+        ((t1rho, t2),) = pairs([share[row]])
+        assert re.search(rf"{t1rho} %( \(T1rho\))? and {t2} %", " ".join(README.split())), row
     without_floor = {name: part for name, part in share.items() if not name.startswith("floor")}
     for n in ("3", "7"):
         others = [part for name, part in without_floor.items() if name.endswith(n) and name != f"spatial-{n}"]
         assert (share[f"spatial-{n}"] < np.min(others, axis=0)).all()
         assert (share[f"spatial-{n}"] < 1.16 * share[f"floor-{n}"]).all()
-
-
-def is_of_all(entry):
-    return entry["against"] == "truth" and entry["inputs"] in ("mean of input sets", "all images")
 
 
 def test_weights_chosen_by_hand_are_the_best_of_fig3():

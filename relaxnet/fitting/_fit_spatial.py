@@ -34,7 +34,7 @@ _LOOSENINGS = 2  # of ties by jumps of the maps, before a search ends
 _STEPS, _LAST_STEPS = 4, 12
 _COARSE = 0.3  # tolerance of all searches but the last
 _SEED = 0
-_WIDTH = 1.7  # a difference of images of this many standard deviations loosens a tie by e^-1/2
+_WIDTH = 0.55  # a difference of images with little noise, by this part of its noise before, loosens a tie by e^-1/2
 
 
 def fit_spatial(
@@ -181,9 +181,7 @@ def _ties(prepared: Prepared, labels: Tensor | None) -> Edges:
     edges = tuple(weight.to(data.root) for weight in within(prepared.inside, prepared.grid.spacing))
     if labels is not None:
         return loosen_between_labels(edges, labels)
-    noise = 1 / data.root
-    usual = noise[torch.isfinite(noise)].median() if (data.root > 0).any() else noise.new_tensor(1.0)
-    return loosen_by_images(edges, data.samples, torch.where(torch.isfinite(noise), noise, usual), _WIDTH)
+    return loosen_by_images(edges, prepared.guide, data.noise(), _WIDTH)
 
 
 def _apply(prepared: Prepared, field: Field) -> _Search:

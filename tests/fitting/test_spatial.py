@@ -77,6 +77,26 @@ def test_strong_data_give_the_fit_of_each_voxel():
     torch.testing.assert_close(spatial.std["t2"], apart.std["t2"], rtol=0.1, atol=0)
 
 
+def test_a_small_lesion_keeps_its_value():
+    y, x = torch.meshgrid(torch.arange(40), torch.arange(40), indexing="ij")
+    lesion = ((y - 20) ** 2 + (x - 20) ** 2 <= 6)[None]
+    t = torch.where(lesion, 60.0, 40.0)
+    found = [
+        rx.fit_spatial(decays(t, sigma=50.0, seed=k), T2, sigma=50.0, prior=SINGLE).maps["t2"][lesion].mean()
+        for k in range(8)
+    ]
+    assert float(torch.stack(found).mean()) > 52  # 49 by differences of the images as they are
+
+
+def test_a_missing_sample_is_no_border():
+    images = decays(torch.full((1, 20, 20), 40.0), sigma=50.0)
+    whole = rx.fit_spatial(images, T2, sigma=50.0, prior=SINGLE)
+    images[:, 0, :, 10:] = torch.nan
+    spoiled = rx.fit_spatial(images, T2, sigma=50.0, prior=SINGLE)
+    assert (spoiled.status == FitStatus.CONVERGED).all()
+    assert float((spoiled.std["t2"] / whole.std["t2"]).mean(dim=1).max()) < 2  # 1.4 by the missing image
+
+
 def test_infinite_smoothing_gives_one_value():
     images = decays(torch.full((1, 12, 12), 45.0))
     stiff = SpatialPrior(np.array([1e7, 1e7]))

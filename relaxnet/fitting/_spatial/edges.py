@@ -63,18 +63,17 @@ def loosen_between_labels(edges: Edges, labels: Shaped[Tensor, "batch *space"]) 
 def loosen_by_images(
     edges: Edges, images: Float[Tensor, "image batch *space"], noise: Float[Tensor, "image batch *space"], width: float
 ) -> Edges:
-    r"""Loosen the ties between voxels whose mean over the images differs by more than noise.
+    r"""Loosen the ties between voxels whose images differ.
 
-    The weights become :math:`w\, e^{-d^2 / 2 (k s)^2}`, where d is the difference, s its standard deviation, and k the
-    width.
+    The weights become :math:`w\, e^{-d^2 / 2 k^2}`, where :math:`d^2` is the mean over the images of the squared
+    difference in units of its noise, and k the width.
     """
-    mean = images.mean(0)
-    variance = (noise**2).mean(0) / len(images)
+    variance = noise**2
     loosened = []
     for axis, weight in enumerate(edges, -len(edges)):
         n = weight.shape[axis]
-        square = variance.narrow(axis, 1, n) + variance.narrow(axis, 0, n)
-        loosened.append(weight * torch.exp(-0.5 * mean.diff(dim=axis) ** 2 / (width**2 * square)))
+        square = images.diff(dim=axis) ** 2 / (variance.narrow(axis, 1, n) + variance.narrow(axis, 0, n))
+        loosened.append(weight * torch.exp(-0.5 * square.mean(0) / width**2))
     return tuple(loosened)
 
 

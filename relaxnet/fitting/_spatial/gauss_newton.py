@@ -70,6 +70,17 @@ class Data:
         jacobian = torch.stack(columns, 1).view(len(prediction), *x.shape)
         return residual, self.root[:, None] * jacobian * self.slopes(values)
 
+    def filled(self, x: Float[Tensor, "row batch *space"]) -> Float[Tensor, "image batch *space"]:
+        """Put what the maps predict in the place of samples that are not used."""
+        prediction, _ = self.design.linearise(self.to_values(x).flatten(1))
+        return torch.where(self.root > 0, self.samples, prediction.view(self.samples.shape))
+
+    def noise(self) -> Float[Tensor, "image batch *space"]:
+        """Return the standard deviation of the noise, the usual one for samples that are not used."""
+        used = self.root > 0
+        usual = self.root[used].median() if used.any() else self.root.new_tensor(1.0)
+        return 1 / torch.where(used, self.root, usual)
+
     def misfit(self, x: Float[Tensor, "row batch *space"]) -> Float[Tensor, " batch"]:
         """Compute half the sum of squared residuals, for each item of the batch."""
         prediction, _ = self.design.linearise(self.to_values(x).flatten(1))

@@ -18,6 +18,7 @@ from relaxnet.fitting._noise_level import from_neighbours, from_residuals
 from relaxnet.fitting._result import FitResult
 from relaxnet.fitting._spatial.gauss_newton import Data
 from relaxnet.fitting._spatial.grid import Grid
+from relaxnet.fitting._spatial.guide import guide
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import remove_rician_bias
 
@@ -35,6 +36,8 @@ class Prepared(NamedTuple):
     """Which images hold the sign of the signal."""
     inside: Bool[Tensor, "batch *space"]
     """The voxels that take part."""
+    guide: Float[Tensor, "image batch *space"]
+    """The images with little noise, to see borders in."""
     grid: Grid
     sigma: float | None
     """The noise level that was found; None where it was given."""
@@ -86,7 +89,9 @@ def prepare(voxels: Voxels, grid: Grid, bounds: Bounds | Mapping[str, Bounds] | 
     if good.any():
         data = data.with_mean(torch.stack([row[good].median() for row in x]))
     start = torch.where(good, x, data.grid(data.mean))
-    return Prepared(data, start, magnitudes, signed, enter(taking), grid, sigma, status, n_used)
+    inside = enter(taking)
+    seen = guide(data.filled(start), data.noise(), inside)
+    return Prepared(data, start, magnitudes, signed, inside, seen, grid, sigma, status, n_used)
 
 
 def _limits(
