@@ -4,11 +4,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from einops import einsum, rearrange
+from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet._numbers import real, whole
+from relaxnet.denoise._eigen import eigen
 from relaxnet.denoise._slices import Slices, by_slices
 
 _TOGETHER = 16_000_000  # numbers in the matrices of the patches that are worked on at once
@@ -139,10 +140,10 @@ def _keep(
         voxels = _gather(usable.to(signal), patch)
         # The right singular vectors of the matrix of a patch are the eigenvectors of its Gram matrix.
         products = einsum(signal, signal, "slice a row column, slice b row column -> a b slice row column")
-        values, vectors = torch.linalg.eigh(rearrange(_gather(products, patch), "a b ... -> ... a b"))
+        values, vectors = eigen(_gather(products, patch))
         smallest = level * (voxels.sqrt() + root_of_images)
-        kept = vectors * (values > smallest[..., None] ** 2).to(vectors)[..., None, :]
-        projection = einsum(kept, vectors, "slice up left a k, slice up left b k -> slice a b up left")
+        kept = vectors * (values > smallest**2).to(vectors)
+        projection = einsum(kept, vectors, "a k slice up left, b k slice up left -> slice a b up left")
         # A voxel is projected by the sum of the projections of its patches.
         of_voxels = _spread(projection, patch)
     out = einsum(of_voxels, signal, "slice a b row column, slice b row column -> slice a row column")
