@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-memory bench-peers
+.PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-networks bench-memory bench-peers
 .PHONY: texture kill fuzz soak mutants experiments gpu-paper paper-tables readme clean
 
 help:  ## Show this list
@@ -68,6 +68,9 @@ bench-gpu: $(STAMP)  ## Test and measure the fits and a network on a GPU; withou
 
 bench-costs: $(STAMP)  ## Measure what a scan costs in processor time and memory
 	$(BIN)/python benchmarks/costs.py
+
+bench-networks: $(STAMP)  ## Measure a training step and a prediction beside the U-Net alone
+	$(BIN)/python benchmarks/networks.py
 
 bench-memory: $(STAMP)  ## Measure the memory that the fit of a memory-mapped scan of 3 GB takes
 	$(BIN)/python benchmarks/memory.py

@@ -23,7 +23,7 @@ import relaxnet as rx
 from relaxnet._files import write_text
 
 RESULTS = Path(__file__).parent / "results"
-SHAPE = (256, 256, 3)  # the paper's: three slices
+SHAPE, SMALL = (256, 256, 3), (32, 32, 1)  # the paper's: three slices
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 COMMANDS = {"command": (SHAPE, TIMES_MS), "volume": ((256, 256, 30), (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0))}
 """Shape and times of the scans that are fitted by the command line."""
@@ -34,15 +34,20 @@ STEPS = {
     "joint": "`fit_joint`, 7 images",
     "command": "`relaxnet fit`, 4 images: start, read, `nlls`, write maps and picture",
     "volume": "the same, 7 images of 256 × 256 × 30 voxels, of which 63 % are air",
+    "nibabel": "nibabel alone: read the images of that volume, and write its maps",
+    "spatial": "`fit_spatial` of one digital slice of 256 × 256 voxels, 30,000 of them tissue, 3 images",
+    "given": "the same, with a given prior",
     "predict": "`predict`, 3 images to 2 maps",
 }
 OF_PAPER = rx.protocols.LIVER_T1RHO_T2
+OF_ALL = (0, 10, 30, 50, 18.2, 34.6, 51)
+PRIOR = rx.fitting.SpatialPrior(np.array([100.0, 300.0, 300.0]))
 
 
 def run(step: str, shape: tuple[int, ...]) -> None:
     """Do one step for a scan of tissue everywhere, or of air."""
     rng = np.random.default_rng(0)
-    times = np.array((0, 10, 30, 50, 18.2, 34.6, 51) if step in ("joint", "predict") else TIMES_MS, dtype=np.float32)
+    times = np.array(TIMES_MS if step in ("nlls", "air", "rician") else OF_ALL, dtype=np.float32)
     clean = (0 if step == "air" else 1000) * np.exp(
         -times[:, None, None, None] / rng.uniform(30, 60, shape).astype(np.float32)
     )
@@ -55,6 +60,14 @@ def run(step: str, shape: tuple[int, ...]) -> None:
     else:
         rician = {"method": "rician", "sigma": 20.0} if step == "rician" else {}
         rx.fit(images, TIMES_MS, dim=0, **rician)
+
+
+def run_spatial(step: str, shape: tuple[int, ...]) -> None:
+    """Fit a slice of a digital subject with texture, and find the prior or take a given one."""
+    protocol = rx.Protocol((rx.Contrast("t1rho", (0, 30)), rx.Contrast("t2", (0, 34.6))), shared_first=True)
+    (subject,) = rx.phantom.liver_cohort(1, 1, shape[:2], protocol=protocol, pixel_mm=384 / shape[0], texture=(0.06, 5))
+    prior = PRIOR if step == "given" else None
+    rx.fit_spatial(subject.images, protocol, mask=subject.labels > 0, sigma=subject.sigma, prior=prior)
 
 
 def write_scan(step: str, path: Path) -> None:
@@ -76,19 +89,40 @@ def run_command(step: str, scan: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+def run_nibabel(scan: Path) -> None:
+    """Read a scan and write its maps, which have been fitted before, as a program around nibabel would."""
+    program = """
+import sys, nibabel as nib, numpy as np
+scan, *maps = sys.argv[1:]
+np.asanyarray(nib.load(scan).dataobj)
+for path in maps:
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine), path)
+"""
+    maps = [str(path) for path in scan.parent.glob("*.nii.gz") if path != scan]
+    subprocess.run([sys.executable, "-c", program, str(scan), *maps], check=True)
+
+
 def measure(step: str) -> dict[str, float]:
-    """Measure one step in this process, or the command in its own."""
-    whose = resource.RUSAGE_CHILDREN if step in COMMANDS else resource.RUSAGE_SELF
+    """Measure one step in this process, or a command in its own."""
+    apart = step in COMMANDS or step == "nibabel"
+    work = run_spatial if step in ("spatial", "given") else run
+    whose = resource.RUSAGE_CHILDREN if apart else resource.RUSAGE_SELF
     with tempfile.TemporaryDirectory() as folder:
-        if step in COMMANDS:
-            write_scan(step, scan := Path(folder) / "scan.nii.gz")
+        scan, kind = Path(folder) / "scan.nii.gz", "volume" if step == "nibabel" else step
+        if apart:
+            write_scan(kind, scan)
         else:
-            run(step, (32, 32, 1))
+            work(step, SMALL)
+        if step == "nibabel":
+            run_command(kind, scan)
         before = resource.getrusage(whose)
-        if step in COMMANDS:
+        if step == "nibabel":
+            run_nibabel(scan)
+        elif apart:
             run_command(step, scan)
         else:
-            run(step, SHAPE)
+            work(step, SHAPE)
         after = resource.getrusage(whose)
     unit = 1 if sys.platform == "darwin" else 1024
     return {

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import networks
 import torch
 
 import relaxnet as rx
@@ -101,26 +102,6 @@ def measure_fits() -> dict[str, dict[str, float]]:
     return rows
 
 
-def measure_networks() -> dict[str, dict[str, float]]:
-    """Measure steps of a network as it is trained by default, and of its U-Net alone."""
-    protocol = rx.protocols.LIVER_T1RHO_T2
-    estimates = rx.training.PRESETS["laptop"].initial_estimates
-    net = rx.nets.RelaxationNet(protocol, "middle", initial_estimates=estimates).to(DEVICE)
-    bare = rx.nets.RelaxationNet(protocol, "middle").to(DEVICE)
-    images = torch.rand(BATCH, 3, *SHAPE, device=DEVICE) + 0.5
-
-    def step(some: torch.nn.Module) -> None:
-        some.zero_grad()
-        some(images).maps_ms.mean().backward()
-
-    rows = {}
-    for name, some in (("network", net), ("its U-Net alone", bare)):
-        rows[name] = {"step_s": seconds_of(lambda some=some: step(some))}
-        with torch.no_grad():
-            rows[name]["prediction_s"] = seconds_of(lambda some=some: some(images))
-    return rows
-
-
 def test() -> str:
     """Run the tests of the kernel where there is one to test; return their last line."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *TESTS]
@@ -144,7 +125,7 @@ def main() -> None:
         "shape": [BATCH, *SHAPE],
         "tests": None if arguments.no_tests else test(),
         "fits": measure_fits(),
-        "networks": measure_networks(),
+        "networks": {"a batch": networks.measure(DEVICE, SHAPE, BATCH, seconds_of)},
     }
     for name, row in (outcome["fits"] | outcome["networks"]).items():
         print(f"{name:40s}", ", ".join(f"{key} {value:.3g}" for key, value in row.items()))

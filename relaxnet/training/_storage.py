@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from relaxnet._files import replacing
@@ -136,4 +137,5 @@ def load_into(net: nn.Module, weights: dict[str, Tensor]) -> None:
             f"is {held.get(name, 'missing')} in the file and {needed.get(name, 'missing')} in the network."
         )
     own = net.state_dict()
-    net.load_state_dict({name: values.to(own[name].dtype) for name, values in weights.items()}, assign=True)
+    kept = {name: torch.empty_like(own[name], device=values.device).copy_(values) for name, values in weights.items()}
+    net.load_state_dict(kept, assign=True)  # which has the types and memory formats of the network

@@ -239,8 +239,7 @@ class _Run:
             loader = SliceModule(slices, to_validate, self.preset.batch_size, self.preset.steps, self.seed)
             with honest_signals(runner):
                 runner.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
-        # A memory format changes the rounding; this is the one that a saved network is loaded in.
-        self.net.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.net.cpu().eval()
         self.net.load_state_dict(best.weights)
         return best.history
 
