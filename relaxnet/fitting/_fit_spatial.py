@@ -1,9 +1,8 @@
 """Maximum a posteriori of all voxels at once, with a prior that neighbours are alike."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.voxels import Voxels
 from relaxnet.fitting._joint import joint_voxels
 from relaxnet.fitting._result import ArrayT, to_numpy
-from relaxnet.fitting._spatial.edges import Edges, loosen_between_labels, loosen_by_images, loosen_by_jumps, within
+from relaxnet.fitting._spatial.edges import Edges, loosen_between_labels, loosen_by_images, within
 from relaxnet.fitting._spatial.evidence import best_prior, linearised_tiles
 from relaxnet.fitting._spatial.gauss_newton import Data, most_probable, normal_equations
 from relaxnet.fitting._spatial.grid import plan_grid
@@ -29,9 +28,8 @@ from relaxnet.protocol import Contrast, Protocol
 
 _PRECISION = {"m0": 50.0, "offset": 50.0}  # of differences between neighbours, before any evidence
 _OTHER_PRECISION = 300.0
-_ROUNDS = 2  # of ties, maps and evidence
-_LOOSENINGS = 2  # of ties by jumps of the maps, before a search ends
-_STEPS, _LAST_STEPS = 4, 12
+_ROUNDS = 2  # of maps and evidence
+_STEPS, _LAST_STEPS = 4, 16
 _COARSE = 0.3  # tolerance of all searches but the last
 _SEED = 0
 _WIDTH = 0.55  # a difference of images with little noise, by this part of its noise before, loosens a tie by e^-1/2
@@ -60,7 +58,7 @@ def fit_spatial(
     of the logarithms x of the amplitude and of each T. Q is the precision of a Gauss-Markov random field, whose
     strength for each map is that under which the images are most probable (empirical Bayes): no truth and no training
     is needed.
-    Ties between neighbours are loosened where the images or the maps jump. The documentation derives it.
+    Ties between neighbours are loosened where the images differ. The documentation derives it.
 
     Parameters
     ----------
@@ -139,20 +137,11 @@ def fit_spatial(
         prepared = prepare(voxels, grid, bounds)
         regions = None if labels is None else prepared.grid.enter(_as_labels(labels, voxels))
         if prior is None and (prepared.data.root > 0).any():
-            prepared, search = _learn(prepared, regions)
+            prepared, field = _learn(prepared, regions)
         else:
             edges = _ties(prepared, regions)
             field = _usual(prepared.data, edges) if prior is None else _as_field(prior, prepared.data, edges)
-            search = _apply(prepared, field)
-        return _result(voxels, images, prepared, search, draws)
-
-
-class _Search(NamedTuple):
-    """Where a search has ended."""
-
-    field: Field
-    x: Tensor
-    settled: Tensor
+        return _result(voxels, images, prepared, field, draws)
 
 
 def _as_labels(labels: Any, voxels: Voxels) -> Tensor:
@@ -176,49 +165,38 @@ def _usual(data: Data, edges: Edges) -> Field:
 
 
 def _ties(prepared: Prepared, labels: Tensor | None) -> Edges:
-    """Tie neighbours, less where labels or images differ."""
+    """Tie neighbours, less where images differ, and not where labels do."""
     data = prepared.data
     edges = tuple(weight.to(data.root) for weight in within(prepared.inside, prepared.grid.spacing))
-    if labels is not None:
-        return loosen_between_labels(edges, labels)
-    return loosen_by_images(edges, prepared.guide, data.noise(), _WIDTH)
+    edges = loosen_by_images(edges, prepared.guide, data.noise(), _WIDTH)
+    return edges if labels is None else loosen_between_labels(edges, labels)
 
 
-def _apply(prepared: Prepared, field: Field) -> _Search:
-    """Search with a known prior, and loosen the ties over which the maps jump."""
-    data, edges = prepared.data, field.edges
-    x, _ = most_probable(data, field, prepared.start, steps=_STEPS, tolerance=_COARSE)
-    for _ in range(_LOOSENINGS):
-        field = replace(field, edges=loosen_by_jumps(edges, x, field.precision))
-        x, _ = most_probable(data, field, x, steps=1, tolerance=_COARSE)
-    x, settled = most_probable(data, field, x, steps=_LAST_STEPS)
-    return _Search(field, x, settled)
-
-
-def _learn(prepared: Prepared, labels: Tensor | None) -> tuple[Prepared, _Search]:
-    """Search the prior with most evidence, and then with it; ties, maps and prior follow one another."""
+def _learn(prepared: Prepared, labels: Tensor | None) -> tuple[Prepared, Field]:
+    """Search the prior with most evidence; maps, prior and noise follow one another."""
     field = _usual(prepared.data, _ties(prepared, labels))
     for _ in range(_ROUNDS):
-        search = _apply(prepared, field)
-        tiles = linearised_tiles(prepared.data, search.x, _ties(prepared, labels))
+        x, _ = most_probable(prepared.data, field, prepared.start, steps=_STEPS, tolerance=_COARSE)
+        tiles = linearised_tiles(prepared.data, x, field.edges)
         precision, change = best_prior(tiles, field.precision, fit_noise=prepared.sigma is not None)
-        prepared = prepared.with_noise(change)._replace(start=search.x)
-        field = Field(precision.to(search.x), _ties(prepared, labels))
-    return prepared, _apply(prepared, field)
+        prepared = prepared.with_noise(change)._replace(start=x)
+        field = Field(precision.to(x), _ties(prepared, labels))
+    return prepared, field
 
 
-def _result(voxels: Voxels, like: ArrayT, prepared: Prepared, search: _Search, draws: int) -> SpatialFit[ArrayT]:
-    data, x, grid = prepared.data, search.x, prepared.grid
+def _result(voxels: Voxels, like: ArrayT, prepared: Prepared, field: Field, draws: int) -> SpatialFit[ArrayT]:
+    data, grid = prepared.data, prepared.grid
+    x, settled = most_probable(data, field, prepared.start, steps=_LAST_STEPS)
     design, names = data.design, data.design.names
     square, _, residual = normal_equations(data, x)
     values = data.to_values(x)
     slopes = data.slopes(values)
-    posterior = Posterior(square, search.field)
+    posterior = Posterior(square, field)
     covariance = posterior.covariance(draws, _SEED) * slopes[:, None] * slopes[None]
     # The status of the voxels that take part: at a bound, or not settled.
     at_bound = ((x <= data.grid(data.low)) | (x >= data.grid(data.high))).any(0)
     ends = torch.where(at_bound, FitStatus.AT_BOUND, FitStatus.CONVERGED)
-    ends = torch.where(search.settled & torch.isfinite(values).all(0), ends, FitStatus.NOT_CONVERGED)
+    ends = torch.where(settled & torch.isfinite(values).all(0), ends, FitStatus.NOT_CONVERGED)
     status = prepared.status.clone()
     taking = status == FitStatus.CONVERGED
     status = torch.where(taking, grid.leave(ends, FitStatus.MASKED).reshape(-1), status).to(torch.uint8)
@@ -245,7 +223,7 @@ def _result(voxels: Voxels, like: ArrayT, prepared: Prepared, search: _Search, d
         n_used=out(prepared.n_used),
         status=out(status),
         units=design.units,
-        prior=SpatialPrior(search.field.precision.double().cpu().numpy()),
+        prior=SpatialPrior(field.precision.double().cpu().numpy()),
         sigma=prepared.sigma,
         posterior=posterior,
         slopes=slopes,

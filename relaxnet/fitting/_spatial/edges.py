@@ -6,8 +6,6 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-_FREEDOM = 3.0  # of Student's t, the law of the differences between neighbours
-
 Edges = tuple[Tensor, ...]
 """The weights of the ties along each axis of space, (batch, *space), with one element less along that axis."""
 
@@ -74,18 +72,4 @@ def loosen_by_images(
         n = weight.shape[axis]
         square = images.diff(dim=axis) ** 2 / (variance.narrow(axis, 1, n) + variance.narrow(axis, 0, n))
         loosened.append(weight * torch.exp(-0.5 * square.mean(0) / width**2))
-    return tuple(loosened)
-
-
-def loosen_by_jumps(edges: Edges, x: Float[Tensor, "row batch *space"], precision: Float[Tensor, " row"]) -> Edges:
-    r"""Loosen the ties over which the maps jump, as if differences had Student's t distribution.
-
-    Of a step :math:`\delta` over a tie with the weight w, the expected weight is
-    :math:`w (\nu + p) / (\nu + w \sum_k \lambda_k \delta_k^2)`, p maps being tied together.
-    """
-    p = len(precision)
-    loosened = []
-    for weight, step in zip(edges, differences(x, len(edges)), strict=True):
-        square = weight * torch.einsum("a,a...->...", precision, step.square())
-        loosened.append(weight * ((_FREEDOM + p) / (_FREEDOM + square)).clamp(max=1))
     return tuple(loosened)
