@@ -105,6 +105,7 @@ for path in maps:
 
 def measure(step: str) -> dict[str, float]:
     """Measure one step in this process, or a command in its own."""
+    torch.set_num_threads(1)  # threads that wait for one another on a busy machine take processor time, too
     apart = step in COMMANDS or step == "nibabel"
     work = run_spatial if step in ("spatial", "given") else run
     whose = resource.RUSAGE_CHILDREN if apart else resource.RUSAGE_SELF
