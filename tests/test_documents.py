@@ -187,6 +187,10 @@ def test_the_tables_are_those_of_their_numbers():
     results = ROOT / "benchmarks" / "results"
     costs = json.loads((results / "fitting.json").read_text())
     assert (results / "fitting.md").read_text().strip() == load(ROOT / "benchmarks" / "fitting.py").table(costs)
+    networks = json.loads((results / "networks.json").read_text())
+    assert (results / "networks.md").read_text().strip() == load(ROOT / "benchmarks" / "networks.py").table(
+        networks["seconds"]
+    )
     texture = json.loads((results / "texture.json").read_text())
     assert (results / "texture.md").read_text().strip() == load(ROOT / "benchmarks" / "texture.py").table(texture)
     assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README
