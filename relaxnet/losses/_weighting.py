@@ -1,6 +1,7 @@
 """Base classes of all weightings."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
@@ -199,7 +200,17 @@ class Weighting(nn.Module, ABC):
 
 
 class TaskWeighting(Weighting):
-    """A weighting that uses only the mean residual of each task."""
+    """A weighting that uses only the mean residual of each task, which may also be any other loss of that task.
+
+    Examples
+    --------
+    >>> weighting = rx.losses.ProfiledLaplace(n_tasks=2)
+    >>> losses = {"maps": torch.tensor(0.5), "edges": torch.tensor(0.1)}
+    >>> bool(weighting(losses) == weighting([losses["maps"], losses["edges"]]))
+    True
+    """
+
+    _names: tuple[str, ...] | None = None
 
     @abstractmethod
     def combine(self, means: Float[Tensor, " task"]) -> Float[Tensor, " task"]:
@@ -217,14 +228,18 @@ class TaskWeighting(Weighting):
         """
 
     def forward(
-        self, residual: Float[Tensor, "batch task *space"], *, mask: Shaped[Tensor, "batch *masked"] | None = None
+        self,
+        residual: Float[Tensor, "batch task *space"] | Float[Tensor, " task"] | Sequence[Tensor] | Mapping[str, Tensor],
+        *,
+        mask: Shaped[Tensor, "batch *masked"] | None = None,
     ) -> Float[Tensor, ""]:
         """Compute the loss.
 
         Parameters
         ----------
         residual
-            Residual of each task.
+            Residual of each task; or one loss a task, (task,); or a list or a dictionary of what each task has. The
+            first dictionary says the order of the tasks.
         mask
             Voxels to use, (batch, ...), or those of each task, (batch, task, ...): bool, or zeros and ones; by default
             all.
@@ -241,8 +256,22 @@ class TaskWeighting(Weighting):
             If the number of tasks or the shape of the mask does not fit, the mask is not binary, or the residual of a
             voxel to use is not finite.
         """
-        means, any_used = self._mean(residual, mask)
+        means, any_used = self._mean(self._stacked(residual), mask)
         return torch.where(any_used, self.combine(means), 0).sum()
+
+    def _stacked(self, given: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> Tensor:
+        """Return residuals (batch, task, ...); losses that are numbers already are a batch of one."""
+        if isinstance(given, Mapping):
+            self._names = self._names or tuple(given)
+            if set(given) != set(self._names):
+                raise ValueError(f"residual has the tasks {tuple(given)}, and had {self._names} before.")
+            given = [given[name] for name in self._names]
+        if not isinstance(given, Tensor):
+            shapes = [tuple(one.shape) for one in given]
+            if len(set(shapes)) != 1:
+                raise ValueError(f"residual has the shapes {shapes}: one for each task is needed, all of one shape.")
+            given = torch.stack([*given], dim=1 if shapes[0] else 0)
+        return given[None] if given.ndim == 1 else given
 
 
 class StoredWeights(TaskWeighting):

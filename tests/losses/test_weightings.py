@@ -326,9 +326,36 @@ def test_number_of_tasks_is_found_out_and_saved():
         again(torch.ones(1, 2, 4))
 
 
+@every_weighting
+def test_two_losses_of_any_kind_are_weighed_as_residuals_are(make):
+    a, b = torch.tensor(0.3, requires_grad=True), torch.tensor(2.0, requires_grad=True)
+    expected = make()(torch.stack([a, b]).expand(1, 2))
+    gradient = torch.autograd.grad(expected, (a, b))
+    for given in (torch.stack([a, b]), [a, b], (a, b), {"maps": a, "edges": b}):
+        loss = make()(given)
+        assert loss == expected
+        assert torch.autograd.grad(loss, (a, b)) == gradient
+
+
+@every_weighting
+def test_a_list_of_maps_is_a_stack(make):
+    residual = residuals(3, 2, 4, 5)
+    assert make()([residual[:, 0], residual[:, 1]]) == make()(residual)
+
+
+def test_names_of_losses_keep_their_order():
+    weighting = rx.losses.FixedWeights((1.0, 10.0))
+    assert weighting({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}) == 21
+    assert weighting({"b": torch.tensor(2.0), "a": torch.tensor(1.0)}) == 21
+    with pytest.raises(ValueError, match=r"tasks \('a',\), and had \('a', 'b'\)"):
+        weighting({"a": torch.tensor(1.0)})
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: rx.losses.FixedWeights((1, 1))([torch.ones(2), torch.ones(3)]), r"shapes \[\(2,\), \(3,\)\]"),
+        (lambda: rx.losses.FixedWeights((1, 1))([]), "one for each task is needed"),
         (lambda: rx.losses.FixedWeights((1, -1)), "finite and not negative"),
         (lambda: rx.losses.FixedWeights((1, math.nan)), "finite and not negative"),
         (lambda: rx.losses.FixedWeights(()), "n_tasks=0"),
@@ -357,7 +384,7 @@ def test_number_of_tasks_is_found_out_and_saved():
         (lambda: rx.losses.supervised(torch.ones(1, 2, 4), torch.ones(1, 2, 5)), "reference_ms"),
         (lambda: rx.losses.supervised(torch.ones(1, 2, 4), torch.full((1, 2, 4), math.nan)), "4 of 4 voxels"),
         (lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 3, 4)), "axis 1 needs 2 tasks"),
-        (lambda: rx.losses.FixedWeights((1, 1))(torch.ones(2)), "axis 1 needs 2 tasks"),
+        (lambda: rx.losses.FixedWeights((1, 1))(torch.ones(3)), "axis 1 needs 2 tasks"),
         (
             lambda: rx.losses.FixedWeights((1, 1))(torch.ones(1, 2, 4), mask=torch.full((1, 4), 0.5)),
             "other than 0 and 1",
