@@ -30,6 +30,7 @@ EXAMPLES = {
     ),
     "predict": (
         "relaxnet predict run/ scan.nii.gz --out maps/ --report",
+        "relaxnet predict liver-any scan.nii.gz --inputs middle --out maps/",
         "relaxnet predict liver.safetensors S0.nii.gz tsl-10.nii.gz te-18.nii.gz",
     ),
     "evaluate": (

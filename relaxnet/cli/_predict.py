@@ -13,7 +13,9 @@ from relaxnet.cli._values import Average, Fill, OfDicom, Resample, SkipFirst, Ti
 def predict(
     run: Annotated[
         Path,
-        typer.Argument(help="Folder of a training, a safetensors file, or name/repository on the Hugging Face Hub."),
+        typer.Argument(
+            help="Network: folder of a training, file, liver-any, or name/repository on the Hugging Face Hub."
+        ),
     ],
     scan: Annotated[
         list[Path],
@@ -31,7 +33,8 @@ def predict(
     average: Average = False,
     resample: Resample = False,
     inputs: Annotated[
-        str | None, typer.Option(help="Inputs of a network of any: short, middle, long, or each for their mean.")
+        str | None,
+        typer.Option(help="Inputs of a network of any: short, middle, long, 0,2,5, or each for the mean of sets."),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write a report, too: one HTML file with figures and tables.")
@@ -47,7 +50,7 @@ def predict(
     """
     from relaxnet.workflows import predict_scan  # noqa: PLC0415 (it needs torch, which takes seconds)
 
-    numbers = chosen(volumes)
+    numbers, of_any = chosen(volumes), inputs if inputs is None or not inputs[:1].isdigit() else chosen(inputs)
     with speaking_of():
         outcome = predict_scan(
             run,
@@ -59,7 +62,7 @@ def predict(
             series=series,
             average=average,
             resample=resample,
-            inputs=inputs,
+            inputs=of_any,
             report=report,
             fill=fill,
             overwrite=overwrite,

@@ -46,7 +46,7 @@ def train(
     from relaxnet._files import prepare_folder  # noqa: PLC0415
     from relaxnet.io import read_cohort  # noqa: PLC0415 (it needs torch, which takes seconds)
     from relaxnet.training import train as run  # noqa: PLC0415
-    from relaxnet.workflows import NETWORK  # noqa: PLC0415
+    from relaxnet.training._find import NETWORK  # noqa: PLC0415
 
     network = out / NETWORK
     subjects = read_cohort(cohort)

@@ -1,8 +1,7 @@
 """The front door to all estimators."""
 
-import inspect
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from relaxnet._choices import pick
 from relaxnet.fitting import METHODS
@@ -13,12 +12,16 @@ from relaxnet.fitting._result import ArrayT, FitResult, LazyArray
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
 
+_OWNERS = {"pair": "two-point", "weights": "log-linear"}
+
 
 def fit(
     signal: ArrayT,
     times_ms: Times,
     *,
     method: str = "nlls",
+    pair: tuple[int, int] | None = None,
+    weights: Literal["signal", "default"] | None = "default",
     model: SignalModel | None = None,
     mask: Any = None,
     bounds: Bounds | None = None,
@@ -28,7 +31,6 @@ def fit(
     dim: int = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
-    **options: Any,
 ) -> FitResult[ArrayT]:
     """Fit a relaxation time and an amplitude to every voxel.
 
@@ -41,6 +43,10 @@ def fit(
         Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose model is fitted and whose name the map has.
     method
         The estimator, one of :data:`~relaxnet.fitting.METHODS`: ``"nlls"``, ``"two-point"``, ...
+    pair
+        Of ``"two-point"`` alone: the positions of the two images, by default the first and the last.
+    weights
+        Of ``"log-linear"`` alone: ``"signal"``, its default, or None for a line without weights.
     model
         The signal model, with plain times; a mono-exponential decay by default.
     mask
@@ -60,9 +66,6 @@ def fit(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit, for about twice the speed.
-    **options
-        What one estimator alone takes: ``pair`` of :func:`~relaxnet.fitting.two_point`, ``weights`` of
-        :func:`~relaxnet.fitting.log_linear`.
 
     Returns
     -------
@@ -87,12 +90,11 @@ def fit(
            [42., 42., 42.]])
     """
     estimator = pick("method", method, METHODS).load()
-    known = tuple(inspect.signature(estimator).parameters)[2:]
+    options: dict[str, Any] = {} if pair is None else {"pair": pair}
+    options |= {} if weights == "default" else {"weights": weights}
     for name in options:
-        if name not in known:
-            owners = [other for other, choice in METHODS.items() if name in inspect.signature(choice.load()).parameters]
-            takes = f"it belongs to {' and '.join(map(repr, owners))}" if owners else f"it takes {', '.join(known)}"
-            raise TypeError(f"method={method!r} takes no argument {name!r}: {takes}.")
+        if method != _OWNERS[name]:
+            raise TypeError(f"method={method!r} takes no argument {name!r}: it belongs to {_OWNERS[name]!r}.")
     options |= {"model": model, "mask": mask, "bounds": bounds, "sigma": sigma, "saturation": saturation}
     options |= {"unit": unit, "dim": dim, "chunk_size": chunk_size, "maps_only": maps_only}
     if isinstance(signal, LazyArray):

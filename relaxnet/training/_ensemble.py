@@ -142,11 +142,6 @@ class Ensemble:
         ----------
         path
             The file. It is replaced in one step if it exists.
-
-        Raises
-        ------
-        MissingExtraError
-            If safetensors is not installed.
         """
         packed = [member.packed() for member in self.members]
         weights = {f"{k}/{name}": tensor for k, (_, own) in enumerate(packed) for name, tensor in own.items()}
@@ -176,8 +171,6 @@ class Ensemble:
             If there is no such file.
         ValueError
             If the file is damaged, is not an ensemble of relaxnet's, or was written by another version.
-        MissingExtraError
-            If safetensors is not installed.
         """
         description, weights = _storage.read(path)
         if "members" not in description:

@@ -76,13 +76,15 @@ class ToHub(ModelHubMixin, library_name="relaxnet", tags=["mri", "relaxometry"],
         return cls(path=path)
 
 
-def describe(net: RelaxationNet) -> dict[str, Any]:
+def describe(net: RelaxationNet, **told: str | None) -> dict[str, Any]:
     """Describe a network in the words of a model card.
 
     Parameters
     ----------
     net
         The network.
+    **told
+        What the network does not know; None where it is not known either.
 
     Returns
     -------
@@ -104,4 +106,5 @@ def describe(net: RelaxationNet) -> dict[str, Any]:
             for c in protocol.contrasts
         ),
         "version": __version__,
+        **told,
     }

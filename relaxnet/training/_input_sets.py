@@ -1,13 +1,43 @@
-"""The input images of each sample of a batch, for a network of any subset."""
+"""The input images of a network of any subset, and those of each sample of a batch."""
+
+from numbers import Integral
+from typing import Any
 
 import torch
 
 from relaxnet.losses._held_out import InputSet
+from relaxnet.nets import RelaxationNet
 from relaxnet.protocol import Protocol
+from relaxnet.training._average import EACH
 
 RANDOM = "random"
 """Instead of an input set: in each step others, of any images."""
 _FEWEST = 2  # images of a contrast that show a decay
+
+
+def channels_of(net: RelaxationNet, inputs: Any) -> tuple[int, ...]:
+    """Return the channel numbers of the input images.
+
+    Parameters
+    ----------
+    net
+        The network.
+    inputs
+        As for :meth:`relaxnet.training.Trained.predict`.
+
+    Returns
+    -------
+    tuple of int
+        Those of one input set, for a network that takes any; else all that the network takes.
+
+    Raises
+    ------
+    ValueError
+        If the protocol has no such input set.
+    """
+    of_one = isinstance(inputs, str) and inputs != EACH
+    of_one |= isinstance(inputs, list | tuple) and all(isinstance(channel, Integral) for channel in inputs)
+    return net.protocol.channels(inputs) if net.any_subset and of_one else net.input_channels
 
 
 def in_turns(protocol: Protocol, n: int, generator: torch.Generator) -> list[InputSet]:

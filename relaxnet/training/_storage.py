@@ -7,12 +7,12 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from relaxnet._files import replacing
 from relaxnet._version import __version__
-from relaxnet.errors import require
 
 FORMAT = 5
 _LONGEST = 400  # characters of a message
@@ -29,16 +29,10 @@ def write(path: str | Path, description: dict[str, Any], weights: dict[str, Tens
         Plain values.
     weights
         Tensors by name.
-
-    Raises
-    ------
-    MissingExtraError
-        If safetensors is not installed.
     """
-    safetensors = require("safetensors.torch", extra="train")
     metadata = {"relaxnet": json.dumps({"format": FORMAT, "relaxnet": __version__, **description})}
     with replacing(Path(path)) as temporary:
-        temporary.write_bytes(safetensors.save(weights, metadata=metadata))
+        temporary.write_bytes(safetensors.torch.save(weights, metadata=metadata))
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -60,10 +54,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         If there is no such file.
     ValueError
         If the file is damaged, is not one of relaxnet's, or was written by another version.
-    MissingExtraError
-        If safetensors is not installed.
     """
-    safetensors = require("safetensors", extra="train")
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is not a file.")
     try:

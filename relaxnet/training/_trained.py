@@ -17,6 +17,8 @@ from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
 from relaxnet.training import _storage
 from relaxnet.training._average import EACH, average
+from relaxnet.training._find import find_pretrained, network_file
+from relaxnet.training._input_sets import channels_of
 from relaxnet.training._spread import Spread, input_sets
 
 
@@ -37,8 +39,8 @@ class Trained:
         Parameters
         ----------
         images
-            All images of the protocol, of which the network picks its own, or its own alone: (slice, image, height,
-            width), a tensor on the network's device, or a NumPy array.
+            All images of the protocol, of which the network picks its own, or the input images alone: (slice, image,
+            height, width), a tensor on the network's device, or a NumPy array.
         protocol
             What the images were acquired with, to make sure that it is what the network was trained for.
         inputs
@@ -68,7 +70,7 @@ class Trained:
         the factor grows as it did when noise was added. Of patients, these are voxels of validation subjects; of a
         phantom, voxels of the liver of all subjects whose truth was no label. They say little of other tissues.
         """
-        tensor = to_tensor(images)
+        tensor = self._all_images(to_tensor(images), inputs)
         if isinstance(inputs, str) and inputs == EACH:
             if not self.net.any_subset:
                 raise ValueError(
@@ -84,6 +86,16 @@ class Trained:
             found |= {f"{name}_std": std for name, std in stds.items()}
         return as_given(found, images)
 
+    def _all_images(self, images: Tensor, inputs: Any) -> Tensor:
+        """Put the input images of a network of any input set, given alone, where they belong among all images."""
+        n, channels = self.net.protocol.n_images, channels_of(self.net, inputs)
+        if not self.net.any_subset or images.ndim < 2 or images.shape[1] != len(channels) < n:
+            return images
+        floating = images if images.is_floating_point() else images.float()
+        stack = floating.new_full((len(images), n, *images.shape[2:]), torch.nan)
+        stack[:, channels] = floating
+        return stack
+
     def save(self, path: str | Path) -> None:
         """Write the network to a safetensors file, with all that is needed to load it again.
 
@@ -91,11 +103,6 @@ class Trained:
         ----------
         path
             The file. It is replaced in one step if it exists.
-
-        Raises
-        ------
-        MissingExtraError
-            If safetensors is not installed.
         """
         _storage.write(path, *self.packed())
 
@@ -160,15 +167,17 @@ class Trained:
             warnings.warn(f"{path}: {lost} of {len(weights)} weights are not finite: its maps are NaN.", stacklevel=3)
         return Trained(net.eval(), history, calibration)
 
-    def save_pretrained(self, folder: str | Path, **card: str) -> None:
+    def save_pretrained(
+        self, folder: str | Path, *, training_data: str | None = None, scanner: str | None = None
+    ) -> None:
         """Write the network to a folder as the Hugging Face Hub wants it, with a model card.
 
         Parameters
         ----------
         folder
             The folder; it is made if need be. A card that is there is not replaced.
-        **card
-            What the card shall say of ``training_data`` and ``scanner``.
+        training_data, scanner
+            What the card shall say of the training data, and of field strength and spin-lock frequency.
 
         Raises
         ------
@@ -176,10 +185,18 @@ class Trained:
             If huggingface_hub is not installed.
         """
         hub = _hub()
-        card = {**hub.describe(self.net), **card}
+        card = hub.describe(self.net, training_data=training_data, scanner=scanner)
         hub.ToHub(self.save, self.net.config).save_pretrained(folder, model_card_kwargs=card)
 
-    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None, **card: str) -> str:
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        training_data: str | None = None,
+        scanner: str | None = None,
+    ) -> str:
         """Publish the network, with a model card, on the Hugging Face Hub.
 
         Parameters
@@ -190,8 +207,8 @@ class Trained:
             Whether a new repository is private.
         token
             Token to log in with; by default that of ``hf auth login``.
-        **card
-            What the card shall say of ``training_data`` and ``scanner``.
+        training_data, scanner
+            What the card shall say, as for :meth:`save_pretrained`.
 
         Returns
         -------
@@ -204,7 +221,7 @@ class Trained:
             If huggingface_hub is not installed.
         """
         hub = _hub()
-        card = {**hub.describe(self.net), "repo_id": repo_id, **card}
+        card = {**hub.describe(self.net, training_data=training_data, scanner=scanner), "repo_id": repo_id}
         files = hub.ToHub(self.save, self.net.config)
         return str(files.push_to_hub(repo_id, private=private, token=token, model_card_kwargs=card))
 
@@ -244,25 +261,22 @@ class Trained:
         return load(find_pretrained(where, revision=revision, token=token), models=models)
 
 
-def find_pretrained(where: str | Path, *, revision: str | None = None, token: str | None = None) -> Path:
-    """Return the file of a network on the hub, or in a folder; see :meth:`Trained.from_pretrained`."""
-    return Path(_hub().ToHub.from_pretrained(where, revision=revision, token=token).path)
-
-
 def _hub() -> Any:
     require("huggingface_hub", extra="hub")
     return import_module("relaxnet.training._hub")
 
 
 def load(path: str | Path, *, models: Mapping[str, SignalModel] | None = None) -> Trained:
-    """Load a network that :meth:`Trained.save` wrote.
+    """Load a trained network.
 
-    Nothing in the file is executed: it holds numbers and JSON.
+    Nothing in its file is executed: it holds numbers and JSON.
 
     Parameters
     ----------
     path
-        A safetensors file.
+        A file that :meth:`Trained.save` wrote; the folder of a training, or of :meth:`Trained.save_pretrained`; the
+        name of an installed network, such as ``"liver-any"`` of the package ``relaxnet-weights``; or
+        ``"name/repository"`` of the Hugging Face Hub.
     models
         Signal models of your own by the name of their contrast, such as ``{"t1": MyModel()}``. Those of relaxnet are
         made anew from what the file says.
@@ -275,14 +289,15 @@ def load(path: str | Path, *, models: Mapping[str, SignalModel] | None = None) -
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If there is no such file, folder or name; the message says which names there are.
     ValueError
         If the file is damaged, is not one of relaxnet's, or was written by another version; or if a contrast has a
         signal model of its own that is not given.
     MissingExtraError
-        If safetensors is not installed.
+        If huggingface_hub is needed, and not installed.
     """
-    description, weights = _storage.read(path)
+    file = network_file(path)
+    description, weights = _storage.read(file)
     if "members" in description:
-        raise ValueError(f"{path} holds an ensemble: load it by relaxnet.training.Ensemble.load.")
-    return Trained.unpacked(description, weights, path, models)
+        raise ValueError(f"{file} holds an ensemble: load it by relaxnet.training.Ensemble.load.")
+    return Trained.unpacked(description, weights, file, models)

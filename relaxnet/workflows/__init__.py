@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from relaxnet.workflows._evaluate import evaluate_network as evaluate_network
     from relaxnet.workflows._fit_joint_scan import fit_joint_scan as fit_joint_scan
     from relaxnet.workflows._fit_scan import fit_scan as fit_scan
-    from relaxnet.workflows._network import NETWORK as NETWORK
     from relaxnet.workflows._outcome import Outcome as Outcome
     from relaxnet.workflows._predict_scan import predict_scan as predict_scan
     from relaxnet.workflows._view import serve_maps as serve_maps

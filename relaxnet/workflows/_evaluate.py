@@ -20,9 +20,9 @@ from relaxnet.metrics import agreement
 from relaxnet.phantom import Subject
 from relaxnet.protocol import Contrast
 from relaxnet.training import Trained, load
+from relaxnet.training._find import network_file
 from relaxnet.workflows._device import device_of, predict_on
 from relaxnet.workflows._drawing import Log, silence
-from relaxnet.workflows._network import network_file
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record
 from relaxnet.workflows._report.evaluate import Compared, maps_page, network_page

@@ -1,6 +1,6 @@
 """Predicting the maps of a scan by a network: from a file to maps and pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -23,13 +23,16 @@ from relaxnet.io._bids import on_disk
 from relaxnet.io._pictures import from_slices
 from relaxnet.protocol import Protocol
 from relaxnet.training import Trained, load
+from relaxnet.training._find import network_file
+from relaxnet.training._input_sets import channels_of
 from relaxnet.workflows._device import device_of, predict_on
 from relaxnet.workflows._drawing import Log, check_files, drawings, picture_paths, silence
-from relaxnet.workflows._network import network_file
 from relaxnet.workflows._outcome import Outcome
 from relaxnet.workflows._provenance import record, run_path, write_record
 from relaxnet.workflows._report.page import report_path, write_report
 from relaxnet.workflows._report.predict import predicted_page
+
+_HINT = " Say by inputs which images of the protocol they are, such as middle or 0,2,5."
 
 
 def predict_scan(
@@ -43,7 +46,7 @@ def predict_scan(
     series: int | None = None,
     average: bool = False,
     resample: bool = False,
-    inputs: str | None = None,
+    inputs: str | Sequence[int] | None = None,
     report: bool = False,
     fill: float | None = None,
     overwrite: bool = False,
@@ -56,8 +59,8 @@ def predict_scan(
     Parameters
     ----------
     run
-        Folder of a training, a file of a network, a folder of :meth:`relaxnet.training.Trained.save_pretrained`, or a
-        ``"name/repository"`` of the Hugging Face Hub.
+        A network, as for :func:`relaxnet.load`: a file or a folder, an installed one by its name, such as
+        ``"liver-any"``, or a ``"name/repository"`` of the Hugging Face Hub.
     scan
         The scan, as for :func:`relaxnet.io.read_scan`: all images of the protocol, or the input images alone, in their
         order.
@@ -66,7 +69,8 @@ def predict_scan(
     volumes, skip_first, time_axis, series, average, resample
         What to use of the scan, as for :func:`relaxnet.io.read_scan`.
     inputs
-        The input images, for a network of any input set; ``"each"`` for the mean over all input sets.
+        The input images, for a network of any input set: the name of a set, or numbers of images among those of the
+        protocol, from 0; ``"each"`` for the mean over all input sets.
     report
         Whether to write a report, one HTML file with its figures, beside the pictures.
     fill
@@ -119,11 +123,12 @@ def predict_scan(
         resample=resample,
     )
     n = image.data.shape[3]
-    _check(path, n, trained)
+    own = channels_of(trained.net, inputs)
+    _check(path, n, trained, own)
     acquired = _acquired(path, n, protocol) if volumes is None and not skip_first else None
     source = str(sidecar_path(path))
     if acquired is None:
-        compared = check_protocol(image, protocol, range(n) if n == protocol.n_images else trained.net.input_channels)
+        compared = check_protocol(image, protocol, range(n) if n == protocol.n_images else own)
         source = f"compared with {compared}" if compared else "taken on trust"
     prepare_folder(folder)
     log(f"{path}: {' x '.join(map(str, image.data.shape))} voxels, {_times(protocol)} ({source})")
@@ -145,7 +150,7 @@ def predict_scan(
         image,
         folder,
         protocol=protocol,
-        algorithm=f"Neural network of {len(trained.net.input_channels)} images",
+        algorithm=f"Neural network of {len(own)} images",
         command=command,
         more=drawn,
         fill=fill,
@@ -158,13 +163,14 @@ def predict_scan(
     return Outcome(f"maps in {', '.join(stored)}, pictures in {', '.join(units)}", files, summary, found)
 
 
-def _check(path: Path, n: int, trained: Trained) -> None:
-    protocol, own = trained.net.protocol, trained.net.input_channels
+def _check(path: Path, n: int, trained: Trained, own: tuple[int, ...]) -> None:
+    protocol = trained.net.protocol
     if n not in (protocol.n_images, len(own)):
         needed = f"all {protocol.n_images} images ({_times(protocol)})"
         if len(own) < protocol.n_images:
             needed += f", or its inputs alone, numbers {', '.join(map(str, own))} of these, counted from 0"
-        raise ValueError(f"{path}: it has {n} volumes, and this network takes {needed}.")
+        hint = _HINT if trained.net.any_subset else ""
+        raise ValueError(f"{path}: it has {n} volumes, and this network takes {needed}.{hint}")
 
 
 def _acquired(scan: Path, n: int, trained_for: Protocol) -> Protocol | None:

@@ -1,10 +1,15 @@
 """``relaxnet predict``: times that contradict the network, values for NaN, and networks of a single scan."""
 
 import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
 
 import nibabel
 import numpy as np
 import pytest
+import torch
 from validator import issues
 
 import relaxnet as rx
@@ -14,6 +19,7 @@ from relaxnet.training import Trained
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 NETWORKS = {
     "middle": (PROTOCOL, "middle"),
+    "any": (PROTOCOL, "any"),
     "t2": (rx.Protocol((rx.Contrast("t2", (10, 20, 40)),)), (0, 1, 2)),
     "adc": (rx.Protocol((rx.Contrast("adc", (0, 200, 800), model=rx.signals.Diffusion()),)), (0, 1, 2)),
 }
@@ -133,7 +139,7 @@ def test_networks_of_the_hub(networks, tmp_path, monkeypatch, capsys):
             raise OSError("404: no\nrepository")
         return tmp_path / "published" / "model.safetensors"
 
-    monkeypatch.setattr("relaxnet.workflows._network.find_pretrained", fetch)
+    monkeypatch.setattr("relaxnet.training._find.find_pretrained", fetch)
     monkeypatch.chdir(tmp_path)
     assert predict("me/liver", scan, "--out", tmp_path / "hub") == 0
     own, hub = (nibabel.load(tmp_path / name / "scan_T2map.nii.gz").get_fdata() for name in ("own", "hub"))
@@ -142,10 +148,64 @@ def test_networks_of_the_hub(networks, tmp_path, monkeypatch, capsys):
     assert predict("me/lever", scan) == 1
     assert "me/lever: no network is there, or the Hugging Face Hub cannot be reached: 404" in capsys.readouterr().err
     assert fetched == ["me/liver", "me/lever"]
-    for wrong in ("published/nothing", "liver-any"):  # a folder that is there, and no name/repository
+    for wrong in ("published/nothing", "lever"):  # a folder that is there, and no name/repository
         assert predict(wrong, scan) == 1
         assert f"{wrong}: there is no such file or folder" in capsys.readouterr().err
     assert len(fetched) == 2
+
+
+def test_prediction_needs_no_lightning(networks, tmp_path):
+    scan = series(tmp_path / "scan.nii.gz", 3)
+    code = (
+        "import sys\n"
+        "for name in ('lightning', 'huggingface_hub'): sys.modules[name] = None\n"
+        "import numpy as np, relaxnet as rx\n"
+        "from relaxnet.cli._main import main\n"
+        "network, scan, out = sys.argv[1:]\n"
+        "assert rx.load(network).predict(np.ones((1, 3, 16, 16)))['t2'].shape == (1, 16, 16)\n"
+        "sys.exit(main(['predict', network, scan, '--out', out]))\n"
+    )
+    network = networks / "t2.safetensors"
+    subprocess.run([sys.executable, "-c", code, str(network), str(scan), str(tmp_path / "out")], check=True)
+    assert (tmp_path / "out" / "scan_T2map.nii.gz").exists()
+
+
+def test_networks_by_name(networks, tmp_path, monkeypatch):
+    package = tmp_path / "own_networks"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    shutil.copy(networks / "t2.safetensors", package / "leg.safetensors")
+    known = [EntryPoint("leg", "own_networks", "relaxnet.weights")]
+    monkeypatch.setattr("relaxnet.training._find.entry_points", lambda group: {"relaxnet.weights": known}[group])
+    monkeypatch.syspath_prepend(tmp_path)
+    assert predict("leg", series(tmp_path / "scan.nii.gz", 3)) == 0
+    images = torch.rand(1, 3, 16, 16)
+    assert torch.equal(*(rx.load(which).predict(images)["t2"] for which in ("leg", networks / "t2.safetensors")))
+    with pytest.raises(FileNotFoundError, match=r"arm: .* nor an installed one \(leg\)"):
+        rx.load("arm")
+    known.clear()
+    with pytest.raises(FileNotFoundError, match=r"pip install relaxnet-weights brings liver-any"):
+        rx.load("leg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="the folder holds neither network"):
+        rx.load(tmp_path / "empty")
+
+
+def test_input_images_alone_for_a_network_of_any(networks, tmp_path, capsys):
+    whole = series(tmp_path / "whole.nii.gz", 7)
+    image = nibabel.load(whole)
+    few = nibabel.Nifti1Image(image.get_fdata(dtype=np.float32)[..., [0, 2, 5]], image.affine)
+    few.to_filename(tmp_path / "few.nii.gz")
+    for inputs in ("middle", "0,2,5"):
+        for scan in (whole, tmp_path / "few.nii.gz"):
+            assert predict(networks / "any.safetensors", scan, "--inputs", inputs) == 0
+        maps = [nibabel.load(tmp_path / f"{name}_T2map.nii.gz").get_fdata() for name in ("whole", "few")]
+        np.testing.assert_array_equal(*maps)
+    assert predict(networks / "any.safetensors", tmp_path / "few.nii.gz") == 1
+    assert "Say by inputs which images of the protocol they are" in capsys.readouterr().err
+    integers = torch.randint(50, 100, (1, 3, 16, 16))
+    trained = rx.load(networks / "any.safetensors")
+    assert torch.isfinite(trained.predict(integers, inputs=[0, 2, 5])["t1rho"]).all()
 
 
 def test_maps_without_nan(networks, tmp_path, capsys):

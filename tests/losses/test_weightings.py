@@ -331,8 +331,8 @@ def test_two_losses_of_any_kind_are_weighed_as_residuals_are(make):
     a, b = torch.tensor(0.3, requires_grad=True), torch.tensor(2.0, requires_grad=True)
     expected = make()(torch.stack([a, b]).expand(1, 2))
     gradient = torch.autograd.grad(expected, (a, b))
-    for given in (torch.stack([a, b]), [a, b], (a, b), {"maps": a, "edges": b}):
-        loss = make()(given)
+    for losses in (torch.stack([a, b]), [a, b], (a, b), {"maps": a, "edges": b}):
+        loss = make()(losses)
         assert loss == expected
         assert torch.autograd.grad(loss, (a, b)) == gradient
 
