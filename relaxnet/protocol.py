@@ -1,8 +1,7 @@
 """What was acquired: contrasts with their signal models and times, and the subsets of images that a network receives.
 
 A :class:`Contrast` is a series of images of one slice with one preparation at several times, and the model of its
-signal. A :class:`Protocol` is one contrast or more, acquired together; it says which channel of a stack of images holds
-what. Everything else in relaxnet takes its times and its physics from here.
+signal. A :class:`Protocol` is one contrast or more, acquired together; it says which channel of a stack holds what.
 """
 
 import itertools
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet import signals
+from relaxnet._display import Displayed, Section
 from relaxnet.signals import MonoExponential, SignalModel, describe_model, require_model, restore_model
 from relaxnet.times import CheckedTimes, parse_times, show
 
@@ -23,7 +23,7 @@ __all__ = ["Contrast", "Protocol"]
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Displayed):
     """One series of images of the same slice, with one preparation at several times, and the model of its signal.
 
     Parameters
@@ -77,6 +77,9 @@ class Contrast:
             )
         object.__setattr__(self, "times_ms", times)
 
+    def _sections(self) -> list[Section]:
+        return Protocol((self,))._sections()  # noqa: SLF001 (the table of both)
+
     def at(self, images: Sequence[int]) -> "Contrast":
         """Keep some of the images.
 
@@ -125,7 +128,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Protocol(Displayed):
     """The contrasts that were acquired together, and the order of their images in a stack.
 
     A stack of images holds those of the first contrast, then those of the second, and so on. With ``shared_first``,
@@ -179,6 +182,11 @@ class Protocol:
             )
         object.__setattr__(self, "contrasts", contrasts)
 
+    def _sections(self) -> list[Section]:
+        title = f"{self.n_images} images{', the first one common' if self.shared_first else ''}"
+        rows = [(c.name, show(c.times_ms), c.model.axis.unit, self.images_of(c.name), c.model) for c in self.contrasts]
+        return [Section(title, rows, ("times", "unit", "images", "signal model"))]
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the contrasts, in order; the tasks of a network."""
@@ -210,13 +218,9 @@ class Protocol:
         """
         if name not in self.names:
             raise ValueError(f"name={name!r} is no contrast of this protocol: it has {self.names}.")
-        start = 0
-        for contrast in self.contrasts:
-            n = len(contrast.times_ms)
-            channels = tuple(range(start, start + n))
-            if contrast.name == name:
-                break
-            start += n - self.shared_first
+        k = self.names.index(name)
+        start = sum(len(contrast.times_ms) - self.shared_first for contrast in self.contrasts[:k])
+        channels = tuple(range(start, start + len(self.contrasts[k].times_ms)))
         return (0, *channels[1:]) if self.shared_first else channels
 
     @property
@@ -345,8 +349,7 @@ class Protocol:
             Noisy images.
         """
         noisy = signals.add_noise(images, sigma, kind="rician", generator=generator)
-        signed = list(self.signed_images)
-        if signed:
+        if signed := list(self.signed_images):
             real = signals.add_noise(images, sigma, kind="gaussian", generator=generator)
             noisy[:, signed] = real[:, signed]
         return noisy
@@ -388,12 +391,8 @@ class Protocol:
             If a model of your own is missing or is another one, or ``models`` names no contrast.
         """
         given = dict(models or {})
-        contrasts = tuple(
-            Contrast(
-                c["name"], CheckedTimes(c["times_ms"]), restore_model(c["name"], c["model"], given.pop(c["name"], None))
-            )
-            for c in description["contrasts"]
-        )
+        told = [(c["name"], CheckedTimes(c["times_ms"]), c["model"]) for c in description["contrasts"]]
+        contrasts = tuple(Contrast(n, t, restore_model(n, model, given.pop(n, None))) for n, t, model in told)
         if given:
             names = tuple(contrast.name for contrast in contrasts)
             raise ValueError(f"models has {tuple(given)}: the contrasts are {names}.")

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet._display import Displayed, Section
 from relaxnet.errors import require
 from relaxnet.fitting import _storage
 from relaxnet.fitting._regions import region_rows
@@ -19,6 +20,7 @@ from relaxnet.fitting._status import FitStatus
 if TYPE_CHECKING:
     import pandas  # noqa: ICN001 (the annotation is read under this name)
     import xarray
+    from matplotlib.figure import Figure
 
 
 @runtime_checkable
@@ -34,7 +36,7 @@ ArrayT = TypeVar("ArrayT", bound=NDArray[Any] | Tensor | LazyArray)
 
 
 @dataclass(frozen=True, repr=False)
-class FitResult(Generic[ArrayT]):
+class FitResult(Displayed, Generic[ArrayT]):
     """Maps of a voxel-wise fit, with their errors and an account of every voxel.
 
     All maps have the shape of the signal without its time axis, and its dtype and device; they are NumPy arrays if the
@@ -118,18 +120,58 @@ class FitResult(Generic[ArrayT]):
           m0                      100       100       100
           t                      42.5        45      47.5
         """
+        statuses, maps = self._sections()
+        lines = [statuses.title, *(f"  {name:<16}{count:>10}{part:>9}" for name, count, part in statuses.rows)]
+        lines += [f"{maps.title:<20}" + "".join(f"{title:>10}" for title in maps.head[:3])[1:]]
+        lines += [f"  {row[0]:<18}" + "".join(f"{quartile:>10}" for quartile in row[1:4])[1:] for row in maps.rows]
+        return "\n".join(lines)
+
+    def _sections(self) -> tuple[Section, Section]:
+        """Count the statuses, and compute the quartiles of each map."""
         status = to_numpy(self.status)
-        lines = [f"{status.size} voxels"]
-        for member in FitStatus:
-            count = int((status == member).sum())
-            if count:
-                lines.append(f"  {member.name:<16}{count:>10}{100 * count / status.size:>7.1f} %")
-        lines.append(f"{'converged voxels':<20}{'25 %':>9}{'median':>10}{'75 %':>10}")
+        counts = {member: int((status == member).sum()) for member in FitStatus}
+        statuses = [(s.name, n, f"{100 * n / status.size:.1f} %") for s, n in counts.items() if n]
+        maps = []
         for name, values in self.maps.items():
             good = to_numpy(values)[status == FitStatus.CONVERGED]
             quartiles = np.percentile(good, (25, 50, 75)) if good.size else np.full(3, np.nan)
-            lines.append(f"  {name:<18}" + "".join(f"{q:>10.4g}" for q in quartiles)[1:])
-        return "\n".join(lines)
+            maps.append((name, *(f"{quartile:.4g}" for quartile in quartiles), self.units[name]))
+        head = ("25 %", "median", "75 %", "unit")
+        return Section(f"{status.size} voxels", statuses), Section("converged voxels", maps, head)
+
+    def plot(self, name: str | None = None, *, title: str | None = None) -> "Figure":
+        """Draw a map.
+
+        Parameters
+        ----------
+        name
+            Name of the map; by default the first after ``"m0"``.
+        title
+            Title of the figure; by default the name.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure: an image, or a tile for each slice.
+
+        Raises
+        ------
+        ValueError
+            If there is no such map, or the maps are no images.
+        MissingExtraError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> signal = 100 * np.exp(-np.array([0, 10, 30, 50]) / np.full((8, 6, 1), 42.0))
+        >>> rx.fit(signal, rx.Contrast("t2", (0, 10, 30, 50)), dim=-1).plot().get_suptitle()
+        'T2 map'
+        """
+        chosen = next((known for known in self.maps if known != "m0"), "m0") if name is None else name
+        if chosen not in self.maps:
+            raise ValueError(f"name={name!r}: the maps are {', '.join(self.maps)}.")
+        draw = require("relaxnet.plots", extra="plot").map_figure
+        return cast("Figure", draw(to_numpy(self.maps[chosen]), name=chosen, unit=self.units[chosen], title=title))
 
     def regions(self, labels: Any = None, *, names: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
         """Tabulate the maps by region.
@@ -322,8 +364,8 @@ class FitResult(Generic[ArrayT]):
         return FitResult(**_storage.read(Path(path)))
 
     def __repr__(self) -> str:
-        shape = tuple(self.status.shape)
-        return f"<FitResult of {shape} voxels, maps {', '.join(self.maps)}; print(result.summary()) tells more>"
+        what = f"{type(self).__name__} of {tuple(self.status.shape)} voxels, maps {', '.join(self.maps)}"
+        return f"<{what}; print(result.summary()) tells more>"
 
 
 def to_numpy(values: Any) -> NDArray[Any]:

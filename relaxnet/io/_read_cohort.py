@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet._display import Displayed, Section
 from relaxnet._files import naming
 from relaxnet._messages import brief
 from relaxnet.io._bids import on_disk
@@ -32,8 +33,8 @@ else:
     _Items = Sequence  # a run-time type checker would read a subject to look into a Sequence[Subject]
 
 
-@dataclass(frozen=True)
-class FolderCohort(_Items):
+@dataclass(frozen=True, repr=False)
+class FolderCohort(Displayed, _Items):
     """Subjects that are read from disk on access; none is kept in memory.
 
     Index it, slice it into smaller cohorts, or iterate over it. Made by :func:`read_cohort`.
@@ -47,6 +48,13 @@ class FolderCohort(_Items):
     """Protocol of the images, the same for all subjects."""
     models: Mapping[str, SignalModel] = field(default_factory=dict)
     """Your own signal models by the name of their contrast."""
+
+    def __repr__(self) -> str:
+        return f"<FolderCohort of {len(self)} subjects in {self.folder}: {', '.join(self.protocol.names)}>"
+
+    def _sections(self) -> list[Section]:
+        facts = [("contrasts", ", ".join(self.protocol.names)), ("subjects", brief(", ".join(self.names)))]
+        return [Section(f"{len(self)} subjects in {self.folder}", facts)]
 
     def __len__(self) -> int:
         return len(self.names)

@@ -21,7 +21,7 @@ _SLICE_SPACING_MM = 7.0
 _LONGEST_STACK_MM = 98.0  # a longer stack would leave the liver
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cohort(SimulatedSubjects):
     """Digital subjects that are simulated on access; none is stored.
 

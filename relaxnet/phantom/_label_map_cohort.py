@@ -19,7 +19,7 @@ from relaxnet.protocol import Protocol
 from relaxnet.protocols import LIVER_T1RHO_T2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelMapCohort(SimulatedSubjects):
     """Digital subjects with the anatomy of one label map, simulated on access; none is stored.
 
@@ -44,9 +44,6 @@ class LabelMapCohort(SimulatedSubjects):
     """Whether each two by two labels of a slice become one voxel."""
     texture: Texture | None = None
     """Texture of the tissues; None for a smooth one."""
-
-    def __repr__(self) -> str:
-        return f"<LabelMapCohort of {len(self)} subjects, labels {' x '.join(map(str, self.labels.shape))}>"
 
     def _anatomy(self, index: int) -> tuple[Iterator[LabelSlice], tuple[float, float, float]]:
         """Return the slices, which all subjects share, and the distance between slices, rows and columns in mm."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from relaxnet._display import Displayed, Section
 from relaxnet.phantom._tissues import Disease
 from relaxnet.protocol import Protocol
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Subject:
+class Subject(Displayed):
     """A digital subject: simulated images and the ground truth they were made from."""
 
     index: int
@@ -48,6 +49,19 @@ class Subject:
     def name(self) -> str:
         """Name of the subject, as in BIDS: ``"sub-001"`` for the first one."""
         return f"sub-{self.index + 1:03d}"
+
+    def _sections(self) -> list[Section]:
+        title = repr(self).strip("<>")
+        liver = [
+            (name, f"{values[self.roi].mean():.4g}", f"{values[self.roi].std():.2g}")
+            for name, values in self.truth.items()
+        ]
+        facts = [
+            ("field strength", f"{self.field_tesla:g} T"),
+            ("voxel", f"{' x '.join(f'{side:.3g}' for side in self.voxel_mm)} mm"),
+            ("noise", f"{self.sigma:.3g}"),
+        ]
+        return [Section(title, facts), Section("truth in the liver", liver, ("mean", "sd"))]
 
     def __repr__(self) -> str:
         slices, images, height, width = self.images.shape

@@ -2,11 +2,15 @@
 
 import operator
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
 
+import numpy as np
+
+from relaxnet._display import Displayed, Section
 from relaxnet.phantom._subject import Subject
+from relaxnet.protocol import Protocol
 
 if TYPE_CHECKING:
     _Subjects = Sequence[Subject]
@@ -16,8 +20,8 @@ else:
 SubjectsT = TypeVar("SubjectsT", bound="Subjects")
 
 
-@dataclass(frozen=True, eq=False)
-class Subjects(_Subjects):
+@dataclass(frozen=True, eq=False, repr=False)
+class Subjects(Displayed, _Subjects):
     """A cohort that stores no subject: each one is simulated on access, from the settings in the fields."""
 
     indices: range
@@ -38,6 +42,18 @@ class Subjects(_Subjects):
             The subject.
         """
 
+    def _sections(self) -> list[Section]:
+        return [Section(f"{type(self).__name__} of {len(self)} digital subjects", self._settings())]
+
+    def _settings(self) -> list[tuple[str, str]]:
+        """List the settings that differ from their defaults, in words."""
+        own = ((f, getattr(self, f.name)) for f in fields(self) if f.name != "indices")
+        return [(f.name, _words(value)) for f, value in own if f.default is MISSING or value != f.default]
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {value}" for name, value in self._settings())
+        return f"<{type(self).__name__} of {len(self)} subjects: {told}>"
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -56,3 +72,12 @@ class Subjects(_Subjects):
         if not -len(self) <= index < len(self):
             raise IndexError(f"subject {index} is not in this cohort of {len(self)}.")
         return self.simulate(self.indices[index])
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Protocol):
+        return "/".join(value.names)
+    if isinstance(value, Mapping):
+        return f"of {len(value)}"
+    sizes = value.shape if isinstance(value, np.ndarray) else value
+    return " x ".join(map(str, sizes)) if isinstance(sizes, tuple) else str(sizes)

@@ -19,7 +19,7 @@ _AMPLITUDE = 1000.0
 _SEEN = 3.0  # times the noise: smallest signal in the region of interest
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TextureCohort(Subjects):
     """Subjects whose maps are pictures, simulated on access. Made by :func:`texture_cohort`."""
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from relaxnet._files import replacing
 from relaxnet.nets import RelaxationNet
 from relaxnet.training._module import VALIDATION, RelaxationModule
+from relaxnet.training._presets import ONLY_RUNS, Preset
 
 _STATE = ("residual", "waited", "weights", "history")
 
@@ -161,10 +162,13 @@ class ShowProgress(Callback):
     ----------
     n_slices
         Number of training slices.
+    preset
+        The preset, which may be too short to learn anything.
     """
 
-    def __init__(self, n_slices: int) -> None:
+    def __init__(self, n_slices: int, preset: Preset) -> None:
         self.n_slices = n_slices
+        self.preset = preset
         self.console = Console(file=sys.stderr)
         self.bar = Progress(
             TextColumn("training"),
@@ -192,6 +196,8 @@ class ShowProgress(Callback):
             highlight=False,
             soft_wrap=True,
         )
+        if self.preset.only_runs:
+            self.console.print(f"training: the preset 'smoke' {ONLY_RUNS}", highlight=False, soft_wrap=True)
         self.bar.start()
         self.task = self.bar.add_task(
             "train", total=trainer.max_epochs, completed=trainer.current_epoch, residual="..."

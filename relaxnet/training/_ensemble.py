@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from relaxnet._display import Displayed, Section
 from relaxnet._images import ImagesT, as_given, to_tensor
 from relaxnet.protocol import Protocol
 from relaxnet.signals import SignalModel
@@ -17,8 +18,8 @@ from relaxnet.training._data import gather
 from relaxnet.training._trained import Trained
 
 
-@dataclass(frozen=True)
-class Ensemble:
+@dataclass(frozen=True, repr=False)
+class Ensemble(Displayed):
     r"""Networks that were trained alike with different seeds, a deep ensemble.
 
     Its map is the mean of theirs, :math:`\bar T`. Its variance is the mean of theirs, and what they differ by:
@@ -54,7 +55,7 @@ class Ensemble:
     """
 
     members: Sequence[Trained]
-    calibration: dict[str, float] = field(default_factory=dict, repr=False)
+    calibration: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", tuple(self.members))
@@ -67,6 +68,13 @@ class Ensemble:
                     f"members[{k}] has the inputs {net.input_channels} of {net.protocol}, members[0] "
                     f"{first.input_channels} of {first.protocol}: they must be the same."
                 )
+
+    def __repr__(self) -> str:
+        return f"<Ensemble of {len(self.members)}, each {self.members[0]!r}>"
+
+    def _sections(self) -> list[Section]:
+        factors = [(name, f"{factor:.3g}") for name, factor in self.calibration.items()]
+        return [Section(repr(self).strip("<>"), factors, ("factor of its standard deviations",))]
 
     def predict(self, images: ImagesT, *, protocol: Protocol | None = None, inputs: Any = None) -> dict[str, ImagesT]:
         """Map the relaxation times of a volume by all networks.

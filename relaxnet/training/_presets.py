@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import index
 from typing import Any, Literal
 
@@ -22,7 +22,10 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 """Names of fields, the condition on their values, and the message if it is not met."""
 
 
-@dataclass(frozen=True)
+ONLY_RUNS = "only shows that everything runs: its maps mean nothing"
+
+
+@dataclass(frozen=True, repr=False)
 class Preset:
     """Size of a network and settings of its training; by default those of Huang et al. (2023).
 
@@ -89,7 +92,18 @@ class Preset:
     def summary(self) -> str:
         """Its size, in one sentence."""
         size = f"U-Net of {self.base} channels and {self.depth + 1} levels"
-        return f"{size} for images of {self.shape[0]} x {self.shape[1]}, {self.epochs} epochs at most"
+        told = f"{size} for images of {self.shape[0]} x {self.shape[1]}, {self.epochs} epochs at most"
+        return f"{told}; {ONLY_RUNS}" if self.only_runs else told
+
+    @property
+    def only_runs(self) -> bool:
+        """Whether it is ``"smoke"``, which is too short to learn anything."""
+        return self == PRESETS["smoke"]
+
+    def __repr__(self) -> str:
+        own = ((f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default)
+        told = f"Preset({', '.join(f'{name}={value!r}' for name, value in own)})"
+        return f"{told}  # {ONLY_RUNS}" if self.only_runs else told
 
 
 PRESETS = {

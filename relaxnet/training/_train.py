@@ -213,7 +213,7 @@ class _Run:
             checkpoint = open_run(self.out, settings)
             callbacks.append(_callbacks.SaveRun(self.out / CHECKPOINT, settings))
         steps = self.preset.epochs * max(self.preset.steps, math.ceil(len(slices) / self.preset.batch_size))
-        if steps < _FEW_STEPS and self.preset != PRESETS["smoke"]:  # which is not meant to learn
+        if steps < _FEW_STEPS and not self.preset.only_runs:
             warnings.warn(
                 f"preset: {self.preset.epochs} epochs of {len(slices)} training slices are {steps} steps, too few to "
                 f"learn from: {_FEW_STEPS} or more are needed. Raise epochs, or steps, their smallest number in an "
@@ -221,7 +221,7 @@ class _Run:
                 stacklevel=4,
             )
         if progress:
-            callbacks.append(_callbacks.ShowProgress(len(slices)))
+            callbacks.append(_callbacks.ShowProgress(len(slices), self.preset))
         with quiet():
             runner = lightning.Trainer(
                 **trainer,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from relaxnet._display import Displayed, Section
 from relaxnet._images import ImagesT, as_given, to_tensor
 from relaxnet.errors import require
 from relaxnet.nets import RelaxationNet
@@ -22,16 +23,37 @@ from relaxnet.training._input_sets import channels_of
 from relaxnet.training._spread import Spread, input_sets
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, repr=False)
+class Trained(Displayed):
     """A trained network, with the history of its training."""
 
     net: RelaxationNet
     """The network, with the weights of its best epoch."""
-    history: list[dict[str, float]] = field(default_factory=list, repr=False)
+    history: list[dict[str, float]] = field(default_factory=list)
     """For each epoch the validation residual, in all and by contrast, and the scales of the weighting."""
-    calibration: Spread = field(default_factory=Spread, repr=False)
+    calibration: Spread = field(default_factory=Spread)
     """How standard deviations follow from the noise of the images."""
+
+    def __repr__(self) -> str:
+        title, facts = self._sections()[0][:2]
+        return f"<Trained: {title}, {facts[-2][1]}; print(trained.summary()) tells more>"
+
+    def _sections(self) -> list[Section]:
+        net, n = self.net, sum(weights.numel() for weights in self.net.parameters())
+        taken = len(net.input_channels)
+        inputs = f"any of {taken} images" if net.any_subset else f"{taken} of {net.protocol.n_images} images"
+        bounds = {c.name: (*net.bounds_ms[c.name], c.model.parameter.unit) for c in net.protocol.contrasts}
+        best = min((epoch["val_residual"] for epoch in self.history if "val_residual" in epoch), default=None)
+        calibrated = self.calibration.factors
+        facts = [
+            ("inputs", inputs if net.any_subset else f"images {', '.join(map(str, net.input_channels))}"),
+            *((f"range of {name}", f"{low:g} to {high:g} {unit}") for name, (low, high, unit) in bounds.items()),
+            ("standard deviations", f"calibrated for {', '.join(calibrated)}" if calibrated else "none"),
+            ("validation residual", "none" if best is None else f"{best:.4g}"),
+            ("training", f"{len(self.history)} epochs"),
+            ("network", f"{type(net.backbone).__name__} of {n} weights"),
+        ]
+        return [Section(f"{', '.join(net.protocol.names)} from {inputs}", facts)]
 
     def predict(self, images: ImagesT, *, protocol: Protocol | None = None, inputs: Any = None) -> dict[str, ImagesT]:
         """Map the relaxation times of a volume, slice by slice.

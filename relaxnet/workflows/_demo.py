@@ -163,11 +163,11 @@ def map_all(subject: Subject, cohort: Cohort, trained: Trained) -> Maps:
     for contrast in protocol.contrasts:
         channels = protocol.images_of(contrast.name)
         images = subject.images[:, channels]
-        pair = tuple(k for k, channel in enumerate(channels) if channel in inputs)
+        first, second = (k for k, channel in enumerate(channels) if channel in inputs)
         maps[contrast.name] = {
             TRUTH: subject.truth[contrast.name],
             REFERENCE: fit(images, contrast).maps[contrast.name],
-            TWO_POINT: fit(images, contrast, method="two-point", pair=pair).maps[contrast.name],
+            TWO_POINT: fit(images, contrast, method="two-point", pair=(first, second)).maps[contrast.name],
             NETWORK: network[contrast.name],
         }
     return maps

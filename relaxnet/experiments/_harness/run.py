@@ -18,6 +18,7 @@ from relaxnet.experiments._harness.render import write_result
 from relaxnet.experiments._harness.report import correct
 from relaxnet.experiments._harness.rows import require_network
 from relaxnet.experiments._harness.steps import run_steps, workers
+from relaxnet.training._presets import ONLY_RUNS
 
 _CACHE = ".cache"
 """Folder of the outcomes of steps, beside those of the results."""
@@ -79,6 +80,8 @@ def run(
     if networks:
         setting = replace(setting, networks=tuple(require_network(name) for name in networks))
     folder, results = Path(out), {}
+    if setting.preset.only_runs:
+        say(f"preset {preset!r}: {ONLY_RUNS}")
     with workers(jobs) as pool:
         for name, experiment in experiments.items():
             say(f"{name}: {chosen[name].summary}")
