@@ -37,10 +37,3 @@ def test_plain_numbers_are_still_asked_for_their_unit():
         rx.fit(SIGNAL, np.array(TE_S) * 1e3)
     with pytest.raises(ValueError, match="look like seconds"):
         rx.fit(SIGNAL, (0, 10, 30, 50), bounds=(0.01, 0.5))
-
-
-@pytest.mark.usefixtures("as_user")
-def test_a_nibabel_image_is_told_from_its_array():
-    image = nib.Nifti1Image(np.zeros((2, 2, 1, 4), np.float32), np.eye(4))
-    with pytest.raises(TypeError, match=r"signal is a nibabel image.*signal\.get_fdata\(\), and dim=-1"):
-        rx.fit(image, (0, 10, 30, 50), dim=-1)

@@ -8,6 +8,7 @@ from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet._images import Dim, images_like, opens_images
 from relaxnet._numbers import real, whole
 from relaxnet.denoise._eigen import eigen
 from relaxnet.denoise._slices import Slices, by_slices
@@ -15,13 +16,14 @@ from relaxnet.denoise._slices import Slices, by_slices
 _TOGETHER = 16_000_000  # numbers in the matrices of the patches that are worked on at once
 
 
+@opens_images(images_like)
 def low_rank(
     images: Any,
     sigma: float | None = None,
     *,
     patch: int = 5,
     threshold: float = 1.3,
-    dim: int = 1,
+    dim: Dim = 1,
     plane: tuple[int, int] | None = None,
 ) -> Any:
     r"""Denoise images by local low rank: what few patterns over the images explain is kept, the rest is noise.

@@ -9,17 +9,19 @@ from jaxtyping import Float
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from relaxnet._images import Dim, images_like, opens_images
 from relaxnet._numbers import real
 from relaxnet.denoise._slices import Slices, by_slices
 from relaxnet.errors import require
 
 
+@opens_images(images_like)
 def non_local_means(
     images: Any,
     sigma: float | None = None,
     *,
     strength: float = 1.0,
-    dim: int = 1,
+    dim: Dim = 1,
     plane: tuple[int, int] | None = None,
 ) -> Any:
     """Denoise images by non-local means: patches count as alike where they are alike in all images.

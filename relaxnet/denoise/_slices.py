@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relaxnet._images import to_tensor
+from relaxnet._images import Dim, to_tensor
 from relaxnet._numbers import real
 from relaxnet.denoise._noise_level import image_noise
 from relaxnet.errors import DtypeError
@@ -17,7 +17,7 @@ Denoise = Callable[[Slices, Float[Tensor, " slice"]], Slices]
 """Takes slices, with NaN in all images of a voxel that is missing, and their noise levels; returns slices."""
 
 
-def by_slices(images: Any, sigma: object, dim: int, plane: tuple[int, int] | None, denoise: Denoise) -> Any:
+def by_slices(images: Any, sigma: object, dim: Dim, plane: tuple[int, int] | None, denoise: Denoise) -> Any:
     """Denoise images of any layout slice by slice.
 
     Parameters
@@ -65,9 +65,9 @@ def by_slices(images: Any, sigma: object, dim: int, plane: tuple[int, int] | Non
     return out if isinstance(images, Tensor) else out.numpy()
 
 
-def _axes(ndim: int, dim: int, plane: tuple[int, int] | None) -> tuple[int, int, int] | None:
+def _axes(ndim: int, dim: Dim, plane: tuple[int, int] | None) -> tuple[int, int, int] | None:
     """Return the axes of images, rows and columns; None where they make no sense."""
-    if ndim < 3 or not -ndim <= dim < ndim:
+    if ndim < 3 or not isinstance(dim, int) or not -ndim <= dim < ndim:
         return None
     axis = dim % ndim
     if plane is None:

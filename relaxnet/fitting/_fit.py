@@ -4,10 +4,12 @@ from functools import partial
 from typing import Any, Literal
 
 from relaxnet._choices import pick
+from relaxnet._images import Dim, opens_images
 from relaxnet.fitting import METHODS
 from relaxnet.fitting._core.arguments import Times
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._fit_lazily import fit_lazily
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult, LazyArray
 from relaxnet.signals import SignalModel
 from relaxnet.times import TimeUnit
@@ -15,6 +17,7 @@ from relaxnet.times import TimeUnit
 _OWNERS = {"pair": "two-point", "weights": "log-linear"}
 
 
+@opens_images(result_like)
 def fit(
     signal: ArrayT,
     times_ms: Times,
@@ -28,7 +31,7 @@ def fit(
     sigma: Any = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:
@@ -38,7 +41,8 @@ def fit(
     ----------
     signal
         Magnitude images, real, with one axis for the times: (batch, time, ...) by default. One axis is one voxel. The
-        maps of a dask array are dask arrays, which are computed block by block, together.
+        maps of a dask array are dask arrays, which are computed block by block, together. The maps of an xarray data
+        array are data arrays; an image of nibabel, (x, y, z, time), is remembered for ``to_nifti``.
     times_ms
         Times of the images in ms, or a :class:`~relaxnet.Contrast`, whose model is fitted and whose name the map has.
     method
@@ -61,7 +65,8 @@ def fit(
     unit
         Unit of ``times_ms``, ``"ms"`` or ``"s"``; maps are in ms whatever it is.
     dim
-        The time axis of ``signal``.
+        The time axis of ``signal``: a number, or the name of a dimension of a data array. That of an image of nibabel
+        is the last one by default.
     chunk_size
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from relaxnet._images import Dim, opens_images
 from relaxnet._messages import brief
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.quality import goodness
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.voxels import Voxels
 from relaxnet.fitting._joint import joint_voxels
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, to_numpy
 from relaxnet.fitting._spatial.edges import Edges, loosen_between_labels, loosen_by_images, within
 from relaxnet.fitting._spatial.evidence import best_prior, linearised_tiles
@@ -35,6 +37,7 @@ _SEED = 0
 _WIDTH = 0.55  # a difference of images with little noise, by this part of its noise before, loosens a tie by e^-1/2
 
 
+@opens_images(result_like)
 def fit_spatial(
     images: ArrayT,
     protocol: Protocol | Contrast,
@@ -46,7 +49,7 @@ def fit_spatial(
     bounds: Bounds | Mapping[str, Bounds] | None = None,
     sigma: Any = None,
     saturation: float | None = None,
-    dim: int = 1,
+    dim: Dim = 1,
     draws: int = 32,
 ) -> SpatialFit[ArrayT]:
     r"""Fit all contrasts of a protocol to all voxels at once, knowing that neighbours are alike.
@@ -132,7 +135,7 @@ def fit_spatial(
     if not draws >= 2:
         raise ValueError(f"draws={draws!r}: two or more are needed, such as 32.")
     voxels = joint_voxels(images, protocol, mask=mask, sigma=sigma, saturation=saturation, dim=dim)
-    grid = plan_grid(voxels.space, dim % voxels.signal.ndim, voxels.signal.ndim, spacing)
+    grid = plan_grid(voxels.space, cast("int", dim) % voxels.signal.ndim, voxels.signal.ndim, spacing)
     with torch.inference_mode(mode=False), torch.no_grad():
         prepared = prepare(voxels, grid, bounds)
         regions = None if labels is None else prepared.grid.enter(_as_labels(labels, voxels))

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet._images import Dim, opens_images
 from relaxnet.fitting._core.arguments import as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
@@ -17,6 +18,7 @@ from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.voxels import Voxels
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._nlls import LeastSquares
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
@@ -27,6 +29,7 @@ SWEEPS = 4  # over the relaxation times, on the grid
 SURE = 0.97  # of the signal; a start that explains it has no rival
 
 
+@opens_images(result_like)
 def fit_joint(
     images: ArrayT,
     protocol: Protocol,
@@ -35,7 +38,7 @@ def fit_joint(
     bounds: Bounds | Mapping[str, Bounds] | None = None,
     sigma: Any = None,
     saturation: float | None = None,
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:
@@ -103,7 +106,7 @@ def fit_joint(
 
 
 def joint_voxels(
-    images: object, protocol: Protocol, *, mask: object, sigma: object, saturation: float | None, dim: int
+    images: object, protocol: Protocol, *, mask: object, sigma: object, saturation: float | None, dim: Dim
 ) -> Voxels:
     """Check the arguments of a joint fit, and return them as voxels to fit."""
     protocol = protocol.counted_from_first()

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet._images import Dim, opens_images
 from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, clip_to_bounds
 from relaxnet.fitting._core.design import Design
@@ -15,11 +16,13 @@ from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.line import LineShortcut
 from relaxnet.fitting._core.quality import goodness, quality
 from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import ExponentialDecay, SignalModel
 from relaxnet.times import TimeUnit
 
 
+@opens_images(result_like)
 def log_linear(
     signal: ArrayT,
     times_ms: Times,
@@ -31,7 +34,7 @@ def log_linear(
     sigma: Any = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:

@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from relaxnet._images import Dim, opens_images
 from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import DecayShortcut
@@ -16,11 +17,13 @@ from relaxnet.fitting._core.fused import FusedDecay, fused_decay
 from relaxnet.fitting._core.polarity import project_folded
 from relaxnet.fitting._core.projection import project, project_constant
 from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.signals import ExponentialDecay, SignalModel
 from relaxnet.times import TimeUnit
 
 
+@opens_images(result_like)
 def nlls(
     signal: ArrayT,
     times_ms: Times,
@@ -31,7 +34,7 @@ def nlls(
     sigma: Any = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:

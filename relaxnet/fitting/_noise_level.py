@@ -7,9 +7,11 @@ import numpy as np
 import scipy  # which loads its parts when they are first used
 import torch
 
+from relaxnet._images import Dim, opens_images
 from relaxnet.denoise._noise_level import image_noise
 from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.voxels import Voxels
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._nlls import nlls
 from relaxnet.fitting._result import FitResult, to_numpy
 from relaxnet.signals import SignalModel
@@ -19,6 +21,7 @@ from relaxnet.times import TimeUnit
 _FEWEST = 8  # voxels along each of two axes, for their differences to say something
 
 
+@opens_images(result_like)
 def estimate_sigma(
     signal: Any,
     times_ms: Times,
@@ -28,7 +31,7 @@ def estimate_sigma(
     mask: Any = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
 ) -> float:
     r"""Estimate the standard deviation of the noise, in the real and in the imaginary part of the complex images.
 

@@ -1,7 +1,7 @@
 """What a fit returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet._display import Displayed, Section
+from relaxnet._images import DataArray, NiftiImage, array_of
 from relaxnet.errors import require
 from relaxnet.fitting import _storage
+from relaxnet.fitting._like import changed
 from relaxnet.fitting._regions import region_rows
 from relaxnet.fitting._status import FitStatus
 
@@ -32,7 +34,7 @@ class LazyArray(Protocol):
     shape: Any
 
 
-ArrayT = TypeVar("ArrayT", bound=NDArray[Any] | Tensor | LazyArray)
+ArrayT = TypeVar("ArrayT", bound=NDArray[Any] | Tensor | LazyArray | DataArray | NiftiImage)
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,8 +42,9 @@ class FitResult(Displayed, Generic[ArrayT]):
     """Maps of a voxel-wise fit, with their errors and an account of every voxel.
 
     All maps have the shape of the signal without its time axis, and its dtype and device; they are NumPy arrays if the
-    signal was one. Voxels whose :attr:`status` is neither ``CONVERGED`` nor ``AT_BOUND`` are NaN in all of them. Of a
-    fit with ``maps_only``, all but :attr:`maps`, :attr:`status` and :attr:`n_used` is NaN throughout.
+    signal was one or an image of nibabel, and data arrays of xarray if it was one. Voxels whose :attr:`status` is
+    neither ``CONVERGED`` nor ``AT_BOUND`` are NaN in all of them. Of a fit with ``maps_only``, all but :attr:`maps`,
+    :attr:`status` and :attr:`n_used` is NaN throughout.
     """
 
     maps: dict[str, ArrayT]
@@ -61,6 +64,8 @@ class FitResult(Displayed, Generic[ArrayT]):
     """How the fit of the voxel ended: a :class:`FitStatus`, as an unsigned 8-bit integer."""
     units: dict[str, str]
     """Unit of each map: ``"signal"`` for those in the units of the images."""
+    image: Any = field(default=None, kw_only=True, repr=False, compare=False)
+    """The image of nibabel that was fitted, if it was one: the grid of :meth:`to_nifti`."""
 
     @property
     def ok(self) -> ArrayT:
@@ -94,13 +99,7 @@ class FitResult(Displayed, Generic[ArrayT]):
         >>> type(result.numpy().maps["t"]).__name__
         'ndarray'
         """
-        own = {field.name: getattr(self, field.name) for field in fields(FitResult)}
-        arrays: dict[str, Any] = {
-            name: {key: to_numpy(array) for key, array in held.items()} if isinstance(held, dict) else to_numpy(held)
-            for name, held in own.items()
-            if name != "units"
-        }
-        return FitResult(**arrays, units=self.units)
+        return FitResult(**changed(self, to_numpy), units=self.units, image=self.image)
 
     def summary(self) -> str:
         """Summarise the maps and the counts of each status in a short table.
@@ -243,8 +242,8 @@ class FitResult(Displayed, Generic[ArrayT]):
         -------
         xarray.Dataset
             Maps under their names, standard errors as ``t_std``, and ``rmse``, ``r2``, ``n_used`` and ``status``, with
-            their units, over dimensions ``dim_0``, ``dim_1``, ... If a dask array was fitted, the data set is lazy: its
-            ``to_zarr`` fits and stores block by block.
+            their units, over dimensions ``dim_0``, ``dim_1``, ... or those of the fitted data array. If a dask array
+            was fitted, the data set is lazy: its ``to_zarr`` fits and stores block by block.
 
         Raises
         ------
@@ -267,13 +266,15 @@ class FitResult(Displayed, Generic[ArrayT]):
         rows |= {"rmse": (self.rmse, {"units": "signal"}), "r2": (self.r2, {"units": "1"})}
         rows |= {"n_used": (self.n_used, {"units": "1"}), "status": (self.status, meaning)}
         variables = {
-            name: (dims, values if isinstance(values, LazyArray) else to_numpy(values), attributes)
+            name: cast("Any", values).assign_attrs(attributes)
+            if isinstance(values, DataArray)
+            else (dims, values if isinstance(values, LazyArray) else to_numpy(values), attributes)
             for name, (values, attributes) in rows.items()
         }
         return cast("xarray.Dataset", package.Dataset(variables))
 
     def to_nifti(
-        self, path: str | Path, *, like: Any, fill: float | None = None, overwrite: bool = False
+        self, path: str | Path, *, like: Any = None, fill: float | None = None, overwrite: bool = False
     ) -> dict[str, Path]:
         """Write the maps as NIfTI files on the grid of an image.
 
@@ -282,7 +283,8 @@ class FitResult(Displayed, Generic[ArrayT]):
         path
             Folder of the files, which are named after the image; or a name ending in ``.nii.gz`` to name them after.
         like
-            The fitted image: a :class:`~relaxnet.io.Scan`, an image of nibabel, or the path of one.
+            The fitted image: a :class:`~relaxnet.io.Scan`, an image of nibabel, or the path of one. By default the
+            image of nibabel that was fitted.
         fill
             Value of voxels without a result, in place of NaN.
         overwrite
@@ -299,7 +301,7 @@ class FitResult(Displayed, Generic[ArrayT]):
         MissingExtraError
             If nibabel is not installed.
         ValueError
-            If the image has another grid, or none.
+            If the image has another grid, or none, or what was fitted was no image and ``like`` is missing.
         OSError
             If a file exists and ``overwrite`` is false, or a file cannot be written.
 
@@ -313,6 +315,9 @@ class FitResult(Displayed, Generic[ArrayT]):
         >>> paths["t2"].name, paths["t2_std"].name
         ('leg_T2map.nii.gz', 'leg_desc-std_T2map.nii.gz')
         """
+        like = self.image if like is None else like
+        if like is None:
+            raise ValueError("like is needed: an array was fitted, which has no position in space.")
         # Files are the business of a floor above, which only those who have nibabel need.
         write = require("relaxnet.io._write_result", extra="io").write_result
         return cast("dict[str, Path]", write(self, path, like=like, fill=fill, overwrite=overwrite))
@@ -338,7 +343,7 @@ class FitResult(Displayed, Generic[ArrayT]):
         >>> round(float(rx.fitting.FitResult.load(path).maps["t"]), 1)
         44.9
         """
-        _storage.write(vars(self.numpy()), Path(path))
+        _storage.write({name: held for name, held in vars(self.numpy()).items() if name != "image"}, Path(path))
 
     @staticmethod
     def load(path: str | Path) -> "FitResult[NDArray[Any]]":
@@ -369,7 +374,8 @@ class FitResult(Displayed, Generic[ArrayT]):
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
-    """Convert a tensor on any device, or anything array-like, to an array."""
+    """Convert a tensor on any device, an image, or anything array-like, to an array."""
+    values = array_of(values)
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()

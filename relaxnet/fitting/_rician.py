@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relaxnet._images import Dim, opens_images
 from relaxnet.fitting._core import bessel
 from relaxnet.fitting._core.arguments import Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search
@@ -18,6 +19,7 @@ from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid
 from relaxnet.fitting._core.quality import goodness
 from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
@@ -27,6 +29,7 @@ BRIGHT = 10  # times the noise, all samples but the largest are together far abo
 FAINT = 1e-2  # an amplitude below this fraction of the noise is none
 
 
+@opens_images(result_like)
 def rician(
     signal: ArrayT,
     times_ms: Times,
@@ -37,7 +40,7 @@ def rician(
     bounds: tuple[float, float] | None = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:

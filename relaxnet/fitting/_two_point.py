@@ -7,12 +7,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet._images import Dim, opens_images
 from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import clip_to_bounds
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.projection import Grid
 from relaxnet.fitting._core.samples import Samples
+from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import ExponentialDecay, SignalModel
@@ -21,6 +23,7 @@ from relaxnet.times import TimeUnit
 _HALVINGS = 50  # of a step of the grid, to less than the rounding of double precision
 
 
+@opens_images(result_like)
 def two_point(
     signal: ArrayT,
     times_ms: Times,
@@ -32,7 +35,7 @@ def two_point(
     sigma: Any = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:

@@ -62,7 +62,8 @@ class Trained(Displayed):
         ----------
         images
             All images of the protocol, of which the network picks its own, or the input images alone: (slice, image,
-            height, width), a tensor on the network's device, or a NumPy array.
+            height, width), a tensor on the network's device, a NumPy array, or an xarray data array; or an image of
+            nibabel, (x, y, z, image).
         protocol
             What the images were acquired with, to make sure that it is what the network was trained for.
         inputs
@@ -75,7 +76,8 @@ class Trained(Displayed):
         dict
             Maps in ms (slice, height, width) by the name of the contrast, and, where there were subjects to calibrate
             them with, their standard deviations in ms as ``"<name>_std"``, for errors that are about normally
-            distributed. They are arrays if the images are one. A voxel of which an input is not finite is NaN; the
+            distributed. They are arrays if the images are one, also on the grid of an image of nibabel, and data arrays
+            if they are one. A voxel of which an input is not finite is NaN; the
             network takes a zero in its place, so that its neighbours are not lost.
 
         Raises

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from relaxnet._images import Dim, array_of
 from relaxnet.errors import DtypeError
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.voxels import Array, Voxels
@@ -31,7 +32,7 @@ def as_voxels(
     sigma: object,
     saturation: float | None,
     unit: TimeUnit,
-    dim: int,
+    dim: Dim,
 ) -> Voxels:
     """Check the arguments that all estimators share, and return them as voxels to fit."""
     array = _real_numbers("signal", signal)
@@ -90,12 +91,11 @@ def _check_model(times_ms: Times, model: SignalModel | None) -> SignalModel:
 
 def _real_numbers(name: str, given: object) -> Array:
     """Return an argument as an array or a tensor, without a copy, if it is made of real numbers."""
+    given = array_of(given)
     if isinstance(given, Tensor):
         if given.is_complex():
             raise DtypeError(f"{name} is complex ({given.dtype}): pass its magnitude, {name}.abs().")
         return given
-    if hasattr(given, "get_fdata"):
-        raise DtypeError(f"{name} is a nibabel image, {type(given).__name__}: pass {name}.get_fdata(), and dim=-1.")
     try:
         array = np.asanyarray(given)
     except ValueError as error:
@@ -136,7 +136,7 @@ def _time_first(array: Array, axis: int) -> Array:
     return array.transpose((axis, *(k for k in range(array.ndim) if k != axis)))  # a view, of masked arrays too
 
 
-def check_dim(shape: Sequence[int], n_times: int, dim: int) -> int:
+def check_dim(shape: Sequence[int], n_times: int, dim: Dim) -> int:
     """Check the time axis of a signal, and return its number."""
     shape = tuple(shape)
     if not shape:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
+from relaxnet._images import Dim
 from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import Bounds, check_bounds
 from relaxnet.fitting._core.design import Design
@@ -38,7 +39,7 @@ def run(
     sigma: Any = None,
     saturation: float | None = None,
     unit: TimeUnit = "ms",
-    dim: int = 1,
+    dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
 ) -> FitResult[ArrayT]:
