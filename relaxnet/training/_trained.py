@@ -120,15 +120,29 @@ class Trained(Displayed):
         stack[:, channels] = floating
         return stack
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write the network to a safetensors file, with all that is needed to load it again.
 
         Parameters
         ----------
         path
             The file. It is replaced in one step if it exists.
+        half
+            Whether to store the weights in half precision, in a file of half the size, as for publishing a network.
+            They are loaded as the network had them; its maps change in the fourth digit.
+
+        Raises
+        ------
+        ValueError
+            If a weight is too large for half precision.
         """
-        _storage.write(path, *self.packed())
+        description, weights = self.packed()
+        if half:
+            finite = all(bool(torch.isfinite(values).all()) for values in weights.values())
+            weights = {name: v.half() if v.is_floating_point() else v for name, v in weights.items()}
+            if finite and not all(bool(torch.isfinite(values).all()) for values in weights.values()):
+                raise ValueError("half=True: a weight is larger than half precision can hold; save it without.")
+        _storage.write(path, description, weights)
 
     def packed(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Take the network apart.

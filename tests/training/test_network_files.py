@@ -160,3 +160,21 @@ def test_a_loaded_network_can_be_used_and_trained(trained, path):
     assert torch.equal(loaded.predict(images)["t2"], trained.predict(images)["t2"])
     assert all(parameter.requires_grad and parameter.device.type == "cpu" for parameter in loaded.net.parameters())
     loaded.net.train()(images[:, loaded.net.input_channels]).maps_ms.sum().backward()
+
+
+def test_half_precision_halves_the_file_and_hardly_changes_the_maps(trained, tmp_path):
+    trained.save(tmp_path / "single.safetensors")
+    trained.save(tmp_path / "half.safetensors", half=True)
+    single, half = (rx.load(tmp_path / f"{name}.safetensors") for name in ("single", "half"))
+    assert next(half.net.parameters()).dtype == torch.float32
+    weights = 2 * sum(values.numel() for values in single.net.state_dict().values() if values.is_floating_point())
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("single", "half")]
+    assert sizes[0] - sizes[1] == pytest.approx(weights, abs=64)
+    images = torch.rand(1, 7, 32, 32)
+    for name, values in single.predict(images).items():
+        torch.testing.assert_close(half.predict(images)[name], values, rtol=1e-2, atol=0)
+    spoiled = copy.deepcopy(trained)
+    with torch.no_grad():
+        next(spoiled.net.parameters()).view(-1)[0] = 1e6
+    with pytest.raises(ValueError, match="half=True: a weight is larger than half precision can hold"):
+        spoiled.save(tmp_path / "large.safetensors", half=True)
