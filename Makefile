@@ -6,17 +6,17 @@ STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-networks bench-memory bench-peers
-.PHONY: texture kill fuzz soak mutants experiments gpu-paper paper-tables readme clean
+.PHONY: texture kill fuzz soak mutants experiments gpu-paper paper-tables readme weights clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## Make .venv with relaxnet, all extras and the developer tools
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt weights/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(f"relaxnet needs Python 3.11 or later, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,docs,dev]' --editable ./weights
 	@touch $@
 
 demo: $(STAMP)  ## Simulate subjects, fit them, train a network without labels, and show maps and errors
@@ -107,6 +107,11 @@ paper-tables: $(STAMP)  ## Write the committed results of the experiments as Mar
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo
+
+weights: $(STAMP)  ## Train the network of relaxnet-weights, and measure what it is worth; an hour, can be interrupted
+	$(BIN)/python weights/train.py weights/run
+	$(BIN)/python weights/evaluate.py controls
+	$(BIN)/python weights/evaluate.py network weights/run
 
 clean:  ## Remove .venv, caches and built documentation
 	rm -rf $(VENV) .venv-oldest .venv-triton benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

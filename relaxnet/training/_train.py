@@ -160,7 +160,9 @@ def train(
         balance = _weighting(weighting, len(acquired.names))
         own = _network(start, acquired, inputs, settings, chosen_loss, balance, bounds_ms)
         at_random = isinstance(inputs, str) and inputs == RANDOM
-        run = _Run(own, chosen_loss, balance, settings, seed, None if out is None else Path(out), at_random)
+        run = _Run(
+            own, chosen_loss, balance, settings, seed, None if out is None else Path(out), at_random, start is not None
+        )
         history = run.fit(acquired, training, validating, {**_TRAINER, **(trainer or {})}, progress, each_epoch)
     return Trained(own, history, calibrate(own, _to_calibrate_with(training, validating, chosen_loss)))
 
@@ -180,6 +182,7 @@ class _Run:
     seed: int
     out: Path | None
     random_inputs: bool
+    fine_tunes: bool
 
     def fit(
         self,
@@ -213,7 +216,7 @@ class _Run:
             checkpoint = open_run(self.out, settings)
             callbacks.append(_callbacks.SaveRun(self.out / CHECKPOINT, settings))
         steps = self.preset.epochs * max(self.preset.steps, math.ceil(len(slices) / self.preset.batch_size))
-        if steps < _FEW_STEPS and not self.preset.only_runs:
+        if steps < _FEW_STEPS and not self.preset.only_runs and not self.fine_tunes:
             warnings.warn(
                 f"preset: {self.preset.epochs} epochs of {len(slices)} training slices are {steps} steps, too few to "
                 f"learn from: {_FEW_STEPS} or more are needed. Raise epochs, or steps, their smallest number in an "
