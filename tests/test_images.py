@@ -63,6 +63,7 @@ def test_lazy_data_arrays_stay_lazy(tmp_path):
     assert result.maps["t1rho"].dims == ("z", "y", "x")
     expected = rx.fit(IMAGES[:, :4], T1RHO)
     np.testing.assert_array_equal(result.maps["t1rho"].compute().values, expected.maps["t1rho"])
+    assert "<table" not in result._repr_html_()  # which would compute it
     result.to_dataset().to_zarr(tmp_path / "fit.zarr", consolidated=False)
     with xarray.open_zarr(tmp_path / "fit.zarr", consolidated=False) as stored:
         np.testing.assert_array_equal(stored["status"].values, expected.status)

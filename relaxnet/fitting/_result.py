@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
@@ -367,6 +368,10 @@ class FitResult(Displayed, Generic[ArrayT]):
             If it holds no result.
         """
         return FitResult(**_storage.read(Path(path)))
+
+    def _repr_html_(self) -> str:
+        lazy = isinstance(array_of(self.status), LazyArray)  # to be shown must not mean to be computed
+        return escape(repr(self)) if lazy else super()._repr_html_()
 
     def __repr__(self) -> str:
         what = f"{type(self).__name__} of {tuple(self.status.shape)} voxels, maps {', '.join(self.maps)}"
