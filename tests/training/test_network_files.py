@@ -175,6 +175,6 @@ def test_half_precision_halves_the_file_and_hardly_changes_the_maps(trained, tmp
         torch.testing.assert_close(half.predict(images)[name], values, rtol=1e-2, atol=0)
     spoiled = copy.deepcopy(trained)
     with torch.no_grad():
-        next(spoiled.net.parameters()).view(-1)[0] = 1e6
+        next(spoiled.net.parameters()).fill_(1e6)
     with pytest.raises(ValueError, match="half=True: a weight is larger than half precision can hold"):
         spoiled.save(tmp_path / "large.safetensors", half=True)
