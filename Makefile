@@ -6,10 +6,10 @@ STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-networks bench-memory bench-peers
-.PHONY: texture kill fuzz soak mutants experiments gpu-paper paper-tables readme weights clean
+.PHONY: texture kill fuzz soak mutants release-check experiments gpu-paper paper-tables readme weights clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## Make .venv with relaxnet, all extras and the developer tools
 
@@ -96,6 +96,9 @@ mutants: $(STAMP)  ## Change the code in many places, and see that the tests not
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.4'
 	$(BIN)/python campaigns/mutants.py
 
+release-check: $(STAMP)  ## Build the release, and see that it installs, works and tests itself anywhere; an hour
+	$(BIN)/python campaigns/release.py
+
 experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on two cores, can be interrupted
 	$(BIN)/relaxnet experiment all --preset laptop
 
@@ -114,4 +117,4 @@ weights: $(STAMP)  ## Train the network of relaxnet-weights, and measure what it
 	$(BIN)/python weights/evaluate.py network weights/run
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) .venv-oldest .venv-triton benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-release .venv-triton benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -67,7 +67,26 @@ def look_for(package: str, *, extra: str) -> None:
         raise _missing(package, extra)
 
 
+def how_to_install(extra: str) -> str:
+    """Write the command that installs an extra, from an index and from a clone.
+
+    Parameters
+    ----------
+    extra
+        Its name.
+
+    Returns
+    -------
+    str
+        The end of a sentence.
+
+    Examples
+    --------
+    >>> how_to_install("io")
+    "pip install 'relaxnet[io]', or pip install '.[io]' in a clone of relaxnet"
+    """
+    return f"pip install 'relaxnet[{extra}]', or pip install '.[{extra}]' in a clone of relaxnet"
+
+
 def _missing(package: str, extra: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"{package} is not installed. It comes with the extra {extra!r}: pip install 'relaxnet[{extra}]'"
-    )
+    return MissingExtraError(f"{package} is not installed. It comes with the extra {extra!r}: {how_to_install(extra)}")

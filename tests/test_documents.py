@@ -76,6 +76,24 @@ def test_parts_that_the_documentation_adds_obey_the_laws(page, as_user, tmp_path
         assert abs(robust - 42) < 1 < abs(squares - 42)
 
 
+@pytest.mark.parametrize("page", ["reader", "experiment"])
+def test_what_the_documentation_adds_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(f"docs/extend/{page}.md", re.escape("{code-cell} python"))
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs" / "extend").glob("[!i]*.md")))
+def test_diffs_of_the_documentation_can_be_applied(page):
+    text = (ROOT / "docs" / "extend" / page).read_text(encoding="utf-8")
+    diffs = re.findall(r"^ {3}```diff\n(.*?)^ {3}```", text, flags=re.MULTILINE | re.DOTALL)
+    assert diffs
+    for diff in diffs:
+        head, *hunks = re.split(r"^@@\n", "".join(f"{line[3:]}\n" for line in diff.splitlines()), flags=re.MULTILINE)
+        changed = (ROOT / re.search(r"^--- a/(\S+)$", head, flags=re.MULTILINE)[1]).read_text(encoding="utf-8")
+        for hunk in hunks:
+            assert "".join(line[1:] for line in hunk.splitlines(keepends=True) if line[0] != "+") in changed
+
+
 def test_commands_of_the_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     signal = 1000 * np.exp(-np.array((0, 10, 30, 50)) / np.full((8, 8, 2, 1), 42.0))
@@ -194,6 +212,22 @@ def test_the_tables_are_those_of_their_numbers():
     texture = json.loads((results / "texture.json").read_text())
     assert (results / "texture.md").read_text().strip() == load(ROOT / "benchmarks" / "texture.py").table(texture)
     assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README
+    article = (ROOT / "paper" / "paper.md").read_text(encoding="utf-8")
+    assert load(ROOT / "docs" / "joss.py").with_table(article) == article
+
+
+def test_what_the_article_says_is_what_its_table_says():
+    article = (ROOT / "paper" / "paper.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| ([^|]+) \| (\d) \| ([\d.]+) \| ([\d.]+) \|$", article, flags=re.MULTILINE)
+    error = {(name, int(images)): np.array((float(t1rho), float(t2))) for name, images, t1rho, t2 in found}
+    network, spatial = error["Network, default", 3], error["Spatial fit", 3]
+    assert (abs(network / spatial - 1) < 0.1).all()
+    assert (np.maximum(network, spatial) < error["Least squares, the reference", 7]).all()
+    for images in (3, 7):
+        others = [values for (name, n), values in error.items() if n == images and name != "Bayes floor"]
+        assert (error["Bayes floor", images] < np.min(others, axis=0)).all()
+    keys = set(re.findall(r"@(\w+)", article))
+    assert keys == set(re.findall(r"^@\w+\{(\w+)", (ROOT / "paper" / "paper.bib").read_text(), flags=re.MULTILINE))
 
 
 def test_the_network_of_the_demo_beats_the_two_point_fit():
@@ -268,30 +302,3 @@ def test_signatures_show_types_and_defaults_as_they_are_written():
     assert "protocol: Protocol = LIVER_T1RHO_T2" in signature_of(rx.phantom.liver_cohort, {})[0]
     assert signature_of(rx.Contrast, {})[0].endswith("model: SignalModel = MonoExponential())")
     assert signature_of(rx.FitStatus, {}) is None
-
-
-def test_versions_agree():
-    citation = (ROOT / "CITATION.cff").read_text()
-    assert f"version: {rx.__version__}\n" in citation
-    assert "Unreleased" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_constraints_pin_what_the_project_asks_for():
-    project = PROJECT["project"]
-    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    names = {re.match(r"[A-Za-z0-9-]+", requirement).group().lower() for requirement in asked} - {"relaxnet"}
-    pinned = {
-        line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
-    }
-    assert names == pinned
-
-
-def test_the_oldest_versions_are_the_lower_bounds():
-    extras = PROJECT["project"]["optional-dependencies"]
-    asked = [*PROJECT["project"]["dependencies"], *chain(*(extras[name] for name in {*extras} - {"docs", "dev"}))]
-    bounds = dict(re.match(r"([\w-]+)\S*?>=([\d.]+)", one).groups() for one in asked if ">=" in one)
-    text = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8")
-    oldest = dict(re.findall(r"^([\w-]+)==([\d.]+)$", text, flags=re.MULTILINE))
-    assert oldest.keys() == bounds.keys()
-    for name, version in oldest.items():
-        assert re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name

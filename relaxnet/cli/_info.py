@@ -6,6 +6,7 @@ import re
 
 from relaxnet._version import __version__
 from relaxnet.cli._common import Answer
+from relaxnet.errors import how_to_install
 
 
 def info() -> Answer:
@@ -68,5 +69,5 @@ def _extra(name: str, packages: list[str]) -> str:
         try:
             found.append(f"{package.partition('[')[0]} {version(package.partition('[')[0])}")
         except PackageNotFoundError:
-            return f"{package} is missing: pip install 'relaxnet[{name}]'"
+            return f"{package} is missing: {how_to_install(name)}"
     return ", ".join(found)

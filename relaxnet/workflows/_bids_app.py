@@ -17,7 +17,7 @@ import torch
 
 from relaxnet._files import prepare_folder, write_text
 from relaxnet._messages import brief
-from relaxnet.errors import require
+from relaxnet.errors import look_for, require
 from relaxnet.fitting import JOINT_METHODS
 from relaxnet.io import (
     JOINT,
@@ -117,6 +117,8 @@ def fit_data_set(
         If the data set has no such series, or maps of one were made with other settings and ``overwrite`` is false.
     OSError
         If a folder is missing, or not writable.
+    MissingExtraError
+        If there is a ``dask_scheduler``, and distributed is not installed.
     """
     root, folder = Path(data_set), Path(out)
     if jobs < 1:
@@ -138,6 +140,8 @@ def fit_data_set(
         "strict": strict,
         "device": device,
     }
+    if dask_scheduler is not None:
+        look_for("distributed", extra="dask")
     if not overwrite:
         for series in found:
             _check_settings(series, folder, options | {"method": method})

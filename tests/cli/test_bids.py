@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from validator import issues
 
 from relaxnet.cli import main
+from relaxnet.errors import MissingExtraError
 from relaxnet.io import find_series
 from relaxnet.workflows import _bids_app, fit_data_set
 
@@ -244,6 +246,13 @@ def test_a_cluster_fits(data_set):
     assert outcome.summary["fitted"] == 5
     for name, truth in MAPS.items():
         assert value(data_set.parent / f"out/{name}.nii.gz") == pytest.approx(truth, rel=1e-3)
+
+
+def test_a_cluster_is_refused_before_anything_is_written_where_dask_is_missing(data_set, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"relaxnet\[dask\]"):
+        fit_data_set(data_set, data_set.parent / "out", dask_scheduler="tcp://127.0.0.1:1")
+    assert not (data_set.parent / "out").exists()
 
 
 def test_maps_and_truth_are_no_series(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import replace
 from itertools import product
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from relaxnet.cli._experiment import Name, Preset
+from relaxnet.errors import MissingExtraError
 from relaxnet.experiments import EXPERIMENTS, SETTINGS, render, run
 from relaxnet.experiments._harness.claims import verdict
 from relaxnet.experiments._harness.experiment import Fold
@@ -232,6 +234,14 @@ def test_a_folder_without_results(tmp_path):
 def test_bad_arguments(arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         run(**arguments, out=tmp_path)
+
+
+@pytest.mark.parametrize("package", ["lightning", "matplotlib", "skimage"])
+def test_what_is_missing_is_told_before_anything_is_computed(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"{package} is not installed.*relaxnet\[experiments\]"):
+        run("table4", preset="smoke", out=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_line_knows_all_experiments():

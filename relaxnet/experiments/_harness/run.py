@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from relaxnet._choices import pick
+from relaxnet.errors import look_for
 from relaxnet.experiments import EXPERIMENTS, SETTINGS
 from relaxnet.experiments._harness.experiment import Setting
 from relaxnet.experiments._harness.render import write_result
@@ -19,6 +20,9 @@ from relaxnet.experiments._harness.report import correct
 from relaxnet.experiments._harness.rows import require_network
 from relaxnet.experiments._harness.steps import run_steps, workers
 from relaxnet.training._presets import ONLY_RUNS
+
+_NEEDED = ("lightning", "matplotlib", "skimage")
+"""What experiments import, some of it hours after they began."""
 
 _CACHE = ".cache"
 """Folder of the outcomes of steps, beside those of the results."""
@@ -76,6 +80,8 @@ def run(
     experiments = {name: choice.load() for name, choice in chosen.items()}
     if seeds < 1:
         raise ValueError(f"seeds={seeds}: at least one is needed.")
+    for package in _NEEDED:
+        look_for(package, extra="experiments")
     setting: Setting = replace(pick("preset", preset, SETTINGS).load(), seeds=seeds)
     if networks:
         setting = replace(setting, networks=tuple(require_network(name) for name in networks))
