@@ -102,8 +102,9 @@ experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on t
 gpu-paper: $(STAMP)  ## Table II at the size of the paper, several networks at a time on one GPU
 	$(BIN)/relaxnet experiment table2 --preset paper --seeds 1 --jobs 8
 
-paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures
-	$(BIN)/python -c "import relaxnet.experiments as e; print(*(f for name in ('laptop', 'laptop-smooth') for f in e.render(f'results/{name}')), sep='\n')"
+FIGURES ?= png
+paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures; FIGURES=pdf for print
+	$(BIN)/python -c "import relaxnet.experiments as e; print(*(f for name in ('laptop', 'laptop-smooth') for f in e.render(f'results/{name}', figures='$(FIGURES)')), sep='\n')"
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo

@@ -45,7 +45,7 @@ def test_maps_are_drawn_above_their_errors():
     truth = volume(8, 9)
     maps = {name: {"truth": truth, "fit": truth + 1, "net": truth - 2} for name in ("t1rho", "t2")}
     figure = rx.plots.comparison_figure(maps, roi=truth > 30, title="a title")
-    assert colour_bars(figure) == ["T1rho (ms)", "absolute error (ms)", "T2 (ms)", "absolute error (ms)"]
+    assert colour_bars(figure) == ["T1rho (ms)", "|error| (ms)", "T2 (ms)", "|error| (ms)"]
     images = [axis.images[0].get_array() for axis in figure.axes if axis.images and axis.get_label() != "<colorbar>"]
     assert len(images) == 2 * (3 + 2)
     errors = [np.ma.median(image) for image in images[3:5]]
