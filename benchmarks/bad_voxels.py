@@ -1,7 +1,7 @@
 """What relaxnet and other packages make of voxels that cannot be fitted: ``make bench-bad-voxels``.
 
-Each voxel is fitted beside clean ones of 40 ms, by the nonlinear fit of a decay that a package offers. Other packages have
-environments of their own: called with the name of a package, this prints what that package finds. Writes
+Each voxel is fitted beside clean ones of 40 ms, by the nonlinear fit of a decay that a package offers. Other packages
+have environments of their own: called with the name of a package, this prints what that package finds. Writes
 ``results/bad_voxels.json`` and ``.md``.
 """
 

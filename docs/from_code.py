@@ -21,6 +21,8 @@ from relaxnet._contrasts import KNOWN_CONTRASTS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
+PUBLIC = r"https://(?:raw\.)?github(?:usercontent)?\.com/relaxnet/relaxnet/(?:blob/|tree/)?main"
+"""Where the README's links lead, which an index of packages shows far from its files."""
 PAPER_TABLE2 = {
     "two-point": (7.51, 5.21),
     "stsm": (3.54, 4.08),
@@ -82,6 +84,7 @@ def tables() -> dict[str, str]:
         "which_method": which_method(),
         "paper_table2": paper_table2(),
         "peers": peers(),
+        "readme": readme(),
     }
 
 
@@ -213,6 +216,12 @@ def paper_table2() -> str:
         here = {e["contrast"]: e["mean"] for e in entries if e["inputs"] == "mean of input sets"}
         lines.append((rows[name]["label"], f"{t1rho:.2f} / {t2:.2f}", f"{here['t1rho']:.2f} / {here['t2']:.2f}"))
     return _table(("T1rho / T2 (ms)", "51 patients, the paper", "51 digital subjects"), lines)
+
+
+def readme() -> str:
+    """Take over the README up to where it points to this documentation, with links and pictures of this one."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Documentation")[0]
+    return re.sub(rf"\]\({PUBLIC}/docs/", "](", text)
 
 
 def peers() -> str:
