@@ -54,9 +54,10 @@ for name, row in results["snr"]["rows"].items():
     print(f"{name:22} {entry['mean']:6.2f} ms against the {entry['against']}")
 
 # %% [markdown]
-# `render` writes results as tables, in Markdown and LaTeX, and as figures. (After so
-# short a training they show nothing of interest.) The command `relaxnet experiment all
-# --preset laptop` does both.
+# `render` writes results as tables, in Markdown and LaTeX, and as figures as wide as a
+# column of a journal; with `figures="pdf"` for print. (After so short a training they
+# show nothing of interest.) The command `relaxnet experiment all --preset laptop` does
+# both.
 
 # %%
 for path in rx.experiments.render(out / "smoke"):
