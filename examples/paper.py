@@ -65,6 +65,6 @@ for path in rx.experiments.render(out / "smoke"):
 
 # %% Errors of networks and fits by noise and number of images
 picture = plt.imread(out / "smoke" / "snr.png")
-figure = plt.figure(figsize=(9, 9 * picture.shape[0] / picture.shape[1]))
+figure = plt.figure(figsize=(4.5, 4.5 * picture.shape[0] / picture.shape[1]))
 axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
 _ = axis.imshow(picture)
