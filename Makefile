@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-networks bench-memory bench-peers
+.PHONY: help setup demo test test-oldest coverage lint types format docs notebooks bench bench-costs bench-networks bench-memory
+.PHONY: bench-peers bench-bad-voxels bench-gpu
 .PHONY: texture kill fuzz soak mutants release-check experiments gpu-paper paper-tables readme weights clean
 
 help:  ## Show this list
@@ -80,6 +81,13 @@ bench-peers: $(STAMP)  ## The same next to qmrpy, which gets its own environment
 	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check qmrpy==2.0.0
 	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
 
+bench-bad-voxels: $(STAMP)  ## What relaxnet and other packages, each in its own environment, make of bad voxels
+	for peer in qmrpy==2.0.0 ukat==0.7.3 tedana==26.0.3; do \
+	    $(PYTHON) -m venv benchmarks/.venv-$${peer%%=*} && \
+	    benchmarks/.venv-$${peer%%=*}/bin/python -m pip install --quiet --disable-pip-version-check $$peer || exit 1; \
+	done
+	$(BIN)/python benchmarks/bad_voxels.py $(foreach name,qmrpy ukat tedana,--of $(name) benchmarks/.venv-$(name)/bin/python)
+
 texture: $(STAMP)  ## Compare the texture of digital livers with that of a real one
 	$(BIN)/python benchmarks/texture.py
 
@@ -105,8 +113,9 @@ experiments: $(STAMP)  ## Repeat the experiments on digital subjects; hours on t
 gpu-paper: $(STAMP)  ## Table II at the size of the paper, several networks at a time on one GPU
 	$(BIN)/relaxnet experiment table2 --preset paper --seeds 1 --jobs 8
 
-paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures
-	$(BIN)/python -c "import relaxnet.experiments as e; print(*(f for name in ('laptop', 'laptop-smooth') for f in e.render(f'results/{name}')), sep='\n')"
+FIGURES ?= png
+paper-tables: $(STAMP)  ## Write the committed results of the experiments as Markdown, LaTeX and figures; FIGURES=pdf for print
+	$(BIN)/python -c "import relaxnet.experiments as e; print(*(f for name in ('laptop', 'laptop-smooth') for f in e.render(f'results/{name}', figures='$(FIGURES)')), sep='\n')"
 
 readme: $(STAMP)  ## Run the demo and put its figure and table into docs/demo and the README
 	$(BIN)/python docs/refresh.py --demo
@@ -117,4 +126,4 @@ weights: $(STAMP)  ## Train the network of relaxnet-weights, and measure what it
 	$(BIN)/python weights/evaluate.py network weights/run
 
 clean:  ## Remove .venv, caches and built documentation
-	rm -rf $(VENV) .venv-oldest .venv-release .venv-triton benchmarks/.venv results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-release .venv-triton benchmarks/.venv* results/.cache build dist docs/_build docs/api docs/examples .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

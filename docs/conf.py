@@ -52,6 +52,7 @@ html_sidebars = {name: [] for name in ("index", "experiments", "models")}
 html_copy_source = False
 html_show_sourcelink = False
 
+myst_heading_anchors = 2
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 copybutton_exclude = ".linenos, .gp, .go"
 

@@ -21,6 +21,8 @@ from relaxnet._contrasts import KNOWN_CONTRASTS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
+PUBLIC = r"https://(?:raw\.)?github(?:usercontent)?\.com/relaxnet/relaxnet/(?:blob/|tree/)?main"
+"""Where the README's links lead, which an index of packages shows far from its files."""
 PAPER_TABLE2 = {
     "two-point": (7.51, 5.21),
     "stsm": (3.54, 4.08),
@@ -81,6 +83,8 @@ def tables() -> dict[str, str]:
         "extras": extras(),
         "which_method": which_method(),
         "paper_table2": paper_table2(),
+        "peers": peers(),
+        "readme": readme(),
     }
 
 
@@ -160,8 +164,9 @@ def extras() -> str:
     rows = [
         (f"`{name}`", ", ".join(re.match(r"[A-Za-z0-9-]+(\[[^\]]+\])?", package)[0] for package in packages))
         for name, packages in project["optional-dependencies"].items()
-        if name not in ("docs", "dev")
+        if name not in ("all", "docs", "dev")
     ]
+    rows.append(("`all`", "all of them"))
     return _table(("extra", "installs"), rows)
 
 
@@ -211,6 +216,31 @@ def paper_table2() -> str:
         here = {e["contrast"]: e["mean"] for e in entries if e["inputs"] == "mean of input sets"}
         lines.append((rows[name]["label"], f"{t1rho:.2f} / {t2:.2f}", f"{here['t1rho']:.2f} / {here['t2']:.2f}"))
     return _table(("T1rho / T2 (ms)", "51 patients, the paper", "51 digital subjects"), lines)
+
+
+def readme() -> str:
+    """Take over the README up to where it points to this documentation, with links and pictures of this one."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Documentation")[0]
+    return re.sub(rf"\]\({PUBLIC}/docs/", "](", text)
+
+
+def peers() -> str:
+    """Compare what fits of four images of tissue cost beside other packages."""
+    text = (ROOT / "benchmarks" / "results" / "fitting.json").read_text(encoding="utf-8")
+    measured = json.loads(text)
+    tissue = measured["inputs"]["tissue, T 20-80 ms, SNR 50"]
+    costs = {
+        "{func}`relaxnet.fit`, extra `fast`": tissue["compiled"],
+        "{func}`relaxnet.fit`": tissue["torch"],
+        "a loop in numba, maps only": tissue["control"],
+        **{f"`{name}`" if "curve_fit" in name else name: cost for name, cost in measured["peers"].items()},
+    }
+
+    def told(value: float) -> str:
+        return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+    rows = [(name, told(cost / 1000), told(cost / tissue["torch"])) for name, cost in costs.items()]
+    return _table(("least squares of a decay", "µs a voxel", "of `relaxnet.fit`"), rows)
 
 
 def _errors(rows: dict[str, Any], name: str | None) -> list[float]:

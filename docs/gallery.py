@@ -63,7 +63,7 @@ def index() -> str:
         parts.append(f'## {group}\n\n<div class="cards">\n{cards}\n</div>')
     toctree = "\n".join([*names(), "../extend/index"])
     parts.append(f"```{{toctree}}\n:hidden:\n\n{toctree}\n```")
-    parts.append("## Parts of your own\n\n{doc}`../extend/index` adds a signal model, an estimator or a weighting.")
+    parts.append("## Parts of your own\n\n{doc}`../extend/index`: a signal model, an estimator, a loss, a weighting.")
     downloads = ", ".join(f"{{download}}`{name} <{name}.ipynb>`" for name in names())
     parts.append(f"## As notebooks\n\nTo take along: {downloads}.")
     return "\n\n".join(parts) + "\n"

@@ -106,6 +106,16 @@ right.set(xlabel="epoch", ylabel="Laplace scale\n(fraction of the signal's RMS)"
 _ = right.legend()
 
 # %% [markdown]
+# ## Save and load
+#
+# A network is saved as a safetensors file, together with its protocol.
+
+# %%
+trained.save("liver.safetensors")
+again = rx.load("liver.safetensors")
+print(again.net.protocol == protocol, again.net.input_channels)
+
+# %% [markdown]
 # ## Side by side
 #
 # The error of a method is its mean absolute difference over the region, in ms: against
@@ -131,14 +141,6 @@ for method, values in maps.items():
 
 # %% T1rho maps of four methods and their absolute errors
 one_slice = {method: np.asarray(values[0]) for method, values in maps.items()}
-rx.plots.comparison_figure({"t1rho": one_slice}, roi=subject.roi[0].numpy())
-
-# %% [markdown]
-# ## Save and load
-#
-# A network is saved as a safetensors file, together with its protocol.
-
-# %%
-trained.save("liver.safetensors")
-again = rx.load("liver.safetensors")
-print(again.net.protocol == protocol, again.net.input_channels)
+rx.plots.comparison_figure(
+    {"t1rho": one_slice}, roi=subject.roi[0].numpy(), range_ms=(20, 70)
+)

@@ -54,9 +54,10 @@ for name, row in results["snr"]["rows"].items():
     print(f"{name:22} {entry['mean']:6.2f} ms against the {entry['against']}")
 
 # %% [markdown]
-# `render` writes results as tables, in Markdown and LaTeX, and as figures. (After so
-# short a training they show nothing of interest.) The command `relaxnet experiment all
-# --preset laptop` does both.
+# `render` writes results as tables, in Markdown and LaTeX, and as figures as wide as a
+# column of a journal; with `figures="pdf"` for print. (After so short a training they
+# show nothing of interest.) The command `relaxnet experiment all --preset laptop` does
+# both.
 
 # %%
 for path in rx.experiments.render(out / "smoke"):
@@ -64,6 +65,6 @@ for path in rx.experiments.render(out / "smoke"):
 
 # %% Errors of networks and fits by noise and number of images
 picture = plt.imread(out / "smoke" / "snr.png")
-figure = plt.figure(figsize=(9, 9 * picture.shape[0] / picture.shape[1]))
+figure = plt.figure(figsize=(4.5, 4.5 * picture.shape[0] / picture.shape[1]))
 axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
 _ = axis.imshow(picture)

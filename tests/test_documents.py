@@ -13,6 +13,7 @@ from types import ModuleType
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 import relaxnet as rx
 from relaxnet.cli import main
@@ -94,6 +95,17 @@ def test_diffs_of_the_documentation_can_be_applied(page):
             assert "".join(line[1:] for line in hunk.splitlines(keepends=True) if line[0] != "+") in changed
 
 
+def test_a_loss_that_the_documentation_adds_trains(as_user):
+    del as_user
+    names = run("docs/extend/loss.md", re.escape("{code-cell} python"))
+    assert names["trained"].history
+    residual = torch.tensor([0.0, 1e-4, 10.0])
+    capped = names["Capped"](lambda values: values, 0.05)(residual)
+    assert capped[0] == 0
+    assert capped[1] == pytest.approx(1e-4, rel=2e-3)
+    assert capped[2] < 0.3
+
+
 def test_commands_of_the_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     signal = 1000 * np.exp(-np.array((0, 10, 30, 50)) / np.full((8, 8, 2, 1), 42.0))
@@ -121,7 +133,10 @@ def test_links_lead_somewhere(document, generated):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)|```\{(?:image|include)\} (\S+)", text):
         path = next(filter(None, target))
-        if not path.startswith("http"):
+        public = re.match(f"{FROM_CODE.PUBLIC}/(.+)", path)
+        if public:
+            assert (ROOT / public[1]).exists(), path
+        elif not path.startswith("http"):
             place = (ROOT / document).parent / path
             assert place.exists() or place.resolve().relative_to(ROOT / "docs").as_posix() in generated, path
     for role, name in re.findall(r"\{(func|class|data|mod|meth)\}`~?relaxnet\.([\w.]+)`", text):
@@ -209,6 +224,9 @@ def test_the_tables_are_those_of_their_numbers():
     assert (results / "networks.md").read_text().strip() == load(ROOT / "benchmarks" / "networks.py").table(
         networks["seconds"]
     )
+    voxels, bad = json.loads((results / "bad_voxels.json").read_text()), load(ROOT / "benchmarks" / "bad_voxels.py")
+    assert (results / "bad_voxels.md").read_text().strip() == bad.table(voxels)
+    assert bad.judge("relaxnet") == voxels["found"]["relaxnet"]
     texture = json.loads((results / "texture.json").read_text())
     assert (results / "texture.md").read_text().strip() == load(ROOT / "benchmarks" / "texture.py").table(texture)
     assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.text import Text
 
 import relaxnet as rx
 
@@ -45,11 +47,39 @@ def test_maps_are_drawn_above_their_errors():
     truth = volume(8, 9)
     maps = {name: {"truth": truth, "fit": truth + 1, "net": truth - 2} for name in ("t1rho", "t2")}
     figure = rx.plots.comparison_figure(maps, roi=truth > 30, title="a title")
-    assert colour_bars(figure) == ["T1rho (ms)", "absolute error (ms)", "T2 (ms)", "absolute error (ms)"]
+    assert colour_bars(figure) == ["T1rho (ms)", "|error| (ms)", "T2 (ms)", "|error| (ms)"]
     images = [axis.images[0].get_array() for axis in figure.axes if axis.images and axis.get_label() != "<colorbar>"]
     assert len(images) == 2 * (3 + 2)
     errors = [np.ma.median(image) for image in images[3:5]]
     assert errors == pytest.approx([1, 2])
+
+
+def test_colours_of_a_chosen_range():
+    truth = np.full((8, 9), 40.0)
+    pair = {"t2": {"truth": truth, "fit": truth}}
+    for figure in (
+        rx.plots.map_figure(truth, name="t2", range_ms=(20, 70)),
+        rx.plots.comparison_figure(pair, range_ms=(20, 70)),
+    ):
+        assert figure.axes[0].images[0].get_clim() == (20, 70)
+
+
+def test_figures_are_in_their_style_whatever_that_of_the_user_is(tmp_path):
+    truth = volume(8, 9)
+    maps = {name: {"truth": truth, "a method with a long name": truth} for name in ("t1rho", "t2")}
+    with rc_context({"font.size": 30, "xtick.labelsize": 30, "axes.titlesize": 30}):
+        figures = [
+            rx.plots.comparison_figure(maps),
+            rx.plots.map_figure(truth, name="t2"),
+            rx.plots.bland_altman_figure(truth, truth, name="t2"),
+        ]
+        for figure in figures:
+            figure.savefig(tmp_path / "figure.png")
+    assert [round(25.4 * figure.get_figwidth()) for figure in figures] == [180, 85, 85]
+    for figure in figures:
+        assert max(text.get_fontsize() for text in figure.findobj(Text)) <= rx.plots.STYLE["axes.titlesize"]
+    titles = [axis.get_title().partition(" ")[0] for axis in figures[0].axes if axis.get_title()]
+    assert titles == ["(a)", "(b)", "(c)", "(d)"]
 
 
 def test_bad_arguments():

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Fold, Result, Setting
+from relaxnet.experiments._harness.experiment import (
+    AGAINST,
+    CONTRASTS,
+    Experiment,
+    Fold,
+    Result,
+    Setting,
+    digital_subjects,
+)
 from relaxnet.experiments._harness.fits import METHODS
 from relaxnet.experiments._harness.format import Table, columns, table
 from relaxnet.experiments._harness.networks import with_network
@@ -82,9 +90,21 @@ def _figures(result: Result) -> dict[str, Any]:
             truth=_LABELS["truth"],
             roi=np.array(result["roi"]),
             title=f"{result['subject']}, input set {inputs!r}",
+            range_ms=(20, 70),
         )
         for inputs in result["sets"]
     }
 
 
-FIG2 = Experiment(__doc__, _steps, lambda setting, outcomes: outcomes[_steps(setting)[0].key], _tables, _figures)
+def _captions(result: Result) -> dict[str, str]:
+    about = digital_subjects(result)
+    return {
+        f"fig2-{inputs}": f"Maps of {result['subject']} from the input set {inputs!r}, with absolute errors below. "
+        f"White: the liver without vessels. Grey: air, and where a method found no value. {about}."
+        for inputs in result["sets"]
+    }
+
+
+FIG2 = Experiment(
+    __doc__, _steps, lambda setting, outcomes: outcomes[_steps(setting)[0].key], _tables, _figures, _captions
+)

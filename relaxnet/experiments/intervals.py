@@ -5,12 +5,13 @@ And are the voxels that a method is least sure of those where it errs most?
 
 from typing import Any
 
-from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Setting
+from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Setting, digital_subjects
 from relaxnet.experiments._harness.figures import panels
 from relaxnet.experiments._harness.format import Table
 from relaxnet.experiments._harness.interval_tables import interval_row, interval_tables
 from relaxnet.experiments._harness.intervals import LEFT_OUT, plan_coverage, plan_intervals
 from relaxnet.experiments._harness.rows import ROWS, Plan, on_other_subjects
+from relaxnet.plots._figure import MARKERS
 
 _FITS = ("joint-7", "spatial-3", "spatial-7")
 _NETWORK = "held-out-orthogonal"
@@ -33,16 +34,23 @@ def _tables(result: Result) -> list[Table]:
 
 
 def _figures(result: Result) -> dict[str, Any]:
-    figure, axes = panels((9, 3.6), sharex=True)
-    for k, row in enumerate(result["rows"].values()):
+    figure, axes = panels(4.2)
+    for row, marker in zip(result["rows"].values(), MARKERS, strict=False):
         for entry in row["entries"]:
             percent = [100 * part for part in LEFT_OUT]
-            axes[entry["contrast"]].plot(percent, entry["risks"], "o-", color=f"C{k}", markersize=3, label=row["label"])
+            axes[entry["contrast"]].plot(percent, entry["risks"], f"{marker}-", label=row["label"])
     for ax in axes.values():
-        ax.set(xlabel="least sure voxels left out (%)")
         ax.set_ylim(bottom=0)
-    axes["t1rho"].legend(fontsize="small")
+    axes["t2"].set_xlabel("least sure voxels left out (%)")
+    figure.legend(*axes["t1rho"].get_legend_handles_labels(), loc="outside lower center")
     return {"intervals": figure}
+
+
+def _captions(result: Result) -> dict[str, str]:
+    return {
+        "intervals": "Error of (a) T1rho and (b) T2 of the voxels that are left when the least sure ones are left out. "
+        f"It falls where standard errors say which voxels err. {digital_subjects(result)}."
+    }
 
 
 INTERVALS = Experiment(
@@ -51,4 +59,5 @@ INTERVALS = Experiment(
     _result,
     _tables,
     _figures,
+    _captions,
 )

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from relaxnet.errors import require
 from relaxnet.experiments._harness.data import data_file
 from relaxnet.experiments._harness.experiment import Experiment, Outcomes, Result, Setting
 from relaxnet.experiments._harness.format import Table, columns, find, of_entry, table
@@ -27,6 +26,7 @@ from relaxnet.experiments._harness.series import PHOTOGRAPHS, SERIES, Case
 from relaxnet.experiments._harness.steps import Step
 from relaxnet.metrics import ratio_of_means
 from relaxnet.plots import comparison_figure
+from relaxnet.plots._figure import MARKERS, PAGE, empty_figure, letter
 from relaxnet.training import Preset
 
 _SNR = 20.0  # as in the paper
@@ -224,24 +224,26 @@ def _figures(result: Result) -> dict[str, Any]:
 
 def _dots(result: Result) -> Any:
     """Draw the ratio of each method to least squares, by series, for native images and with noise."""
-    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 5.6), layout="constrained")
+    figure = empty_figure((PAGE, 4.2))
     series, rows = result["subjects"]["series"], [row for name, row in result["rows"].items() if name != _BASE]
-    for kind, ax in zip(_SHORT, figure.subplots(1, 2, sharey=True), strict=True):
-        for k, (name, facts) in enumerate(series.items()):
+    axes = figure.subplots(1, len(_SHORT), sharey=True)
+    for kind, ax in zip(_SHORT, axes, strict=True):
+        for k, ((name, facts), marker) in enumerate(zip(series.items(), MARKERS, strict=False)):
             found = [entry for row in rows[::-1] if (entry := find(row, series=name, case=kind))]
             means = np.array([entry["ratio"]["mean"] for entry in found])
             ends = np.abs(np.array([entry["ratio"]["ci95"] for entry in found]).T - means)
             height = np.arange(len(found)) + 0.15 * ((len(series) - 1) / 2 - k)
-            ax.errorbar(means, height, xerr=ends, fmt="o", ms=4, lw=1, color=f"C{k}", label=facts["label"])
+            ax.errorbar(means, height, xerr=ends, fmt=marker, label=facts["label"])
         ax.axvline(1, color="0.5", lw=1)
-        ax.set(title=_KINDS[kind][0], xscale="log", xlabel="residual of test images, of that of least squares")
+        ax.set(title=_KINDS[kind][0], xscale="log", xlabel="residual / residual of least squares")
         ax.set_yticks(range(len(found)), [row["label"] for row in _rows(result["rows"], kind)[::-1] if row in rows])
         low, high = ax.get_xlim()
         ticks = [tick for tick in _TICKS if low < tick < high]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
         ax.grid(axis="y", alpha=0.3)
-    ax.legend(fontsize="small")
+    letter(axes)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(series))
     return figure
 
 
@@ -253,10 +255,26 @@ def _maps(result: Result) -> Any:
     return comparison_figure({"t2": maps}, truth=_TRUTH, title=f"{label}, three images, {_KINDS['snr-20'][0]}")
 
 
+def _captions(result: Result) -> dict[str, str]:
+    series = result["subjects"]["series"]
+    shown = next(iter(series.values()))
+    height, width = shown["shape"]
+    acquired = ", ".join(f"{facts['label']} {facts['snr']:.0f}" for facts in series.values())
+    return {
+        "real": "Residual of test images by method, as a part of that of least squares of the same three inputs. "
+        "Left of the line is better. Bars are 95 % intervals over squares of 16 x 16 voxels of a scan, by bootstrap. "
+        f"SNR as acquired: {acquired}.",
+        "real-maps": f"T2 of one real series ({shown['label'].lower()}, {height} x {width} voxels) from three images "
+        f"with noise added to an SNR of {_SNR:g}. Below: how far each map is from the fit of all images that are not "
+        "inputs. That fit holds the training targets, so the network, which learns from them, comes nearer to it than "
+        "it should.",
+    }
+
+
 def _subjects(result: Result) -> str:
     absent = result["subjects"]["absent"]
     text = f"{len(result['subjects']['series'])} real series"
     return f"{text}, without {', '.join(absent)}" if absent else text
 
 
-REAL = Experiment(__doc__, _steps, _result, _tables, _figures, _subjects, _absent)
+REAL = Experiment(__doc__, _steps, _result, _tables, _figures, _captions, _subjects, _absent)

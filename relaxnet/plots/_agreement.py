@@ -1,13 +1,14 @@
 """Agreement of two maps, and calibration of standard deviations."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaxnet._contrasts import label
-from relaxnet.plots._figure import empty_figure
+from relaxnet.plots._figure import COLOURS, COLUMN, MARKERS, empty_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ _POINTS = 5000  # of a scatter plot: more are a blot
 _BINS = 20
 
 
+@styled
 def bland_altman_figure(
     map_ms: NDArray[Any], reference_ms: NDArray[Any], *, name: str = "t", unit: str = "ms", seed: int = 0
 ) -> "Figure":
@@ -56,26 +58,27 @@ def bland_altman_figure(
         raise ValueError(f"map_ms {one.shape} and reference_ms {other.shape} differ in shape.")
     both = np.isfinite(one) & np.isfinite(other)
     mean, difference = (one[both] + other[both]) / 2, one[both] - other[both]
-    figure = empty_figure((5.2, 3.4))
+    figure = empty_figure((COLUMN, 2.4))
     axis = figure.subplots()
     if mean.size:
         chosen = np.random.default_rng(seed).permutation(mean.size)[:_POINTS]
-        axis.plot(mean[chosen], difference[chosen], ".", markersize=3, alpha=0.5, rasterized=True)
+        axis.plot(mean[chosen], difference[chosen], ".", markersize=2, alpha=0.5, rasterized=True)
         bias, half = difference.mean(), 1.96 * difference.std(ddof=1) if difference.size > 1 else 0.0
-        axis.axhline(bias, color="C1", linewidth=1.2, label=f"bias {bias:.3g} {unit}")
+        axis.axhline(bias, color=COLOURS[1], label=f"bias {bias:.3g} {unit}")
         for height, told in (
             (bias - half, f"limits {bias - half:.3g} to {bias + half:.3g} {unit}"),
             (bias + half, "_"),
         ):
-            axis.axhline(height, color="C1", linestyle="--", linewidth=1.2, label=told)
+            axis.axhline(height, color=COLOURS[1], linestyle="--", label=told)
         axis.set_xlim(*_around(mean, float(np.median(mean)), 0))
         axis.set_ylim(*_around(difference, bias, half))
-        axis.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     axis.set_xlabel(f"mean {label(name)} ({unit})")
     axis.set_ylabel(f"difference ({unit})")
     return figure
 
 
+@styled
 def calibration_figure(errors_ms: Mapping[str, NDArray[Any]], std_ms: Mapping[str, NDArray[Any]]) -> "Figure":
     """Draw how large the errors are where standard deviations are small and large.
 
@@ -101,21 +104,21 @@ def calibration_figure(errors_ms: Mapping[str, NDArray[Any]], std_ms: Mapping[st
     --------
     relaxnet.metrics.ence : Computes the mean relative distance from the diagonal.
     """
-    figure = empty_figure((4.2, 3.8))
+    figure = empty_figure((COLUMN, 3.0))
     axis = figure.subplots()
     largest = 0.0
-    for name, errors in errors_ms.items():
+    for (name, errors), marker in zip(errors_ms.items(), cycle(MARKERS), strict=False):
         order = np.argsort(std_ms[name])
         bins = [part for part in np.array_split(order, _BINS) if part.size]
         predicted, found = (
             [float(np.sqrt(np.mean(np.square(values[part])))) for part in bins] for values in (std_ms[name], errors)
         )
-        axis.plot(predicted, found, "o-", markersize=4, linewidth=1, label=label(name))
+        axis.plot(predicted, found, f"{marker}-", label=label(name))
         largest = max(largest, *predicted, *found)
-    axis.plot([0, largest], [0, largest], color="0.5", linewidth=0.8, linestyle="--", label="right")
+    axis.plot([0, largest], [0, largest], color="0.5", linewidth=0.8, linestyle="--", label="ideal")
     axis.set_xlabel("predicted standard deviation (ms)")
     axis.set_ylabel("root mean square error (ms)")
-    axis.legend(fontsize=8, frameon=False)
+    axis.legend()
     return figure
 
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from relaxnet.fitting import FitResult
-from relaxnet.plots._figure import empty_figure
+from relaxnet.plots._figure import COLOURS, COLUMN, PAGE, empty_figure, styled
 from relaxnet.protocol import Contrast
 from relaxnet.signals import MonoExponential, SignalModel
 from relaxnet.times import CheckedTimes, parse_times
@@ -21,6 +21,7 @@ _BAND = 1.96
 _SHOWN = (0.5, 99.5)  # percentiles of the residuals, beyond which are single voxels
 
 
+@styled
 def decay_figure(
     result: FitResult[Any],
     images: NDArray[Any],
@@ -81,22 +82,23 @@ def decay_figure(
         raise ValueError(f"images has shape {images.shape}: {needed} follows from the maps and the times.")
     fine = CheckedTimes(np.linspace(min(0.0, *times), max(times) * 1.05, _FINE).tolist())
     fitted, std = _curves(result, voxels, fine, name, model)
-    figure = empty_figure((3.4 * len(voxels), 2.9))
+    figure = empty_figure((max(COLUMN, len(voxels) * PAGE / 3), 2.2))
     unit = result.units[name]
     for k, (axis, voxel) in enumerate(zip(figure.subplots(1, len(voxels), squeeze=False).flat, voxels, strict=True)):
         if np.isfinite(std[k]).all():
             low, high = fitted[k] - _BAND * std[k], fitted[k] + _BAND * std[k]
             axis.fill_between(fine, low, high, alpha=0.25, linewidth=0, label="95 % band")
         axis.plot(fine, fitted[k], label="fit")
-        axis.plot(times, images[voxel], "o", color="C1", markersize=5, label="samples")
+        axis.plot(times, images[voxel], "o", color=COLOURS[1], label="samples")
         axis.set_xlabel(f"{model.axis.name} ({model.axis.unit})")
         usual = f"voxel {', '.join(map(str, voxel))}: {result.maps[name][voxel]:.3g} {unit}"
-        axis.set_title(titles[k] if titles else usual, fontsize=9)
+        axis.set_title(titles[k] if titles else usual)
     figure.axes[0].set_ylabel("signal")
-    figure.axes[0].legend(fontsize=8, frameon=False)
+    figure.axes[0].legend()
     return figure
 
 
+@styled
 def residual_figure(residuals: NDArray[Any], *, title: str | None = None) -> "Figure":
     """Draw a histogram of residuals, with the normal distribution of the same spread.
 
@@ -119,7 +121,7 @@ def residual_figure(residuals: NDArray[Any], *, title: str | None = None) -> "Fi
     """
     values = np.asarray(residuals, dtype=float).ravel()
     values = values[np.isfinite(values)]
-    figure = empty_figure((3.6, 2.9))
+    figure = empty_figure((COLUMN, 2.4))
     axis = figure.subplots()
     if values.size:
         low, high = np.percentile(values, _SHOWN)
@@ -133,11 +135,11 @@ def residual_figure(residuals: NDArray[Any], *, title: str | None = None) -> "Fi
             width = (inside.max() - inside.min()) / 60
             density = np.exp(-(((x - middle) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
             axis.plot(x, density * width, label=f"normal, sd {spread:.3g}")
-            axis.legend(fontsize=8, frameon=False)
+            axis.legend()
     axis.set_xlabel("sample minus fit (signal)")
     axis.set_ylabel("share of the samples")
     if title:
-        axis.set_title(title, fontsize=11)
+        axis.set_title(title)
     return figure
 
 

@@ -267,6 +267,6 @@ def _figure(subject: Subject, maps: Maps) -> Any:
         contrast: {method: values[middle].numpy() for method, values in methods.items()}
         for contrast, methods in maps.items()
     }
-    return comparison_figure(
-        shown, truth=TRUTH, roi=subject.roi[middle].numpy(), title="A subject it was not trained with"
-    )
+    height, width = subject.roi[middle].shape
+    title = f"A subject that the network was not trained with: {height} x {width} voxels, SNR {SNR}"
+    return comparison_figure(shown, truth=TRUTH, roi=subject.roi[middle].numpy(), title=title, range_ms=(20, 70))

@@ -216,6 +216,31 @@ def test_everything_is_rendered(smoke):
     assert r"\%" in tables
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_figure_is_as_wide_as_a_column_or_a_page_and_has_a_caption(smoke, name):
+    out, experiment = smoke[0] / "smoke", EXPERIMENTS[name].load()
+    figures = experiment.figures(read_result(out, name, details=True))
+    captions = experiment.captions(read_result(out, name))
+    assert set(figures) == set(captions)
+    assert {round(figure.get_figwidth() * 25.4) for figure in figures.values()} <= {85, 180}
+    render(out, [name])
+    for title, caption in captions.items():
+        assert f"]({title}.png)\n\n*{caption}*\n" in (out / f"{name}.md").read_text()
+        assert f"\\includegraphics{{{title}}}\n\\caption{{" in (out / f"{name}.tex").read_text()
+
+
+@pytest.mark.parametrize(("figures", "begin"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_figures_for_print(smoke, figures, begin):
+    drawn = [path for path in render(smoke[0] / "smoke", ["fig3"], figures=figures) if path.stem == "fig3"]
+    assert drawn[-1].suffix == f".{figures}"
+    assert drawn[-1].read_bytes().startswith(begin)
+
+
+def test_a_format_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="figures='jpg' is unknown: choose from png, pdf, svg"):
+        render(tmp_path, figures="jpg")
+
+
 def test_a_folder_without_results(tmp_path):
     with pytest.raises(ValueError, match="holds no result, such as table2"):
         render(tmp_path)

@@ -204,6 +204,8 @@ class Experiment:
     """Write a result as tables; without its details, which are in the compressed file."""
     figures: Callable[[Result], dict[str, Any]] = lambda _: {}
     """Draw a whole result as figures of matplotlib, by name."""
+    captions: Callable[[Result], dict[str, str]] = lambda _: {}
+    """Say what each figure shows, by its name. The first sentence stands in for the figure where it cannot be seen."""
     subjects: Callable[[Result], str] = digital_subjects
     """Say whose images the result is about."""
     absent: Callable[[], list[str]] = list

@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from relaxnet.errors import require
 from relaxnet.experiments._harness.experiment import CONTRASTS
 from relaxnet.experiments._harness.format import NAMES
+from relaxnet.plots._figure import COLUMN, empty_figure, letter
+
+INTERVALS = "Bands are 95 % intervals of the mean over subjects, by bootstrap."
+"""What captions say of bands."""
 
 
-def panels(size: tuple[float, float], **options: Any) -> tuple[Any, dict[str, Any]]:
-    """Make a figure with a panel for each contrast.
+def panels(height: float, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """Make a figure as wide as a column of a journal, with a panel for each contrast, one above the other.
 
     Parameters
     ----------
-    size
-        Width and height in inches.
+    height
+        Height in inches.
     **options
         Arguments of :meth:`matplotlib.figure.Figure.subplots`.
 
@@ -23,10 +26,11 @@ def panels(size: tuple[float, float], **options: Any) -> tuple[Any, dict[str, An
     tuple
         The figure, and its axes by contrast.
     """
-    figure = require("matplotlib.figure", extra="plot").Figure(figsize=size, layout="constrained")
-    axes = dict(zip(CONTRASTS, figure.subplots(1, len(CONTRASTS), **options), strict=True))
+    figure = empty_figure((COLUMN, height))
+    axes = dict(zip(CONTRASTS, figure.subplots(len(CONTRASTS), 1, sharex=True, **options), strict=True))
     for contrast, ax in axes.items():
         ax.set(title=NAMES[contrast], ylabel="mean absolute error (ms)")
+    letter(axes.values())
     return figure, axes
 
 

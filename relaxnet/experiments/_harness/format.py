@@ -63,6 +63,25 @@ class Table:
         ])  # fmt: skip
 
 
+def figure_latex(name: str, caption: str) -> str:
+    """Write a figure as LaTeX, for the package ``graphicx``.
+
+    Parameters
+    ----------
+    name
+        Name of its file, without the suffix: LaTeX takes the format that is there.
+    caption
+        What it shows.
+
+    Returns
+    -------
+    str
+        The figure with its caption.
+    """
+    lines = (r"\begin{figure}", f"\\includegraphics{{{name}}}", f"\\caption{{{_escaped(caption)}}}", r"\end{figure}")
+    return "\n".join(lines)
+
+
 def _row(cells: Sequence[str]) -> str:
     return " & ".join(_escaped(cell) for cell in cells) + r" \\"
 

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from relaxnet._files import naming, replacing, write_text
+from relaxnet.errors import require
 from relaxnet.experiments import EXPERIMENTS
+from relaxnet.experiments._harness.format import figure_latex
+from relaxnet.plots import STYLE
 
 _DETAILS = ("by_subject", "by_block", "liver_mean", "maps", "roi")
 """Keys that the compressed file alone has."""
+_FORMATS = ("png", "pdf", "svg")
 _NO_RESULT = "this is no result that run wrote: "
 _LINE = 800  # characters, which hold an entry
 
@@ -72,7 +76,7 @@ def read_result(folder: Path, name: str, *, details: bool = False) -> dict[str, 
     return result
 
 
-def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]:
+def render(folder: str | Path, names: Iterable[str] | None = None, *, figures: str = "png") -> list[Path]:
     """Write the results of a folder as tables, in Markdown and LaTeX, and figures.
 
     Parameters
@@ -81,20 +85,25 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
         Folder that :func:`run` wrote to, such as ``results/laptop``.
     names
         Which of them; by default all that there are.
+    figures
+        Format of the figures: ``"png"`` with 300 dpi, or ``"pdf"`` or ``"svg"`` for print.
 
     Returns
     -------
     list of Path
-        Files written, beside the results: ``<name>.md``, ``<name>.tex`` and ``<figure>.png``. Figures are drawn from
+        Files written, beside the results: ``<name>.md`` and ``<name>.tex`` with tables and captions, and
+        ``<figure>.png``. Figures are as wide as a column of a journal (85 mm) or its page (180 mm). They are drawn from
         the compressed results, and only where these are there.
 
     Raises
     ------
     ValueError
-        If the folder holds no result, or one that is damaged.
+        If the folder holds no result, or one that is damaged, or ``figures`` is another format.
     MissingExtraError
         If matplotlib is not installed.
     """
+    if figures not in _FORMATS:
+        raise ValueError(f"figures={figures!r} is unknown: choose from {', '.join(_FORMATS)}.")
     folder = Path(folder)
     found = [name for name in names or EXPERIMENTS if (folder / f"{name}.json").exists()]
     if not found:
@@ -110,11 +119,11 @@ def render(folder: str | Path, names: Iterable[str] | None = None) -> list[Path]
         if not whole.exists():
             continue
         result = read_result(folder, name, details=True)
-        with naming(whole, _NO_RESULT):
+        with naming(whole, _NO_RESULT), require("matplotlib", extra="plot").rc_context(STYLE):
             for title, figure in EXPERIMENTS[name].load().figures(result).items():
-                files.append(folder / f"{title}.png")
+                files.append(folder / f"{title}.{figures}")
                 with replacing(files[-1]) as temporary:
-                    figure.savefig(temporary, dpi=110, format="png")
+                    figure.savefig(temporary, dpi=300, format=figures)
     return files
 
 
@@ -138,11 +147,13 @@ def markdown(name: str, result: dict[str, Any]) -> str:
     parts = [f"# {choice.summary}", " ".join(experiment.question.split()), _origin(experiment, result)]
     for table in experiment.tables(result):
         parts += [f"## {table.title}", table.markdown()]
+    for title, caption in experiment.captions(result).items():
+        parts += [f"![{caption.partition('. ')[0]}]({title}.png)", f"*{caption}*"]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(name: str, result: dict[str, Any]) -> str:
-    """Write a result as LaTeX tables, for the package ``booktabs``.
+    """Write a result as LaTeX tables and figures, for the packages ``booktabs`` and ``graphicx``.
 
     Parameters
     ----------
@@ -160,6 +171,7 @@ def latex(name: str, result: dict[str, Any]) -> str:
     experiment = choice.load()
     parts = [f"% {choice.summary}. {_origin(experiment, result)}"]
     parts += [table.latex() for table in experiment.tables(result)]
+    parts += [figure_latex(title, caption) for title, caption in experiment.captions(result).items()]
     return "\n\n".join(parts) + "\n"
 
 

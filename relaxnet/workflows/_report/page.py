@@ -28,7 +28,6 @@ _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Arial", "DejaVu Sans"],
 }
-_LINES = ("#3b8ed0", "#e8743b", "#35a06a")  # seen on light and on dark paper
 _SVG_DPI = 150
 
 
@@ -122,8 +121,7 @@ def _is_number(value: Any) -> bool:
 def svg(picture: Picture, prefix: str) -> str:
     """Draw a picture as SVG to be put into HTML, with ids of its own and in the colour of the text."""
     stream = io.StringIO()
-    cycle = require("matplotlib", extra="plot").cycler(color=_LINES)
-    with require("matplotlib", extra="plot").rc_context({**_STYLE, "axes.prop_cycle": cycle}):
+    with require("matplotlib", extra="plot").rc_context(_STYLE):
         picture.draw().savefig(stream, format="svg", dpi=_SVG_DPI, metadata={"Date": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", stream.getvalue(), flags=re.DOTALL)
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
