@@ -64,6 +64,11 @@ def test_what_is_said_of_real_images_is_what_was_measured(case):
         assert share["targets"][series] < 1 < share["rician"][series]
         assert share["two-point"][series] < 0.95
     assert share["targets"]["brain-se"] > share["network"]["brain-se"] > 1.1
+    photographs = {name: row["entries"][-1] for name, row in rows.items() if row["entries"]}
+    ratio = {name: f"{e['ratio']['mean']:.2f}" for name, e in photographs.items() if e["series"] == "photographs"}
+    said = " ".join((ROOT / "docs" / "experiments.md").read_text(encoding="utf-8").split())
+    assert f"local low rank has {ratio['low-rank']} of the error of least squares" in said
+    assert f"the spatial fit {ratio['spatial']}, a network that learns from this one series {ratio['network']}." in said
 
 
 def mean_error(row, **wanted):
