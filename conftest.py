@@ -11,8 +11,8 @@ from hypothesis import settings
 
 import relaxnet as rx
 
-_KERNELS = {"numba": "decay_kernel", "triton": "decay_triton"}
-collect_ignore = [f"relaxnet/fitting/_core/{name}.py" for package, name in _KERNELS.items() if not find_spec(package)]
+_KERNELS = {"numba": "kernels", "triton": "decay_triton.py"}
+collect_ignore = [f"relaxnet/fitting/_core/{name}" for package, name in _KERNELS.items() if not find_spec(package)]
 settings.register_profile("relaxnet", deadline=None, derandomize=True)  # torch's first call can take a second
 settings.load_profile("relaxnet")
 

@@ -111,11 +111,24 @@ def with_implementation(name: str, signal: torch.Tensor, times_ms: tuple[float, 
     return rx.fit(signal, times_ms, **options)
 
 
+def implementations() -> list[str]:
+    """Return those that can be measured here."""
+    return list(IMPLEMENTATIONS) if find_spec("numba") else ["torch"]
+
+
+def rician_cost(name: str, signal: torch.Tensor) -> float:
+    """Measure one of the implementations of the Rician method."""
+    options = {"method": "rician", "sigma": 2.0}
+    return cost(lambda: with_implementation(name, signal, TIMES_MS, **options), len(signal), repeat=3)
+
+
 def costs_of(signal: torch.Tensor, times_ms: tuple[float, ...], options: dict[str, Any]) -> dict[str, float]:
     """Measure all implementations for an input, and the control where it can fit it."""
     n = int(options["mask"].sum()) if "mask" in options else len(signal)
-    names = IMPLEMENTATIONS if find_spec("numba") else ["torch"]
-    found = {name: cost(lambda name=name: with_implementation(name, signal, times_ms, **options), n) for name in names}
+    found = {
+        name: cost(lambda name=name: with_implementation(name, signal, times_ms, **options), n)
+        for name in implementations()
+    }
     if find_spec("numba") and not options:
         from scalar_loop import fit  # noqa: PLC0415 (it is compiled where it is imported)
 
@@ -163,7 +176,7 @@ def others(usual: torch.Tensor, qmrpy: str | None) -> dict[str, dict[str, float]
         "methods": {
             "two-point": cost(lambda: rx.fit(usual, TIMES_MS, method="two-point"), N_VOXELS),
             "log-linear": cost(lambda: rx.fit(usual, TIMES_MS, method="log-linear"), N_VOXELS),
-            "rician": cost(lambda: rx.fit(usual[:n_joint], TIMES_MS, method="rician", sigma=2.0), n_joint, repeat=3),
+            **{f"rician, {how}": rician_cost(how, usual[:n_joint]) for how in implementations()},
             "fit_joint, 7 images": cost(lambda: rx.fit_joint(joint, protocol), n_joint, repeat=3),
         },
         "small": {name: cost(lambda x=x: rx.fit(x, TIMES_MS), 1, repeat=50) for name, x in small.items()},

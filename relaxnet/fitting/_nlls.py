@@ -145,7 +145,9 @@ class LeastSquares(Estimator):
 
     def fused(self, saturation: float | None, n_voxels: int) -> FusedDecay | None:
         """Take the compiled fit of mono-exponential decays."""
-        return None if self.design.folded else fused_decay(self.design, self.bounds[0], saturation, n_voxels)
+        if self.design.folded:
+            return None
+        return fused_decay("least squares", self.design, self.bounds[0], saturation, n_voxels)
 
     def estimate(self, samples: Samples) -> Estimate:
         """Search the whole range of T, unless the samples are all alike."""

@@ -4,8 +4,10 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def kernel(request, monkeypatch):
     if request.param == "triton" and not torch.cuda.is_available():
         if not INTERPRETED:
             pytest.skip("no GPU, and TRITON_INTERPRET is not 1")
-        monkeypatch.setitem(fused._KINDS, "cpu", fused._KINDS["cuda"])
+        monkeypatch.setitem(fused._KINDS, ("least squares", "cpu"), fused._KINDS["least squares", "cuda"])
     with np.errstate(all="ignore"):  # the interpreter computes with NumPy, which warns of what a GPU just does
         yield request.param
 
@@ -271,7 +273,7 @@ def test_gradients_are_those_of_torch(monkeypatch):
 )
 def test_other_fits_are_those_of_torch(signal, options, monkeypatch):
     monkeypatch.setattr(fused, "LEAST_VOXELS", 0)
-    monkeypatch.setitem(fused._KINDS, "cpu", (None, "math", "fused"))
+    monkeypatch.setitem(fused._KINDS, ("least squares", "cpu"), (None, "math", "fused"))
     rx.fit(signal, TIMES, **options)
     rx.fit(np.ones((50, 4), dtype=np.float32), (0, 10, 10, 30))  # repeated times
 
@@ -307,7 +309,7 @@ def test_the_compiled_fit_is_kept_where_one_can_write(tmp_path, writable):
     code = (
         "import numba.core.caching as c\n"
         "c.InTreeCacheLocator.from_function = classmethod(lambda *_: None)\n"
-        "from relaxnet.fitting._core import decay_kernel as k\n"
+        "from relaxnet.fitting._core.kernels import decay as k\n"
         "print(type(k.fit_decays._cache).__name__)"
     )
     cache = tmp_path / "cache"
@@ -318,6 +320,19 @@ def test_the_compiled_fit_is_kept_where_one_can_write(tmp_path, writable):
     environment = {**os.environ, "HOME": str(cache), "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ("FunctionCache" if writable else "NullCache")
+
+
+@needs_numba
+def test_a_kernel_is_compiled_anew_when_one_of_its_parts_changes(tmp_path):
+    """The compiler itself looks at the file of the kernel alone."""
+    from relaxnet.fitting._core.kernels import decay, parts  # noqa: PLC0415 (numba may be missing)
+
+    usual = parts.version(Path(parts.__file__).parent)
+    assert usual in decay.fit_decays.py_func.__qualname__  # of which the name of its file is made
+    copy = shutil.copytree(Path(parts.__file__).parents[1], tmp_path / "core") / "kernels"
+    assert parts.version(copy) == usual
+    (copy / "grid.py").write_text((copy / "grid.py").read_text() + "# changed")
+    assert parts.version(copy) != usual
 
 
 def test_the_kernel_for_gpus_compiles_without_one():

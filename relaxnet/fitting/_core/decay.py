@@ -44,14 +44,14 @@ class DecayShortcut(Moments):
         curve = tuple(times.tolist()), tuple(weights.tolist()), (1 / self.fastest, 1 / self.slowest)
         mean_time, series, self.range = _mean_time_filter(curve[0])
         self.series = series.to(time).unbind()
-        subspace, self.least_explained = _certificate(*curve)
+        subspace, self.least_explained = certificate(*curve)
         # One product gives the samples in rows, the start of the search, and the part of the signal that can matter;
         # that is all of it where there are no more times than dimensions.
         self.all_matters = len(subspace) == self.n_times and bool((weights == 1).all())
         parts = (torch.eye(self.n_times, dtype=torch.float64), mean_time, subspace)
         self.filters = torch.cat(parts[:2] if self.all_matters else parts).to(time)
         self.n_rows = len(self.filters)
-        directions, log_rates, gap = _points_of_curve(*curve)
+        directions, log_rates, gap = points_of_curve(*curve)
         self.directions = directions.to(time)
         self.nearest = torch.stack((log_rates, torch.ones_like(log_rates))).to(time)
         self.not_near = math.cos(2 * gap)
@@ -174,7 +174,7 @@ def _curve(
 
 
 @lru_cache(maxsize=64)
-def _points_of_curve(
+def points_of_curve(
     times_ms: tuple[float, ...], weights: tuple[float, ...], bounds: tuple[float, float]
 ) -> tuple[Float[Tensor, "point time"], Float[Tensor, " point"], float]:
     """Choose some points of the curve at equal distances: filters for them, the logs of their rates, the distance."""
@@ -186,7 +186,7 @@ def _points_of_curve(
 
 
 @lru_cache(maxsize=64)
-def _certificate(
+def certificate(
     times_ms: tuple[float, ...], weights: tuple[float, ...], bounds: tuple[float, float]
 ) -> tuple[Float[Tensor, "dimension time"], float]:
     """Find the subspace that the curve of all decays lies in, and how much of a signal in it a fit must explain.

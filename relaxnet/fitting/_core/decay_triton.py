@@ -1,6 +1,6 @@
 """The fit of mono-exponential decays as one kernel on a GPU.
 
-What :mod:`~relaxnet.fitting._core.decay_kernel` does on a processor, with a voxel for each thread: which samples are
+What :mod:`~relaxnet.fitting._core.kernels.decay` does on a processor, with a voxel for each thread: which samples are
 used, a grid in log T, Newton's method inside a bracket around its best peak and around a rival of that, standard errors
 and status. Samples are read once, and stay in registers: a block of voxels is a matrix of times in rows, whose sums
 run over its columns. Whatever is too close to call by rounding is left to the general search.

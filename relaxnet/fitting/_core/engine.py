@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any, cast
 
@@ -97,7 +97,7 @@ def fit_voxels(
                 for_each(fits.by_fused, blocks, device, space)
                 blocks = voxels.only(fits.left).blocks(chunk_size) if fits.left else []
                 fits.left = []
-            if fits.shortcut is not None:
+            if blocks and fits.shortcut is not None:
                 # What is left of these blocks is fitted together: a few voxels cost as many operations as many.
                 for refine in (False, True):
                     for_each(partial(fits.by_shortcut, refine=refine), blocks, device, space)
@@ -147,11 +147,16 @@ class _Fits:
         """Indices of the voxels that the shortcut has left to the estimator, in pieces."""
         self.fused = estimator.fused(voxels.saturation, voxels.n)
         self.weight = voxels.weight_of_first()
-        self.shortcut = None if self.weight is None else estimator.shortcut(self.weight[:, 0])
         # What becomes of a voxel of zeros.
         used = estimator.usable(torch.zeros_like(voxels.design.time))
         enough_used = bool(enough(voxels.design, used).all())
         self.silent = FitStatus.NO_SIGNAL if enough_used else FitStatus.TOO_FEW_SAMPLES, int(used.sum())
+
+    @cached_property
+    def shortcut(self) -> Shortcut | None:
+        """The shortcut, prepared where a voxel is left to it."""
+        with one_thread():
+            return None if self.weight is None else self.estimator.shortcut(self.weight[:, 0])
 
     def by_fused(self, block: Block) -> None:
         """Fit the voxels of a block by the compiled fit, and note those that it leaves."""

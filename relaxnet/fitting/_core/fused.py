@@ -4,7 +4,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +15,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from relaxnet.fitting._core.bounds import Bounds
+from relaxnet.fitting._core.decay import certificate, points_of_curve
 from relaxnet.fitting._core.design import Design
 from relaxnet.signals import MonoExponential
 
@@ -61,8 +62,7 @@ class FusedDecay(ABC):
         n = samples.shape[1]
         table = samples.new_empty(2 if maps_only else 7, n)
         status, n_used = (samples.new_empty(n, dtype=dtype) for dtype in (torch.uint8, torch.int16))
-        known = (samples.new_zeros(1) if noise is None else noise).expand(n)
-        self.run(samples, weight.expand_as(samples), known, (table, status, n_used))
+        self.run(samples, weight, samples.new_zeros(1) if noise is None else noise, (table, status, n_used))
         return table, status, n_used
 
     @abstractmethod
@@ -75,11 +75,83 @@ class DecayOnProcessor(FusedDecay):
 
     def run(self, samples: Tensor, weight: Tensor, noise: Tensor, results: tuple[Tensor, Tensor, Tensor]) -> None:
         """Fit all voxels, and fill in their table, status and number of samples."""
-        constants = [self.time, self.basis, self.floor, self.rates, np.array(self.bounds)]
-        constants = [constant.astype(np.float32) for constant in constants]
-        constants.insert(1, np.argsort(-self.time).astype(np.uint64))
-        signals = (rows.numpy() for rows in (samples, weight, noise))
-        self.kernel.fit_decays(*signals, *constants, np.float32(self.saturation), *(rows.numpy() for rows in results))
+        weight, common = weight.expand(len(samples), weight.shape[1]), weight.shape[1] == 1
+        weights = tuple(weight[:, 0].tolist()) if common else (1.0,) * len(weight)
+        grid, usual = _grid(tuple(self.time.tolist()), weights, tuple(self.rates.tolist()))
+        self.kernel.fit_decays(
+            *(rows.numpy() for rows in (samples, weight, noise)),
+            np.float32(self.saturation),
+            _single(_filled(self.time)),
+            np.float32(_common_gap(self.time)),
+            np.argsort(-self.time).astype(np.uint64),
+            usual if common else np.full_like(usual, np.nan),
+            _single(self.rates),
+            np.array(self.bounds, np.float32),
+            grid,
+            *self.certificate(weights, certain=common and not np.isnan(usual).any()),
+            *(rows.numpy() for rows in results),
+        )
+
+    def certificate(self, weights: tuple[float, ...], *, certain: bool) -> tuple[Any, ...]:
+        """Return what voxels are certified by, if they have common weights, where the kernel does that."""
+        *curve, least_explained = _curve(tuple(self.time.tolist()), weights, self.bounds)
+        return ((*curve, np.float32(least_explained if certain else 2)),)
+
+
+class RicianOnProcessor(DecayOnProcessor):
+    """By numba, under Rician noise."""
+
+    def certificate(self, weights: tuple[float, ...], *, certain: bool) -> tuple[Any, ...]:
+        """Return nothing: there is none."""
+        del weights, certain
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _grid(time: tuple[float, ...], weights: tuple[float, ...], rates: tuple[float, ...]) -> tuple[Any, np.ndarray]:
+    """Prepare the decays of a grid, scaled to length 1 with the weights of most voxels, as they are, and squared."""
+    times, weight = np.array(time), np.array(weights)
+    basis = np.exp(-times * np.array(rates)[:, None])
+    squares = basis**2
+    floor, norms = 1e-9 * squares.sum(1), squares @ weight
+    directions = basis * weight / np.sqrt(norms)[:, None]
+    # The end of the grid is repeated, so that it ends in fours and not on the way up.
+    ended = np.minimum(np.arange(len(rates) + 4 - len(rates) % 4), len(rates) - 1)
+    grid = *(_single(_filled(matrix)[ended]) for matrix in (directions, basis, squares)), _single(floor[ended])
+    return grid, _single(_filled(weight if (norms > floor).all() else np.full_like(weight, np.nan)))
+
+
+@lru_cache(maxsize=64)
+def _curve(time: tuple[float, ...], weights: tuple[float, ...], bounds: Bounds) -> tuple[Any, ...]:
+    """Prepare what the quick search starts from, and certifies by, for the weights of most voxels."""
+    times, weight = np.array(time), np.array(weights)
+    points, log_rates, gap = points_of_curve(time, weights, bounds)
+    subspace, least_explained = certificate(time, weights, bounds)
+    return (
+        _single(_filled(points.numpy())),
+        _single(log_rates.numpy() + math.log(bounds[0])),
+        np.float32(math.cos(2 * gap)),
+        _single(np.pad(_filled(subspace.numpy()), [(0, -len(subspace) % 4), (0, 0)])),
+        _single(_filled(times - (weight * times).sum() / weight.sum())),
+        least_explained,
+    )
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Fill up the times to a multiple of four."""
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % 4)])
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """Convert to single precision."""
+    return values.astype(np.float32)
+
+
+def _common_gap(time: np.ndarray) -> float:
+    """Return by how much each time is later than the one before, or 0 where that is not the same for all."""
+    gap = (time[-1] - time[0]) / max(1, len(time) - 1)
+    rounding = 2 * np.finfo(np.float32).eps * np.abs(time).max()
+    return gap if gap > 0 and np.abs(time[0] + gap * np.arange(len(time)) - time).max() <= rounding else 0.0
 
 
 class DecayOnGpu(FusedDecay):
@@ -88,28 +160,33 @@ class DecayOnGpu(FusedDecay):
     def run(self, samples: Tensor, weight: Tensor, noise: Tensor, results: tuple[Tensor, Tensor, Tensor]) -> None:
         """Fit all voxels, and fill in their table, status and number of samples."""
         constants = [torch.from_numpy(constant).to(samples) for constant in (self.time, self.rates, self.floor)]
+        weight, noise = weight.expand_as(samples), noise.expand(samples.shape[1])
         self.kernel.fit_decays(samples, weight, noise, constants, self.bounds, self.saturation, results)
 
 
-_KINDS: dict[str, tuple[Callable[..., FusedDecay], str, str]] = {
-    "cpu": (DecayOnProcessor, "numba", "decay_kernel"),
-    "cuda": (DecayOnGpu, "triton", "decay_triton"),
+_KINDS: dict[tuple[str, str], tuple[Callable[..., FusedDecay], str, str]] = {
+    ("least squares", "cpu"): (DecayOnProcessor, "numba", "kernels.decay"),
+    ("least squares", "cuda"): (DecayOnGpu, "triton", "decay_triton"),
+    ("rician", "cpu"): (RicianOnProcessor, "numba", "kernels.rician"),
 }
-"""By the type of the device: the fit, the package that compiles its kernel, and the module of that."""
+"""By method and type of the device: the fit, the package that compiles its kernel, and the module of that."""
 
 
-def fused_decay(design: Design, bounds: Bounds, saturation: float | None, n_voxels: int) -> FusedDecay | None:
+def fused_decay(
+    method: str, design: Design, bounds: Bounds, saturation: float | None, n_voxels: int
+) -> FusedDecay | None:
     """Prepare the compiled fit, if it can fit this, and it pays."""
     time = design.time
-    suits = type(design.model) is MonoExponential and time.dtype == torch.float32 and time.device.type in _KINDS
-    if not suits or n_voxels < LEAST_VOXELS or len({*time[:, 0].tolist()}) < len(time):
+    known = _KINDS.get((method, time.device.type))
+    suits = type(design.model) is MonoExponential and time.dtype == torch.float32
+    if known is None or not suits or n_voxels < LEAST_VOXELS or len({*time[:, 0].tolist()}) < len(time):
         return None
-    kind, package, module = _KINDS[time.device.type]
+    kind, package, module = known
     kernel = _load(package, module)
     return None if kernel is None else kind(kernel, design, bounds, saturation)
 
 
-@lru_cache(maxsize=2)
+@cache
 def _load(package: str, module: str) -> Any:
     """Load a kernel, or compile it if this machine has not done so yet; None without the package."""
     if find_spec(package) is None:

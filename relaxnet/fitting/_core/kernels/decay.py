@@ -1,0 +1,349 @@
+"""The fit of mono-exponential decays as one compiled pass over the samples of each voxel.
+
+It does what :mod:`~relaxnet.fitting._core.engine`, :mod:`~relaxnet.fitting._core.decay` and
+:mod:`~relaxnet.fitting._core.projection` do, for samples in single precision: which samples are used, a quick search
+that certifies its own result, for others a grid in log T and Newton's method inside a bracket from its best point and
+from a rival of that, standard errors and status. Whatever is too close to call by rounding is left to them.
+
+Voxels without a certificate are collected until they fill all lanes.
+"""
+
+import numpy as np
+
+from relaxnet.fitting._core.kernels.certificate import search_quickly
+from relaxnet.fitting._core.kernels.grid import find_peaks, project
+from relaxnet.fitting._core.kernels.parts import (
+    AT_BOUND,
+    BEST,
+    CONVERGED,
+    DONE,
+    EPS,
+    FATE,
+    FOUR,
+    HALF,
+    HEIGHT,
+    INFINITE,
+    LANES,
+    LEFT,
+    MOST,
+    N_COMMON,
+    NAN,
+    NO_SIGNAL,
+    ONE,
+    PEAK,
+    QUADRUPLE,
+    RATE,
+    RESIDUAL,
+    RESULT,
+    RIVAL,
+    RIVAL_HEIGHT,
+    SLOPE,
+    SLOPE_SCALE,
+    SQUARES,
+    SUM,
+    TOO_FEW_SAMPLES,
+    TOTAL,
+    TWO,
+    USED,
+    ZERO,
+    U,
+    decays,
+    describe,
+    fate_of_flat,
+    gather,
+    keep_active,
+    kept,
+    load,
+    part,
+    rows,
+    scatter,
+    store,
+    whole,
+)
+
+MAX_STEPS = 60
+MARGIN = np.float32(0.05)  # of the signal: a second peak of the grid that is lower by less is searched from, too
+CLOSE = np.float32(1e-5)  # of the signal: of peaks that differ by less, rounding would choose
+FAINT = np.float32(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
+NEAR = np.float32(1e-2)  # relative distance from a bound at which rounding may decide what is inside
+VAGUE = np.float32(1e-3)  # relative error of a rate, from rounding of the gradient, that is too much
+UPHILL = np.float32(512)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
+SMALL = np.float32(1e-6)  # relative step behind which a search has converged
+
+# Rows of what is kept of each lane.
+P, Q, LOW, HIGH, M0, BF, FF, RF, RS, SCALE = (LANES * U(N_COMMON + k) for k in range(10))
+N_ROWS = N_COMMON + 10
+SEARCHED = (RATE, LOW, HIGH, DONE)
+
+
+@part()
+def _project(a, s, w, e, m):
+    """Compute the products of the decays of all lanes with the samples and with themselves, and the amplitudes."""
+    for v in range(m):
+        a[P + v] = ZERO
+        a[Q + v] = ZERO
+    for k in range(U(0), U(len(s)) // LANES, FOUR):
+        o = k * LANES
+        for v in range(m):
+            p, q = a[P + v], a[Q + v]
+            for j in range(FOUR):
+                i = o + j * LANES + v
+                weighted = w[i] * e[i]
+                p += weighted * s[i]
+                q += weighted * e[i]
+            a[P + v] = p
+            a[Q + v] = q
+    for v in range(m):
+        a[M0 + v] = a[P + v] / a[Q + v]
+
+
+@part()
+def _differentiate(a, s, w, e, t, gap, m):
+    """Compute the sums that the derivatives of the reduced cost are made of, at the rates of all lanes."""
+    decays(a, e, t, gap, m)
+    _project(a, s, w, e, m)
+    for v in range(m):
+        a[BF + v] = ZERO
+        a[FF + v] = ZERO
+        a[RF + v] = ZERO
+        a[RS + v] = ZERO
+        a[SCALE + v] = ZERO
+    for k in range(U(0), U(len(t)), FOUR):
+        o = k * LANES
+        for v in range(m):
+            m0, bf, ff, rf, rs, scale = a[M0 + v], a[BF + v], a[FF + v], a[RF + v], a[RS + v], a[SCALE + v]
+            for j in range(FOUR):
+                i, time = o + j * LANES + v, t[k + j]
+                predicted = m0 * e[i]
+                residual = s[i] - predicted
+                g = w[i] * e[i] * time
+                h = g * time
+                bf += g * e[i]
+                ff += h * e[i]
+                rf += g * residual
+                rs += h * residual
+                scale += g * (abs(s[i]) + abs(predicted))
+            a[BF + v] = bf
+            a[FF + v] = ff
+            a[RF + v] = rf
+            a[RS + v] = rs
+            a[SCALE + v] = scale
+
+
+@part()
+def _search(a, b, s, w, e, t, gap, lanes, n):
+    """Run Newton's method on the reduced cost as a function of the rate, for some lanes inside their brackets.
+
+    Lanes that are done are taken out now and then.
+    """
+    m = whole(n)
+    for i in range(m):
+        b[DONE + i] = ZERO if i < n else ONE
+    for _ in range(MAX_STEPS):
+        _differentiate(b, s, w, e, t, gap, m)
+        n_active = U(0)
+        for v in range(m):
+            m0, rate = b[M0 + v], b[RATE + v]
+            gradient = m0 * b[RF + v]
+            slope = (m0 * b[BF + v] - b[RF + v]) / b[Q + v]
+            curvature = m0 * (m0 * b[FF + v] - slope * b[BF + v] - b[RS + v]) + slope * b[RF + v]
+            high = rate if gradient > ZERO else b[HIGH + v]
+            low = rate if gradient < ZERO else b[LOW + v]
+            newton = rate - gradient / curvature
+            inside = (curvature > ZERO) & (newton >= low) & (newton <= high)
+            following = newton if inside else HALF * (low + high)
+            rounding = QUADRUPLE * EPS * abs(m0) * b[SCALE + v]
+            flat = abs(gradient) <= rounding
+            following = rate if flat else following
+            done = b[DONE + v]
+            b[RATE + v] = rate if done > ZERO else following
+            b[LOW + v] = low
+            b[HIGH + v] = high
+            settled = abs(following - rate) <= SMALL * rate
+            vague = not (rounding <= VAGUE * rate * abs(curvature))
+            done = done if done > ZERO else ((HALF if vague else ONE) if settled else ZERO)
+            b[DONE + v] = done
+            n_active += U(done == ZERO)
+        if n_active == U(0):
+            break
+        if whole(n_active) < m:
+            scatter(b, SEARCHED, a, lanes, n)
+            n = keep_active(b, SEARCHED, DONE, s, w, lanes, n)
+            m = whole(n)
+    scatter(b, SEARCHED, a, lanes, n)
+
+
+@part()
+def _brackets(a, heights, rates, place_row, lanes, b, m):
+    """Put lanes of ``b`` at a point of the grid of ``a``, between its neighbours; inside the grid, at a parabola's top.
+
+    Points are in order of T, so rates fall.
+    """
+    last = U(len(rates) - 1)
+    for i in range(m):
+        v = lanes[i]
+        g = U(a[place_row + v])
+        before, after = g if g == U(0) else g - U(1), g if g == last else g + U(1)
+        rate, high, low = rates[g], rates[before], rates[after]
+        if (g > U(0)) & (g < last):
+            left = max(heights[before * LANES + v], ZERO) ** 2
+            here = max(heights[g * LANES + v], ZERO) ** 2
+            right = max(heights[after * LANES + v], ZERO) ** 2
+            bend = left + right - here - here
+            if bend < ZERO:
+                shift = min(max(HALF * (left - right) / bend, -HALF), HALF)
+                rate += abs(shift) * ((low if shift > ZERO else high) - rate)
+        b[RATE + i], b[LOW + i], b[HIGH + i] = rate, low, high
+
+
+@part()
+def _pick_rivals(a, lanes):
+    """List the lanes with a second peak of the grid that is nearly as high as the best."""
+    n = U(0)
+    for v in range(LANES):
+        height, best = a[RIVAL_HEIGHT + v], a[HEIGHT + v]
+        if (height > ZERO) & (height * height > best * best - MARGIN * a[TOTAL + v]):
+            lanes[n] = v
+            n += U(1)
+    return n
+
+
+@part()
+def _take_better(a, r, lanes, n):
+    """Replace what was found for lanes whose rival explains more; none is done where that is too close to call."""
+    for i in range(n):
+        v = lanes[i]
+        p, p_r = max(a[P + v], ZERO), max(r[P + v], ZERO)
+        height, other = p * p / a[Q + v], p_r * p_r / r[Q + v]
+        if (abs(height - other) <= CLOSE * a[TOTAL + v]) | (r[DONE + v] == ZERO):
+            a[DONE + v] = ZERO
+        elif other > height:
+            a[RATE + v], a[DONE + v], a[RF + v], a[SCALE + v] = r[RATE + v], r[DONE + v], r[RF + v], r[SCALE + v]
+
+
+@part()
+def _judge(a, s, w, e, t, gap):
+    """Compute what standard errors and goodness of fit are made of, at the rates of all lanes."""
+    decays(a, e, t, gap, LANES)
+    _project(a, s, w, e, LANES)
+    for v in range(LANES):
+        a[BF + v] = ZERO
+        a[FF + v] = ZERO
+        a[RESIDUAL + v] = ZERO
+        a[SQUARES + v] = ZERO
+    for k in range(U(len(t))):
+        time, o = t[k], k * LANES
+        for v in range(LANES):
+            a[BF + v] += w[o + v] * e[o + v] * e[o + v] * time
+    for v in range(LANES):
+        a[BF + v] /= a[Q + v]  # mean time under the squared decay
+    for k in range(U(len(t))):
+        time, o = t[k], k * LANES
+        for v in range(LANES):
+            across = (time - a[BF + v]) * e[o + v]
+            residual = s[o + v] - a[M0 + v] * e[o + v]
+            a[FF + v] += w[o + v] * across * across
+            a[RESIDUAL + v] += w[o + v] * residual * residual
+            a[SQUARES + v] += residual * residual if w[o + v] > ZERO else ZERO
+
+
+@part()
+def _settle(a, rates):
+    """Derive the fate of each lane."""
+    fastest, slowest = rates[0], rates[-1]
+    for v in range(LANES):
+        rate, most = a[RATE + v], a[MOST + v] / a[SUM + v]
+        inside = (rate > slowest) & (rate < fastest)
+        found = (a[DONE + v] == ONE) | ((a[DONE + v] > ZERO) & (not inside))  # a bound is not vague
+        known = found & (a[M0 + v] > ZERO) & (a[FF + v] < INFINITE)
+        near = inside & ((rate < slowest * (ONE + NEAR)) | (rate > fastest * (ONE - NEAR)))
+        uphill = abs(a[RF + v]) > UPHILL * EPS * a[SCALE + v]
+        flat = fate_of_flat(a[SLOPE + v], a[SLOPE_SCALE + v]) if rate <= slowest else AT_BOUND
+        fate = CONVERGED if inside else (flat if uphill else LEFT)
+        fate = LEFT if near | (not known) else fate
+        fate = fate if most > FAINT else (NO_SIGNAL if most < -FAINT else LEFT)
+        fate = fate if a[PEAK + v] > ZERO else NO_SIGNAL
+        a[FATE + v] = fate if a[USED + v] > ONE else TOO_FEW_SAMPLES
+
+
+@part()
+def _report(a, rates, bounds, noise, lanes, n, table, status, n_used):
+    """Write the results of some lanes, in the units of the signal."""
+    for v in range(n):
+        a[SUM + v] = noise[lanes[v] if len(noise) > 1 else U(0)]
+    for v in range(LANES):
+        rate, peak, m0, middle = a[RATE + v], a[PEAK + v], a[M0 + v], a[BF + v]
+        t = bounds[0] if rate >= rates[0] else (bounds[1] if rate <= rates[-1] else ONE / rate)
+        known, free = a[SUM + v] / peak, a[USED + v] - TWO
+        variance = known * known if a[SUM + v] > ZERO else (a[RESIDUAL + v] / free if free > ZERO else NAN)
+        of_rate, by_rate = variance / a[FF + v], t * t / m0
+        a[RESULT + v] = m0 * peak
+        a[RESULT + LANES + v] = t
+        a[RESULT + U(2) * LANES + v] = np.sqrt(variance / a[Q + v] + of_rate * middle * middle) * peak
+        a[RESULT + U(3) * LANES + v] = np.sqrt(of_rate) * by_rate
+        a[RESULT + U(4) * LANES + v] = -of_rate * middle * by_rate * peak
+    store(a, lanes, n, table, status, n_used)
+
+
+@kept(
+    "void(float32[:, :], float32[:, :], float32[:], float32, float32[::1], float32, uint64[::1], float32[::1],"
+    " float32[::1], float32[::1], Tuple((float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])),"
+    " Tuple((float32[:, ::1], float32[::1], float32, float32[:, ::1], float32[::1], float32)),"
+    " float32[:, ::1], uint8[::1], int16[::1])"
+)
+def fit_decays(
+    x, weight, noise, saturation, t, gap, latest_first, usual, rates, bounds, grid, curve, table, status, n_used
+):
+    """Fit each column of ``x``, and fill in ``table``, ``status`` and ``n_used``."""
+    n_times, n_voxels, n_grid = U(len(t)), U(x.shape[1]), U(len(grid[0]))
+    a, b, r = rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(N_ROWS))
+    s, w, e, s_b, w_b = rows(n_times), rows(n_times), rows(n_times), rows(n_times), rows(n_times)
+    heights, norms = rows(n_grid), rows(n_grid)
+    lanes, rivals, chosen = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
+    waiting, n_waiting = np.zeros(U(2) * LANES, np.uint64), U(0)
+    for first in range(U(0), n_voxels + LANES, LANES):
+        n = min(LANES, n_voxels - first) if first < n_voxels else U(0)
+        if n and curve[5] > ONE:  # no certificate
+            for v in range(n):
+                waiting[n_waiting + v] = first + v
+            n_waiting += n
+        elif n:
+            for v in range(n):
+                lanes[v] = first + v
+            load(x, weight, lanes, n, saturation, latest_first, a, s, w)
+            n_settled = search_quickly(a, s, e, t, gap, usual, rates, curve, np.float32(len(x)), heights)
+            for v in range(n):
+                if a[FATE + v] == LEFT:
+                    waiting[n_waiting] = first + v
+                    n_waiting += U(1)
+            if n_settled > U(0):
+                describe(a, s, w, t)
+                _judge(a, s, w, e, t, gap)
+                _report(a, rates, bounds, noise, lanes, n, table, status, n_used)
+        while n_waiting >= LANES or (n == U(0) and n_waiting > U(0)):
+            m = min(LANES, n_waiting)
+            load(x, weight, waiting, m, saturation, latest_first, a, s, w)
+            describe(a, s, w, t)
+            project(a, s, w, e, usual, grid, heights, norms)
+            find_peaks(a, heights, n_grid)
+            for v in range(LANES):
+                chosen[v] = v
+            _brackets(a, heights, rates, BEST, chosen, b, LANES)
+            gather(s, w, chosen, s_b, w_b, LANES)
+            _search(a, b, s_b, w_b, e, t, gap, chosen, LANES)
+            _differentiate(a, s, w, e, t, gap, LANES)
+            n_rivals = _pick_rivals(a, rivals)
+            if n_rivals > U(0):
+                gather(s, w, rivals, s_b, w_b, n_rivals)
+                _brackets(a, heights, rates, RIVAL, rivals, b, n_rivals)
+                for i in range(n_rivals):
+                    chosen[i] = rivals[i]
+                _search(r, b, s_b, w_b, e, t, gap, chosen, n_rivals)
+                _differentiate(r, s, w, e, t, gap, LANES)
+                _take_better(a, r, rivals, n_rivals)
+            _judge(a, s, w, e, t, gap)
+            _settle(a, rates)
+            _report(a, rates, bounds, noise, waiting, m, table, status, n_used)
+            n_waiting -= m
+            for v in range(n_waiting):
+                waiting[v] = waiting[m + v]
