@@ -125,16 +125,15 @@ def pairs(numbers, digits=0):
 )
 def test_pairs_of_numbers_in_the_text_were_measured(page, section):
     percent, r2 = set(), set()
-    for folder in (TEXTURED, SMOOTH):
-        for name in ("table2", "controls"):
-            result = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            percent |= pairs(shares_of_the_fit(result["rows"]).values())
-            judged = [both_contrasts(row) for row in result["rows"].values()]
-            known = [both for both in judged if "r2" in both[0]]
-            r2 |= pairs(([e["r2"] for e in both] for both in known), 2)
-            percent |= pairs([100 * (e["lesion_bias"] or math.nan) for e in both] for both in known)
-            for row in result.get("intervals", {}).values():
-                percent |= pairs([[100 * e["voxels"]["mean"] for e in row["entries"]]])
+    for name in ("table2", "controls"):
+        result = json.loads((TEXTURED / f"{name}.json").read_text(encoding="utf-8"))
+        percent |= pairs(shares_of_the_fit(result["rows"]).values())
+        judged = [both_contrasts(row) for row in result["rows"].values()]
+        known = [both for both in judged if "r2" in both[0]]
+        r2 |= pairs(([e["r2"] for e in both] for both in known), 2)
+        percent |= pairs([100 * (e["lesion_bias"] or math.nan) for e in both] for both in known)
+        for row in result.get("intervals", {}).values():
+            percent |= pairs([[100 * e["voxels"]["mean"] for e in row["entries"]]])
     text = " ".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").partition(f"# {section}\n")[2].split())
     said = text.partition(" ## ")[0].partition("```")[0]
     found = re.findall(r"(\d+) %(?: \(T1rho\))? and (\d+) %", said)
