@@ -82,7 +82,6 @@ CLOSE = np.float32(1e-5)  # of the cost: of ends that differ by less, rounding w
 NEAR = np.float32(1e-2)  # distance in log T of two ends that are one
 NEAR_BOUND = np.float32(32)  # errors of log T, the distance from a bound at which rounding may decide what is inside
 VAGUE = np.float32(1e-3)  # error of log T, from rounding of the gradient, that is too much
-LARGEST_VARIANCE = np.float32(100)  # of log T, above which T is not known at all
 UPHILL = np.float32(16)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
 
 # Rows of what is kept of each lane.
@@ -244,7 +243,7 @@ def _settle(a, bright, shortest, longest):
         determinant = a[M0_TWICE + v] * a[T_TWICE + v] - a[MIXED + v] * a[MIXED + v]
         error = QUADRUPLE * rounding * a[M0_TWICE + v] / determinant
         sure = (determinant > VAGUE * a[M0_TWICE + v] * abs(a[T_TWICE + v])) & (a[M0_TWICE + v] > ZERO)
-        sure = sure & (error < VAGUE) & (a[M0_TWICE + v] < LARGEST_VARIANCE * determinant)
+        sure = sure & (error < VAGUE)
         near = min(log_t - shortest, longest - log_t) <= NEAR_BOUND * (error + SMALL)
         uphill = abs(a[BY_T + v]) > UPHILL * rounding
         flat = fate_of_flat(a[SLOPE + v], a[SLOPE_SCALE + v]) if log_t >= longest else AT_BOUND
