@@ -149,7 +149,7 @@ def test_no_series_is_an_error(folder):
 def test_other_experiments_do_without_the_series(folder):
     said = []
     assert list(run(["real", "table4"], preset="smoke", out=folder, jobs=1, say=said.append)) == ["table4"]
-    assert said[1].startswith("real: without open_prostate_mese.npz, ")
+    assert any(line.startswith("real: without open_prostate_mese.npz, ") for line in said)
 
 
 @pytest.mark.parametrize(

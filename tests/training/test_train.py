@@ -346,7 +346,7 @@ def rewritten(path, tensors=None, **changes):
 
 def test_files_that_are_no_networks(trained, tmp_path):
     path = tmp_path / "liver.safetensors"
-    with pytest.raises(FileNotFoundError, match="not a file"):
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
         rx.load(path)
     trained.save(path)
     whole = path.read_bytes()
