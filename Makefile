@@ -76,10 +76,12 @@ bench-networks: $(STAMP)  ## Measure a training step and a prediction beside the
 bench-memory: $(STAMP)  ## Measure the memory that the fit of a memory-mapped scan of 3 GB takes
 	$(BIN)/python benchmarks/memory.py
 
-bench-peers: $(STAMP)  ## The same next to qmrpy, which gets its own environment
-	$(PYTHON) -m venv benchmarks/.venv
-	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check qmrpy==2.0.0
-	$(BIN)/python benchmarks/fitting.py --qmrpy-python benchmarks/.venv/bin/python
+bench-peers: $(STAMP)  ## The same next to other packages, each in its own environment
+	for peer in qmrpy==2.0.0 tedana==26.0.3 torchimize==0.0.16 optimistix==0.1.0; do \
+	    $(PYTHON) -m venv benchmarks/.venv-$${peer%%=*} && \
+	    benchmarks/.venv-$${peer%%=*}/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $$peer || exit 1; \
+	done
+	$(BIN)/python benchmarks/fitting.py $(foreach name,qmrpy tedana torchimize optimistix,--peer $(name)=benchmarks/.venv-$(name)/bin/python)
 
 bench-bad-voxels: $(STAMP)  ## What relaxnet and other packages, each in its own environment, make of bad voxels
 	for peer in qmrpy==2.0.0 ukat==0.7.3 tedana==26.0.3; do \

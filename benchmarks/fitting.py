@@ -1,9 +1,10 @@
-"""Measure what the fits cost a voxel: ``make bench``, or ``make bench-peers`` with another package, too.
+"""Measure what the fits cost a voxel: ``make bench``, or ``make bench-peers`` with other packages, too.
 
 All is measured in one run on one thread. What counts is the time of the processor, a median, so that another program on
 the machine hardly matters. Yardsticks are a copy of the samples and one pass of ``torch.exp`` over them, both into
-memory that is there, and a control is the loop over voxels that anybody writes with numba. Prints a table, writes
-``results/fitting.json`` and ``results/fitting.md``, and draws ``results/fitting.png``.
+memory that is there, and a control is the loop over voxels that anybody writes with numba. Four images of tissue are
+also fitted by other methods and packages, and T is compared with that of least squares in double precision. Prints
+tables, writes ``results/fitting.json`` and ``results/fitting.md``, and draws ``results/fitting.png``.
 """
 
 import argparse
@@ -38,17 +39,25 @@ DATA = Path(os.environ.get("RELAXNET_TEST_DATA", HERE.parents[1] / "shared" / "d
 
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 N_VOXELS = 100_000
-N_SLOW = 500  # of what takes a millisecond each
+N_SLOW = 2_000  # of what takes a millisecond each
 SEED = 0
 TISSUE = "tissue, T 20-80 ms, SNR 50"
 IMPLEMENTATIONS = {"torch": np.inf, "compiled": 0}
 """From how many voxels on the compiled fit is used."""
+PEERS = {"qmrpy": N_SLOW, "tedana": N_SLOW, "torchimize": N_VOXELS, "optimistix": N_VOXELS}
+"""Other packages, measured by ``peer_NAME.py``, and how many voxels each is given."""
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
 REAL = {
     "santini_brain_se": "a brain, 6 echoes",
     "nist_site3_ge_plate5": "a phantom of vials, 8 echoes",
     "qmrlab_brain_mese_small": "a brain, 30 echoes",
 }
 
+Row = dict[str, float]
 Input = tuple[torch.Tensor, tuple[float, ...], dict[str, Any]]
 
 
@@ -105,7 +114,7 @@ def cost(action: Callable[[], object], n: int, *, repeat: int = 5) -> float:
     return statistics.median(spent) / n * 1e9
 
 
-def with_implementation(name: str, signal: torch.Tensor, times_ms: tuple[float, ...], **options: Any) -> object:
+def with_implementation(name: str, signal: torch.Tensor, times_ms: tuple[float, ...], **options: Any) -> rx.FitResult:
     """Fit by one of the implementations."""
     fused.LEAST_VOXELS = IMPLEMENTATIONS[name]
     return rx.fit(signal, times_ms, **options)
@@ -114,12 +123,6 @@ def with_implementation(name: str, signal: torch.Tensor, times_ms: tuple[float, 
 def implementations() -> list[str]:
     """Return those that can be measured here."""
     return list(IMPLEMENTATIONS) if find_spec("numba") else ["torch"]
-
-
-def rician_cost(name: str, signal: torch.Tensor) -> float:
-    """Measure one of the implementations of the Rician method."""
-    options = {"method": "rician", "sigma": 2.0}
-    return cost(lambda: with_implementation(name, signal, TIMES_MS, **options), len(signal), repeat=3)
 
 
 def costs_of(signal: torch.Tensor, times_ms: tuple[float, ...], options: dict[str, Any]) -> dict[str, float]:
@@ -136,73 +139,137 @@ def costs_of(signal: torch.Tensor, times_ms: tuple[float, ...], options: dict[st
     return found
 
 
-def scipy_loop(signal: np.ndarray, **options: Any) -> object:
-    """Fit voxel by voxel, as most tools do."""
-    x = np.array(TIMES_MS)
+def judged(t: Any, reference: torch.Tensor) -> Row:
+    """Compare T with that of the global optimum in double precision, NaN where that one did not converge."""
+    t, reference = torch.as_tensor(t), reference[: len(t)]
+    inside = reference.isfinite()
+    error = (t.double() / reference - 1).abs()[inside]
+    found = error[error.isfinite()]
+    median, most = torch.quantile(found, torch.tensor([0.5, 0.999], dtype=found.dtype)).tolist()
+    return {"voxels": len(error), "failed": len(error) - len(found), "median": median, "most": most}
+
+
+def row(fit: Callable[[], Any], reference: torch.Tensor, *, repeat: int = 3) -> Row:
+    """Measure a fit that returns T: its cost a voxel, and how far T is from the optimum."""
+    t = fit()
+    return {"ns": cost(fit, len(t), repeat=repeat), **judged(t, reference)}
+
+
+def optimum(result: rx.FitResult, name: str = "t") -> torch.Tensor:
+    """Return T where a fit converged, and NaN elsewhere."""
+    return torch.where(result.status == rx.FitStatus.CONVERGED, result.maps[name], torch.nan)
+
+
+def scipy_loop(signal: np.ndarray, **options: Any) -> list[float]:
+    """Fit T voxel by voxel, as most tools do, NaN where the search fails."""
+    x, found = np.array(TIMES_MS), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OptimizeWarning)  # a fit of noise has no covariance
-        return [curve_fit(lambda t, m0, t1: m0 * np.exp(-t / t1), x, v, (v[0], 40.0), **options) for v in signal]
+        for v in signal:
+            try:
+                best, _ = curve_fit(lambda t, m0, t1: m0 * np.exp(-t / t1), x, v, (v[0], 40.0), **options)
+            except RuntimeError:  # too many steps
+                best = (np.nan, np.nan)
+            found.append(best[1])
+    return found
 
 
-def qmrpy_cost(python: str, signal: np.ndarray) -> float:
-    """Measure qmrpy in an environment of its own, on the same signal."""
-    with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "signal.npy", signal)
-        command = [python, str(HERE / "peer_qmrpy.py"), str(Path(folder) / "signal.npy"), json.dumps(TIMES_MS)]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 (ours)
-    return float(answer.splitlines()[-1]) / len(signal) * 1e9
-
-
-def others(usual: torch.Tensor, qmrpy: str | None) -> dict[str, dict[str, float]]:
-    """Measure yardsticks, other methods, small inputs and other packages."""
-    buffer, few = torch.empty_like(usual), usual[:N_SLOW].double().numpy()
-    small = {"one voxel": usual[:1], "64 × 64 voxels": usual[:4096]}
-    protocol = rx.protocols.LIVER_T1RHO_T2
-    n_joint = N_VOXELS // 5
+def relaxnet_rows(usual: torch.Tensor, reference: torch.Tensor) -> dict[str, Row]:
+    """Measure the methods of this package."""
+    methods: dict[str, dict[str, Any]] = {"nlls": {}, "rician": {"method": "rician", "sigma": 2.0}}
+    found = {
+        f"{name}, {how}": row(
+            lambda how=how, options=options: with_implementation(how, usual, TIMES_MS, **options).maps["t"], reference
+        )
+        for name, options in methods.items()
+        for how in implementations()
+    }
+    for name in ("two-point", "log-linear"):
+        found[name] = row(lambda name=name: rx.fit(usual, TIMES_MS, method=name).maps["t"], reference)
+    protocol, n = rx.protocols.LIVER_T1RHO_T2, N_VOXELS // 5
     joint = rx.signals.add_noise(
-        torch.cat([tissue(n_joint, TIMES_MS, 1e6), tissue(n_joint, protocol.contrasts[1].times_ms[1:], 1e6)], 1),
+        torch.cat([tissue(n, TIMES_MS, 1e6), tissue(n, protocol.contrasts[1].times_ms[1:], 1e6)], 1),
         sigma=2.0,
         generator=torch.Generator().manual_seed(SEED),
     )
-    peers = {
-        "scipy curve_fit": lambda: scipy_loop(few),
-        "scipy curve_fit, bounded": lambda: scipy_loop(few, bounds=([0, 1], [1e4, 500])),
-    }
-    found = {
-        "yardsticks": {
-            "a copy of the samples": cost(lambda: buffer.copy_(usual), N_VOXELS, repeat=50),
-            "one pass of exp": cost(lambda: torch.exp(usual / -100, out=buffer), N_VOXELS, repeat=50),
-        },
-        "methods": {
-            "two-point": cost(lambda: rx.fit(usual, TIMES_MS, method="two-point"), N_VOXELS),
-            "log-linear": cost(lambda: rx.fit(usual, TIMES_MS, method="log-linear"), N_VOXELS),
-            **{f"rician, {how}": rician_cost(how, usual[:n_joint]) for how in implementations()},
-            "fit_joint, 7 images": cost(lambda: rx.fit_joint(joint, protocol), n_joint, repeat=3),
-        },
-        "small": {name: cost(lambda x=x: rx.fit(x, TIMES_MS), 1, repeat=50) for name, x in small.items()},
-        "peers": {name: cost(action, N_SLOW, repeat=1) for name, action in peers.items()},
-    }
-    if qmrpy:
-        found["peers"]["qmrpy T1Rho"] = qmrpy_cost(qmrpy, few)
+    best = optimum(rx.fit_joint(joint.double(), protocol), "t1rho")
+    found["fit_joint, 7 images"] = row(lambda: rx.fit_joint(joint, protocol).maps["t1rho"], best)
     return found
+
+
+def peer_rows(
+    usual: torch.Tensor, reference: torch.Tensor, pythons: dict[str, str]
+) -> tuple[dict[str, Row], dict[str, str]]:
+    """Measure other packages, and tell the versions of those that have an environment of their own."""
+    few, versions = usual[:N_SLOW].double().numpy(), {}
+    bounds = ([0, 1], [1e4, 500])
+    found = {
+        "scipy curve_fit": row(lambda: scipy_loop(few), reference),
+        "scipy curve_fit, bounded": row(lambda: scipy_loop(few, bounds=bounds), reference, repeat=1),
+    }
+    if find_spec("numba"):
+        from scalar_loop import fit  # noqa: PLC0415 (it is compiled where it is imported)
+
+        found["scalar loop in numba"] = row(lambda: fit(usual.numpy(), np.array(TIMES_MS))[1], reference)
+    for name, python in pythons.items():
+        with tempfile.TemporaryDirectory() as folder:
+            given, answer = Path(folder) / "given.npz", Path(folder) / "found.npz"
+            np.savez(given, signal=usual[: PEERS[name]].numpy(), times_ms=np.array(TIMES_MS))
+            command = [python, HERE / f"peer_{name}.py", given, answer]
+            printed = subprocess.run(  # noqa: S603 (ours)
+                command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | ONE_THREAD
+            ).stdout
+            told = json.loads(printed.splitlines()[-1])
+            versions[name] = told["version"]
+            with np.load(answer) as maps:
+                for fitted, seconds in told["seconds"].items():
+                    ns = seconds / PEERS[name] * 1e9
+                    found[fitted] = {"ns": ns, **judged(maps[fitted], reference)}
+        print(name, versions[name], file=sys.stderr, flush=True)
+    return found, versions
+
+
+def others(usual: torch.Tensor, pythons: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Measure yardsticks, methods, small inputs and other packages."""
+    buffer = torch.empty_like(usual)
+    small = {"one voxel": usual[:1], "64 × 64 voxels": usual[:4096]}
+    reference = optimum(rx.fit(usual.double(), TIMES_MS))
+    peers, versions = peer_rows(usual, reference, pythons)
+    return {
+        "versions": {name: _version(name) for name in ("torch", "numpy", "scipy", "numba", "llvmlite")} | versions,
+        "yardsticks": {
+            "a copy of the samples": {"ns": cost(lambda: buffer.copy_(usual), N_VOXELS, repeat=50)},
+            "one pass of exp": {"ns": cost(lambda: torch.exp(usual / -100, out=buffer), N_VOXELS, repeat=50)},
+        },
+        "methods": relaxnet_rows(usual, reference),
+        "peers": peers,
+        "small": {name: cost(lambda x=x: rx.fit(x, TIMES_MS), 1, repeat=50) for name, x in small.items()},
+    }
 
 
 def main() -> None:
     """Measure, print, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--qmrpy-python", metavar="PYTHON", help="an interpreter that has qmrpy, to measure it, too")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=PYTHON",
+        help=f"an interpreter that has {' or '.join(PEERS)}",
+    )
+    pythons = dict(given.split("=", 1) for given in parser.parse_args().peer)
+    if unknown := pythons.keys() - PEERS.keys():
+        parser.error(f"--peer is NAME=PYTHON with one of {', '.join(PEERS)}, not {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)
     made = inputs()
     outcome: dict[str, Any] = {
-        "command": "make bench-peers" if arguments.qmrpy_python else "make bench",
+        "command": "make bench-peers" if pythons else "make bench",
         "unit": "nanoseconds of a processor core a voxel; of small inputs, each",
         "n_voxels": N_VOXELS,
         "dtype": "float32",
         "seed": SEED,
-        "versions": {name: _version(name) for name in ("torch", "numpy", "scipy", "numba", "llvmlite")},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        **others(made[TISSUE][0], arguments.qmrpy_python),
+        **others(made[TISSUE][0], pythons),
         "inputs": {},
     }
     for name, given in made.items():
@@ -223,10 +290,18 @@ def table(outcome: dict[str, Any]) -> str:
     lines = [f"| ns a voxel | {' | '.join(columns.values())} |", "| :--- | ---: | ---: | ---: |"]
     for name, found in outcome["inputs"].items():
         lines.append(f"| {name} | {' | '.join(_number(found.get(column)) for column in columns)} |")
-    lines += ["", "| four images of tissue | ns a voxel |", "| :--- | ---: |"]
+    usual = outcome["methods"]["nlls, torch"]["ns"]
+    header = ("ns a voxel", "voxels a second", "nlls, torch = 1", "error of T, median", "99.9th percentile", "failed")
+    lines += ["", f"| four images of tissue | {' | '.join(header)} |", "| :--- |" + " ---: |" * len(header)]
     for part in ("yardsticks", "methods", "peers"):
-        lines += [f"| {name} | {_number(value)} |" for name, value in outcome[part].items()]
-    lines += [f"| {name}, all of it | {_number(value)} |" for name, value in outcome["small"].items()]
+        for name, found in outcome[part].items():
+            ns, cells = found["ns"], [""] * 5
+            if part != "yardsticks":
+                errors = f"{found['median']:.0e}", f"{found['most']:.0e}"
+                cells = [_number(1e9 / ns), _number(ns / usual), *errors, f"{found['failed']:,} of {found['voxels']:,}"]
+            lines.append(f"| {name} | {' | '.join((_number(ns), *cells))} |")
+    lines += ["", "| small inputs, all of it | µs |", "| :--- | ---: |"]
+    lines += [f"| {name} | {_number(value / 1000)} |" for name, value in outcome["small"].items()]
     return "\n".join(lines)
 
 

@@ -232,15 +232,14 @@ def peers() -> str:
     costs = {
         "{func}`relaxnet.fit`, extra `fast`": tissue["compiled"],
         "{func}`relaxnet.fit`": tissue["torch"],
-        "a loop in numba, maps only": tissue["control"],
-        **{f"`{name}`" if "curve_fit" in name else name: cost for name, cost in measured["peers"].items()},
+        **{f"`{name}`" if "curve_fit" in name else name: row["ns"] for name, row in measured["peers"].items()},
     }
 
     def told(value: float) -> str:
         return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
     rows = [(name, told(cost / 1000), told(cost / tissue["torch"])) for name, cost in costs.items()]
-    return _table(("least squares of a decay", "µs a voxel", "of `relaxnet.fit`"), rows)
+    return _table(("fit of a decay", "µs a voxel", "of `relaxnet.fit`"), rows)
 
 
 def _errors(rows: dict[str, Any], name: str | None) -> list[float]:
