@@ -22,6 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -116,8 +117,8 @@ def cost(action: Callable[[], object], n: int, *, repeat: int = 5) -> float:
 
 def with_implementation(name: str, signal: torch.Tensor, times_ms: tuple[float, ...], **options: Any) -> rx.FitResult:
     """Fit by one of the implementations."""
-    fused.LEAST_VOXELS = IMPLEMENTATIONS[name]
-    return rx.fit(signal, times_ms, **options)
+    with patch.object(fused, "LEAST_VOXELS", IMPLEMENTATIONS[name]):
+        return rx.fit(signal, times_ms, **options)
 
 
 def implementations() -> list[str]:
