@@ -158,7 +158,7 @@ def fast(folder: Path) -> None:
     """Fit enough voxels for the compiled kernel to be loaded."""
     del folder
     rx.fit(np.random.default_rng(0).uniform(1, 100, (50_000, 3)).astype(np.float32), T2)
-    assert "relaxnet.fitting._core.decay_kernel" in sys.modules
+    assert "relaxnet.fitting._core.kernels.decay" in sys.modules
 
 
 def refuses(folder: Path) -> None:
