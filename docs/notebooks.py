@@ -91,7 +91,8 @@ def commit(executed: Path) -> None:
         for number, (cell, ran) in enumerate(zip(*codes, strict=True), 1):
             if cell.source != ran.source:
                 raise ValueError(f"examples/{name}.py has changed since it was executed: run make docs.")
-            cell.execution_count, cell.outputs = number, [_small(output, number) for output in ran.outputs]
+            said = [output for output in ran.outputs if output.get("name") != "stderr"]  # progress and warnings: paths
+            cell.execution_count, cell.outputs = number, [_small(output, number) for output in said]
         for number, cell in enumerate(made.cells):
             cell.id = f"{name}-{number}".replace("_", "-")
         text = nbformat.writes(made)
