@@ -7,7 +7,6 @@ documentation by itself.
 
 import ast
 import inspect
-import json
 import re
 import tomllib
 from dataclasses import fields
@@ -16,24 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import from_results
+from from_results import table
+
 import relaxnet as rx
 from relaxnet._contrasts import KNOWN_CONTRASTS
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "results"
 PUBLIC = r"https://(?:raw\.)?github(?:usercontent)?\.com/relaxnet/relaxnet/(?:blob/|tree/)?main"
 """Where the README's links lead, which an index of packages shows far from its files."""
-PAPER_TABLE2 = {
-    "two-point": (7.51, 5.21),
-    "stsm": (3.54, 4.08),
-    "st": (3.54, 3.87),
-    "sl": (5.11, 4.12),
-    "baseline": (3.45, 3.51),
-    "heteu": (3.32, 3.32),
-    "homou": (3.28, 3.33),
-}
-"""Table II of Huang et al. (2023), in ms."""
-
 ORDER = (
     "fitting",
     "signals",
@@ -81,9 +71,9 @@ def tables() -> dict[str, str]:
         "presets": presets(),
         "contrasts": contrasts(),
         "extras": extras(),
-        "which_method": which_method(),
-        "paper_table2": paper_table2(),
-        "peers": peers(),
+        "which_method": from_results.which_method(),
+        "paper_table2": from_results.paper_table2(),
+        "peers": from_results.peers(),
         "readme": readme(),
     }
 
@@ -98,7 +88,7 @@ def models() -> str:
             axis, parameter = model.axis, model.parameter
             cells = (_summary(model), f"{axis.name} ({axis.unit})", f"{parameter.name} ({parameter.unit})")
             rows.append((f"{{class}}`~relaxnet.signals.{name}`", *cells))
-    return _table(("model", "signal", "images differ in", "map"), rows)
+    return table(("model", "signal", "images differ in", "map"), rows)
 
 
 def methods() -> str:
@@ -107,19 +97,19 @@ def methods() -> str:
         (f'`"{name}"`', f"{choice.summary}.", f"{{func}}`~relaxnet.fitting.{choice.where.partition(':')[2]}`")
         for name, choice in rx.fitting.METHODS.items()
     ]
-    return _table(("`method=`", "estimator", "function"), rows)
+    return table(("`method=`", "estimator", "function"), rows)
 
 
 def statuses() -> str:
     """List how the fit of a voxel can end."""
     rows = [(f"`{status.name}`", str(int(status)), status.meaning) for status in rx.FitStatus]
-    return _table(("status", "in files", "the voxel"), rows)
+    return table(("status", "in files", "the voxel"), rows)
 
 
 def losses() -> str:
     """List the training losses."""
     rows = [(f'`"{name}"`', loss.summary) for name, loss in rx.training.LOSSES.items()]
-    return _table(("`loss=`", "compares"), rows)
+    return table(("`loss=`", "compares"), rows)
 
 
 def weightings() -> str:
@@ -131,7 +121,7 @@ def weightings() -> str:
         rows.append(
             (f'`"{name}"`', choice.summary, f"{{class}}`~relaxnet.losses.{weighting}`", needs[choice.load().needs])
         )
-    return _table(("`weighting=`", "tasks are balanced by", "class", "needs"), rows)
+    return table(("`weighting=`", "tasks are balanced by", "class", "needs"), rows)
 
 
 def presets() -> str:
@@ -141,7 +131,7 @@ def presets() -> str:
         (f"`{field.name}`", *(_plain(getattr(preset, field.name)) for preset in known.values()))
         for field in fields(rx.training.Preset)
     ]
-    return _table(("`preset=`", *(f'`"{name}"`' for name in known)), rows)
+    return table(("`preset=`", *(f'`"{name}"`' for name in known)), rows)
 
 
 def contrasts() -> str:
@@ -155,7 +145,7 @@ def contrasts() -> str:
         )
         for name, contrast in KNOWN_CONTRASTS.items()
     ]
-    return _table(("contrast", "in pictures", "suffix of the map", "times in the JSON file, in s"), rows)
+    return table(("contrast", "in pictures", "suffix of the map", "times in the JSON file, in s"), rows)
 
 
 def extras() -> str:
@@ -167,89 +157,13 @@ def extras() -> str:
         if name not in ("all", "docs", "dev")
     ]
     rows.append(("`all`", "all of them"))
-    return _table(("extra", "installs"), rows)
-
-
-def which_method() -> str:
-    """Compare ways to a map by what was measured: errors on a phantom, residuals of real images, and times."""
-    smooth, textured, times, real = (
-        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
-        for name in ("laptop-smooth/table2", "laptop/table2", "laptop-smooth/table4", "laptop/real")
-    )
-    rows = []
-    for way, images, of_phantom, of_real, of_times in (
-        ('{func}`relaxnet.fit`, `"two-point"`', "2 of each", "two-point", "two-point", "two-point"),
-        ('{func}`relaxnet.fit`, `"nlls"`', "all", "nlls-4", "nlls", "nlls-4-std"),
-        ("{func}`relaxnet.fit_joint`", "all", "joint-7", None, "joint-7"),
-        ("{func}`~relaxnet.denoise.non_local_means`, then joint fit", "all", "denoise-then-fit-7", None, None),
-        ("the same, then plain fit", "inputs", "denoise-then-fit-3", "non-local-means", None),
-        ("{func}`~relaxnet.denoise.low_rank`, then joint fit", "all", "low-rank-then-fit-7", None, None),
-        ("the same, then plain fit", "inputs", "low-rank-then-fit-3", "low-rank", None),
-        ("{func}`relaxnet.fit_spatial`", "all", "spatial-7", None, None),
-        ("the same", "inputs", "spatial-3", "spatial", None),
-        ("network, {func}`~relaxnet.training.train`", "inputs", "held-out-orthogonal", "network", "network-std"),
-    ):
-        of_livers = (_errors(phantom, of_phantom) for phantom in (smooth, textured))
-        of_series = [e for e in real[of_real]["entries"] if e["case"] == "native"] if of_real else []
-        ratios = {e["series"]: e["ratio"]["mean"] for e in of_series}
-        took = 1000 * times[of_times]["entries"][0]["median"] if of_times else None
-        rows.append(
-            (
-                way,
-                images,
-                *(" / ".join(f"{error:.2f}" for error in errors) or "-" for errors in of_livers),
-                f"{min(ratios.values()):.2f} to {max(ratios.values()):.2f}" if ratios else "-",
-                "-" if took is None else f"{took:.0f}",
-            )
-        )
-    livers = ("smooth livers, error (ms)", "livers with texture, error (ms)")
-    header = ("way to a map", "images", *livers, "real images, residual", "a slice (ms)")
-    return _table(header, rows)
-
-
-def paper_table2() -> str:
-    """Put Table II of the paper beside that of digital subjects."""
-    rows = json.loads((RESULTS / "laptop-smooth" / "table2.json").read_text(encoding="utf-8"))["rows"]
-    lines = []
-    for name, (t1rho, t2) in PAPER_TABLE2.items():
-        entries = [e for e in rows[name]["entries"] if e["against"] == "reference"]
-        here = {e["contrast"]: e["mean"] for e in entries if e["inputs"] == "mean of input sets"}
-        lines.append((rows[name]["label"], f"{t1rho:.2f} / {t2:.2f}", f"{here['t1rho']:.2f} / {here['t2']:.2f}"))
-    return _table(("T1rho / T2 (ms)", "51 patients, the paper", "51 digital subjects"), lines)
+    return table(("extra", "installs"), rows)
 
 
 def readme() -> str:
     """Take over the README up to where it points to this documentation, with links and pictures of this one."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Documentation")[0]
     return re.sub(rf"\]\({PUBLIC}/docs/", "](", text)
-
-
-def peers() -> str:
-    """Compare what fits of four images of tissue cost beside other packages."""
-    text = (ROOT / "benchmarks" / "results" / "fitting.json").read_text(encoding="utf-8")
-    measured = json.loads(text)
-    tissue = measured["inputs"]["tissue, T 20-80 ms, SNR 50"]
-    costs = {
-        "{func}`relaxnet.fit`, extra `fast`": tissue["compiled"],
-        "{func}`relaxnet.fit`": tissue["torch"],
-        **{f"`{name}`" if "curve_fit" in name else name: row["ns"] for name, row in measured["peers"].items()},
-    }
-
-    def told(value: float) -> str:
-        return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-    rows = [(name, told(cost / 1000), told(cost / tissue["torch"])) for name, cost in costs.items()]
-    return _table(("fit of a decay", "µs a voxel", "of `relaxnet.fit`"), rows)
-
-
-def _errors(rows: dict[str, Any], name: str | None) -> list[float]:
-    """Find the errors of both contrasts; none, where there is no such row."""
-    return [entry["mean"] for entry in rows[name]["entries"] if _is_error(entry)] if name in rows else []
-
-
-def _is_error(entry: dict[str, Any]) -> bool:
-    """Say whether an entry is the error of a whole row: against the truth, over all input sets."""
-    return entry["against"] == "truth" and entry["inputs"] in ("mean of input sets", "all images")
 
 
 def reference() -> dict[str, str]:
@@ -359,7 +273,7 @@ def _lines(module: str) -> str:
             inspect.getdoc(documented) if callable(documented) else "\n".join(comment_of(f"relaxnet.{module}.{name}"))
         )
         rows.append((f"{{py:obj}}`~relaxnet.{_home(module, name)}`", _first_sentence(text or "")))
-    return _table(("name", ""), rows)
+    return table(("name", ""), rows)
 
 
 def _source(module: str) -> str:
@@ -401,8 +315,3 @@ def _autosummary(names: Any) -> str:
         "```{eval-rst}\n.. currentmodule:: relaxnet\n\n.. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n"
         f"{listed}\n```\n"
     )
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from refresh import with_table
+
 ROOT = Path(__file__).parents[1]
 ARTICLE = ROOT / "paper" / "paper.md"
-BEGIN, END = "<!-- table -->\n", "<!-- /table -->"
 ROWS = {
     "two-point": ("Two-point fit", 3),
     "nlls-4": ("Least squares, the reference", 7),
@@ -36,22 +37,10 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def with_table(article: str) -> str:
-    """Put the table between its markers.
-
-    Parameters
-    ----------
-    article
-        The text of the article.
-
-    Returns
-    -------
-    str
-        The same with the table as it is now.
-    """
-    before, _, rest = article.partition(BEGIN)
-    return f"{before}{BEGIN}\n{table()}\n\n{END}{rest.partition(END)[2]}"
+def article() -> str:
+    """Return the article with the table as it is now."""
+    return with_table(ARTICLE.read_text(encoding="utf-8"), "table", table())
 
 
 if __name__ == "__main__":
-    ARTICLE.write_text(with_table(ARTICLE.read_text(encoding="utf-8")), encoding="utf-8")
+    ARTICLE.write_text(article(), encoding="utf-8")

@@ -12,23 +12,33 @@ README = ROOT / "README.md"
 DEMO = ROOT / "docs" / "demo"
 
 
-def with_tables(readme: str) -> str:
-    """Put the table between its markers.
+def with_table(text: str, name: str, table: str) -> str:
+    """Put a table between its markers.
 
     Parameters
     ----------
-    readme
-        The text of the README.
+    text
+        The text of a page.
+    name
+        What the markers are called.
+    table
+        The table.
 
     Returns
     -------
     str
-        The same with the table as it is now.
+        The text with the table as it is now.
     """
-    begin, end = "<!-- demo table -->\n", "<!-- /demo table -->"
-    before, _, rest = readme.partition(begin)
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
-    return f"{before}{begin}\n{(DEMO / 'table.md').read_text(encoding='utf-8').strip()}\n\n{end}{after}"
+    return f"{before}{begin}\n{table.strip()}\n\n{end}{after}"
+
+
+def readme() -> str:
+    """Return the README with the table of the demo as it is now."""
+    table = (DEMO / "table.md").read_text(encoding="utf-8")
+    return with_table(README.read_text(encoding="utf-8"), "demo table", table)
 
 
 if __name__ == "__main__":
@@ -37,4 +47,4 @@ if __name__ == "__main__":
             demo(folder, log=lambda line: print(line, file=sys.stderr))
             for name in ("maps.png", "results.json", "table.md"):
                 shutil.copy(Path(folder) / name, DEMO / name)
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(readme(), encoding="utf-8")

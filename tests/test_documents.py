@@ -229,9 +229,8 @@ def test_the_tables_are_those_of_their_numbers():
     assert bad.judge("relaxnet") == voxels["found"]["relaxnet"]
     texture = json.loads((results / "texture.json").read_text())
     assert (results / "texture.md").read_text().strip() == load(ROOT / "benchmarks" / "texture.py").table(texture)
-    assert load(ROOT / "docs" / "refresh.py").with_tables(README) == README
-    article = (ROOT / "paper" / "paper.md").read_text(encoding="utf-8")
-    assert load(ROOT / "docs" / "joss.py").with_table(article) == article
+    assert load(ROOT / "docs" / "refresh.py").readme() == README
+    assert load(ROOT / "docs" / "joss.py").article() == (ROOT / "paper" / "paper.md").read_text(encoding="utf-8")
 
 
 def test_what_the_article_says_is_what_its_table_says():
@@ -283,7 +282,6 @@ def test_every_example_is_listed_and_described():
 @pytest.mark.parametrize("name", GALLERY.names())
 def test_notebooks_are_those_of_their_scripts(name):
     pytest.importorskip("jupytext")  # of the extra "docs"
-    sys.modules.setdefault("gallery", GALLERY)
     notebooks = load(ROOT / "docs" / "notebooks.py")
     path = ROOT / "examples" / "notebooks" / f"{name}.ipynb"
     assert path.stat().st_size <= notebooks.LARGEST + 1

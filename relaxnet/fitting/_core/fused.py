@@ -1,4 +1,4 @@
-"""The compiled fit of mono-exponential decays, for large images: on processors by numba, on GPUs by Triton."""
+"""The compiled fits of mono-exponential decays, for large images: on processors by numba, on GPUs by Triton."""
 
 import logging
 import math
@@ -47,8 +47,6 @@ class FusedDecay(ABC):
         low, high = bounds
         t = np.geomspace(low, high, max(6, int(math.log(high / low) / design.model.log_step) + 2))
         self.rates = 1 / t
-        self.basis = np.exp(-self.time / t[:, None])
-        self.floor = 1e-9 * (self.basis**2).sum(1)
 
     def __call__(
         self,
@@ -159,7 +157,8 @@ class DecayOnGpu(FusedDecay):
 
     def run(self, samples: Tensor, weight: Tensor, noise: Tensor, results: tuple[Tensor, Tensor, Tensor]) -> None:
         """Fit all voxels, and fill in their table, status and number of samples."""
-        constants = [torch.from_numpy(constant).to(samples) for constant in (self.time, self.rates, self.floor)]
+        floor = 1e-9 * np.exp(-2 * self.time * self.rates[:, None]).sum(1)
+        constants = [torch.from_numpy(constant).to(samples) for constant in (self.time, self.rates, floor)]
         weight, noise = weight.expand_as(samples), noise.expand(samples.shape[1])
         self.kernel.fit_decays(samples, weight, noise, constants, self.bounds, self.saturation, results)
 

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from relaxnet.denoise._low_rank import keep_patterns
 
-_PATCH = 25  # voxels
 _SLICES = {
-    1: "image batch column -> batch image 1 column",
-    2: "image batch row column -> batch image row column",
-    3: "image batch depth row column -> (batch depth) image row column",
+    1: ("image batch column", "batch image 1 column"),
+    2: ("image batch row column", "batch image row column"),
+    3: ("image batch depth row column", "(batch depth) image row column"),
 }
+_WIDTHS = {1: 25, 2: 5, 3: 5}  # patches of 25 voxels
 
 
 def guide(
@@ -37,8 +37,8 @@ def guide(
         The images, 0 outside.
     """
     n_axes = inside.ndim - 1
-    whole, slices = _SLICES[n_axes].split(" -> ")
+    whole, slices = _SLICES[n_axes]
     white = rearrange(torch.where(inside, images / noise, torch.nan), f"{whole} -> {slices}")
-    kept = keep_patterns(white, white.new_ones(len(white)), width=_PATCH if n_axes == 1 else round(_PATCH**0.5))
+    kept = keep_patterns(white, white.new_ones(len(white)), width=_WIDTHS[n_axes])
     back = rearrange(kept, f"{slices} -> {whole}", batch=images.shape[1])
     return torch.where(inside, back * noise, 0)
