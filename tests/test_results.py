@@ -71,6 +71,30 @@ def test_what_is_said_of_real_images_is_what_was_measured(case):
     assert f"the spatial fit {ratio['spatial']}, a network that learns from this one series {ratio['network']}." in said
 
 
+def test_gains_on_real_images_are_those_that_were_measured():
+    network = json.loads((TEXTURED / "real.json").read_text(encoding="utf-8"))["rows"]["network"]["entries"]
+    ratio = {(e["case"], e["series"]): e["ratio"]["mean"] for e in network}
+    said = " ".join((ROOT / "docs" / "experiments.md").read_text(encoding="utf-8").split())
+    trains = {
+        case: sorted(round(100 - 100 * ratio[case, series]) for series in ("prostate", "leg", "brain"))
+        for case in ("native", "snr-20")
+    }
+    (few, _, many), (few_noisy, _, many_noisy) = trains.values()
+    assert f"({few} to {many} % below the plain fit, {few_noisy} to {many_noisy} % at SNR 20)" in said
+    lost, lost_noisy = (round(100 * ratio[case, "brain-se"] - 100) for case in trains)
+    assert f"to the plain fit by {lost} % ({lost_noisy} % at SNR 20)" in said
+    readme = " ".join(README.split())
+    assert f"predicts the others {few} to {many} % better than least squares" in readme
+    assert f"with two images to learn from, it is {lost} % worse" in readme
+
+
+def test_intervals_of_regions_are_those_that_were_measured():
+    rows = json.loads((TEXTURED / "controls.json").read_text(encoding="utf-8"))["intervals"]
+    held = [100 * e["regions"]["posterior"]["mean"] for n in "37" for e in rows[f"spatial-{n}"]["entries"]]
+    said = " ".join((ROOT / "docs" / "spatial_fit.md").read_text(encoding="utf-8").split())
+    assert f"{min(held):.0f} to {max(held):.0f} % of the means of regions" in said
+
+
 def mean_error(row, **wanted):
     (entry,) = (e for e in row["entries"] if all(e[key] == value for key, value in wanted.items()))
     return entry["mean"]

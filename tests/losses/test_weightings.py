@@ -1,3 +1,5 @@
+"""Laws of the weightings."""
+
 import math
 
 import pytest
@@ -7,24 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Laplace
 from torchjd.scalarization import IMTLL
+from weightings import WEIGHTINGS, every_weighting, residuals
 
 import relaxnet as rx
 
 positive = st.floats(1e-3, 1e3)
-WEIGHTINGS = {
-    "fixed": lambda: rx.losses.FixedWeights((0.3, 2.0)),
-    "homoscedastic": lambda: rx.losses.HomoscedasticLaplace(n_tasks=2),
-    "profiled": rx.losses.ProfiledLaplace,
-    "profiled, running": lambda: rx.losses.ProfiledLaplace(momentum=0.9),
-    "uw-so": lambda: rx.losses.SoftOptimalWeighting(n_tasks=2),
-    "random": lambda: rx.losses.RandomWeighting(n_tasks=2),
-    "dynamic": lambda: rx.losses.DynamicWeightAverage(n_tasks=2),
-}
-every_weighting = pytest.mark.parametrize("make", WEIGHTINGS.values(), ids=WEIGHTINGS.keys())
-
-
-def residuals(*shape, seed=0):
-    return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 @given(positive, positive)
@@ -324,31 +313,6 @@ def test_number_of_tasks_is_found_out_and_saved():
     assert again.n_tasks == 3
     with pytest.raises(ValueError, match="axis 1 needs 3 tasks"):
         again(torch.ones(1, 2, 4))
-
-
-@every_weighting
-def test_two_losses_of_any_kind_are_weighed_as_residuals_are(make):
-    a, b = torch.tensor(0.3, requires_grad=True), torch.tensor(2.0, requires_grad=True)
-    expected = make()(torch.stack([a, b]).expand(1, 2))
-    gradient = torch.autograd.grad(expected, (a, b))
-    for losses in (torch.stack([a, b]), [a, b], (a, b), {"maps": a, "edges": b}):
-        loss = make()(losses)
-        assert loss == expected
-        assert torch.autograd.grad(loss, (a, b)) == gradient
-
-
-@every_weighting
-def test_a_list_of_maps_is_a_stack(make):
-    residual = residuals(3, 2, 4, 5)
-    assert make()([residual[:, 0], residual[:, 1]]) == make()(residual)
-
-
-def test_names_of_losses_keep_their_order():
-    weighting = rx.losses.FixedWeights((1.0, 10.0))
-    assert weighting({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}) == 21
-    assert weighting({"b": torch.tensor(2.0), "a": torch.tensor(1.0)}) == 21
-    with pytest.raises(ValueError, match=r"tasks \('a',\), and had \('a', 'b'\)"):
-        weighting({"a": torch.tensor(1.0)})
 
 
 @pytest.mark.parametrize(
