@@ -50,7 +50,7 @@ def network_file(where: str | Path) -> Path:
     if re.fullmatch(r"[\w.-]+/[\w.-]+", str(where)) and not path.parent.exists():
         return _of_hub(path.as_posix())
     known = ", ".join(sorted(packages)) or (
-        f"none; pip install {_PACKAGE}, or pip install ./weights in a clone of relaxnet, brings liver-any"
+        f"none; pip install {_PACKAGE} brings liver-any, and so does pip install ./weights in a clone of relaxnet"
     )
     raise FileNotFoundError(
         f"{where}: there is no such file or folder, and it is no name/repository of a network, nor an installed one "
