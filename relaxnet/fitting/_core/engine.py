@@ -1,11 +1,13 @@
 """The walk over blocks of voxels that all estimators share."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from itertools import combinations
 from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
@@ -19,7 +21,7 @@ from relaxnet.fitting._core.gradient import with_gradient
 from relaxnet.fitting._core.quality import quality_names
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.threads import for_each, one_thread
-from relaxnet.fitting._core.voxels import Block, Voxels, positions
+from relaxnet.fitting._core.voxels import Block, Voxels, flat_index, is_indexed, positions
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.signals import SignalModel
@@ -97,7 +99,7 @@ def fit_voxels(
                 for_each(fits.by_fused, blocks, device, space)
                 blocks = voxels.only(fits.left).blocks(chunk_size) if fits.left else []
                 fits.left = []
-            if blocks and fits.shortcut is not None:
+            elif fits.shortcut is not None:
                 # What is left of these blocks is fitted together: a few voxels cost as many operations as many.
                 for refine in (False, True):
                     for_each(partial(fits.by_shortcut, refine=refine), blocks, device, space)
@@ -134,18 +136,19 @@ class _Fits:
         self.estimator, self.voxels, self.maps_only = estimator, voxels, maps_only
         names, device, space = voxels.design.names, voxels.times.device, voxels.space
         rows = [*names, *([] if maps_only else quality_names(names))]
-        self.maps = {row: torch.empty(space, dtype=voxels.output_dtype, device=device) for row in rows}
-        # What holds for a voxel that the shortcut fits.
-        self.status = torch.full(space, FitStatus.CONVERGED, dtype=torch.uint8, device=device)
-        self.n_used = torch.full(space, len(voxels.times), dtype=torch.int16, device=device)
+        self.maps = {row: _new(space, voxels.output_dtype, device) for row in rows}
+        self.status, self.n_used = _new(space, torch.uint8, device), _new(space, torch.int16, device)
         if voxels.selected is not None:  # else every voxel is written to
             for map_ in self.maps.values():
                 map_.fill_(torch.nan)
-            self.status.fill_(FitStatus.MASKED)[voxels.selected] = FitStatus.CONVERGED
-            self.n_used.fill_(0)[voxels.selected] = len(voxels.times)
+            self.status.fill_(FitStatus.MASKED)
+            self.n_used.fill_(0)
         self.left: list[tuple[Tensor, ...]] = []
-        """Indices of the voxels that the shortcut has left to the estimator, in pieces."""
+        """Indices of the voxels that a quicker fit has left to the estimator, in pieces."""
         self.fused = estimator.fused(voxels.saturation, voxels.n)
+        if self.fused is None:  # what holds for a voxel that the shortcut fits
+            chosen = slice(None) if voxels.selected is None else voxels.selected
+            self.status[chosen], self.n_used[chosen] = FitStatus.CONVERGED, len(voxels.times)
         self.weight = voxels.weight_of_first()
         # What becomes of a voxel of zeros.
         used = estimator.usable(torch.zeros_like(voxels.design.time))
@@ -164,7 +167,6 @@ class _Fits:
         table, status, n_used = fused(samples, *self.voxels.weigh(block), maps_only=self.maps_only)
         left = (status == LEFT).nonzero()[:, 0]
         if len(left):
-            status[left], n_used[left] = FitStatus.CONVERGED, len(samples)  # as the shortcut finds them
             self.left.append(positions(block, left, self.voxels.space))
         self._store(block, *table, status, n_used)
 
@@ -239,12 +241,24 @@ class _Fits:
 
     def _store(self, block: Block, *rows: Tensor) -> None:
         """Write the rows of a table, perhaps with status and number of used samples, to the voxels of a block."""
+        index = flat_index(block, self.voxels.space) if is_indexed(block) else None
         for target, row in zip((*self.maps.values(), self.status, self.n_used), rows, strict=False):
-            if isinstance(block[0], Tensor):
-                target[block] = row.to(target.dtype)
+            if index is not None:
+                target.view(-1).index_copy_(0, index, row.to(target.dtype))
             else:
                 region = target[block]
                 region.copy_(row.view(region.shape))
+
+
+def _new(space: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Reserve memory for a map.
+
+    On the processor by NumPy, which asks for large pages: to touch them first takes a fraction of the time.
+    """
+    if device.type != "cpu":
+        return torch.empty(space, dtype=dtype, device=device)
+    memory = np.empty(math.prod(space) * dtype.itemsize, np.uint8)
+    return torch.from_numpy(memory).view(dtype).reshape(space)
 
 
 def _by_pattern(estimator: Estimator, samples: Samples) -> Estimate:
