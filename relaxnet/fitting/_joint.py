@@ -1,6 +1,5 @@
 """Several contrasts at once: one amplitude, and a relaxation time for each."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,8 @@ from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
+from relaxnet.fitting._core.fused import FusedDecay, fused_decay
+from relaxnet.fitting._core.joint_grid import log_grids
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.voxels import Voxels
@@ -92,6 +93,11 @@ def fit_joint(
     --------
     relaxnet.fitting.nlls : Each contrast by itself.
 
+    Notes
+    -----
+    Where the package numba is installed (extra ``fast``), large joint fits of mono-exponential decays in single
+    precision on the processor are compiled, as those of :func:`~relaxnet.fitting.nlls` are: :doc:`/speed`.
+
     Examples
     --------
     >>> protocol = rx.protocols.LIVER_T1RHO_T2
@@ -133,11 +139,15 @@ class Joint(Estimator):
     obeys_weights = True
     differentiable = True
 
+    def fused(self, saturation: float | None, n_voxels: int) -> FusedDecay | None:
+        """Take the compiled fit of mono-exponential decays."""
+        return fused_decay("joint", self.design, self.bounds, saturation, n_voxels)
+
     def estimate(self, samples: Samples) -> Estimate:
         """Minimise the reduced cost from the best point of a grid."""
         problem = _Reduced(self.design, samples)
         low, high = log_bounds(self.bounds, samples.values)
-        start = problem.start(low, high)
+        start = problem.start(*log_grids(self.design, self.bounds))
         x, converged = minimise(problem, start, low, high, small=4 * tolerance(start.dtype))
         t, status = end_of_search(x, converged, self.bounds, self.design, samples)
         projection, square = problem.project(self.design.basis_with_derivatives(t)[0])
@@ -196,7 +206,7 @@ class _Reduced(Problem):
         correction = torch.where(convex, (mixed * by_diagonal).sum(0) / remainder, 0)
         return -(by_diagonal + mixed_by_diagonal * correction)
 
-    def start(self, low: Float[Tensor, "t 1"], high: Float[Tensor, "t 1"]) -> Float[Tensor, "t voxel"]:
+    def start(self, grids: list[Float[Tensor, " _"]], typical: list[int]) -> Float[Tensor, "t voxel"]:
         """Choose a point of a grid in log T for each voxel.
 
         That is the best T of each contrast by itself where they explain nearly all of the signal together. Elsewhere a
@@ -210,12 +220,8 @@ class _Reduced(Problem):
             basis = design.models[k].basis(torch.exp(grid)[:, None], design.time[images].T)
             return torch.stack((basis @ weighted[images], basis**2 @ samples.weight[images]))
 
-        grids, tables = [], []
-        for k, model in enumerate(design.models):
-            n_grid = max(3, int((high[k] - low[k]).item() / model.log_step) + 2)
-            grids.append(torch.linspace(low[k].item(), high[k].item(), n_grid).to(design.time))
-            tables.append(project(grids[k], k, informative & design.images_of(k)))
-        common = project(low[0], 0, ~informative)[:, 0]  # of the common first image, the same for all T
+        tables = [project(grid, k, informative & design.images_of(k)) for k, grid in enumerate(grids)]
+        common = project(grids[0][:1], 0, ~informative)[:, 0]  # of the common first image, the same for all T
         separate = [_explained(common[:, None] + table).argmax(0) for table in tables]
         start = torch.stack([grid[place] for grid, place in zip(grids, separate, strict=True)])
         together = common + sum(
@@ -223,10 +229,9 @@ class _Reduced(Problem):
         )
         unsure = (_explained(together) < SURE * samples.dot(samples.values, samples.values)).nonzero()[:, 0]
         if len(unsure):
-            usual = [math.log(model.parameter.typical) for model in design.models]
-            typical = [(grid - x).abs().argmin().expand(len(unsure)) for grid, x in zip(grids, usual, strict=True)]
+            usual = list(torch.tensor(typical, device=unsure.device)[:, None].expand(-1, len(unsure)))
             parts = [table[:, :, unsure] for table in tables]
-            start[:, unsure] = _sweep(grids, parts, common[:, unsure], ([at[unsure] for at in separate], typical))
+            start[:, unsure] = _sweep(grids, parts, common[:, unsure], ([at[unsure] for at in separate], usual))
         return start
 
 

@@ -147,7 +147,7 @@ class LeastSquares(Estimator):
         """Take the compiled fit of mono-exponential decays."""
         if self.design.folded:
             return None
-        return fused_decay("least squares", self.design, self.bounds[0], saturation, n_voxels)
+        return fused_decay("least squares", self.design, self.bounds, saturation, n_voxels)
 
     def estimate(self, samples: Samples) -> Estimate:
         """Search the whole range of T, unless the samples are all alike."""

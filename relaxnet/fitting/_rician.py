@@ -153,7 +153,7 @@ class Rician(Estimator):
 
     def fused(self, saturation: float | None, n_voxels: int) -> FusedDecay | None:
         """Take the compiled fit of mono-exponential decays."""
-        return fused_decay("rician", self.design, self.bounds[0], saturation, n_voxels)
+        return fused_decay("rician", self.design, self.bounds, saturation, n_voxels)
 
     def estimate(self, samples: Samples) -> Estimate:
         """Minimise the negative log-likelihood from the best point of a grid over T, and from rivals of it.

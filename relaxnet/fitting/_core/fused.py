@@ -4,10 +4,10 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch import Tensor
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import certificate, points_of_curve
 from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.joint_grid import log_grids
+from relaxnet.fitting._core.quality import quality_names
 from relaxnet.signals import MonoExponential
 
 LEAST_VOXELS = 16_384  # fewer do not pay for loading the compiler
@@ -25,28 +27,31 @@ _log = logging.getLogger(__name__)
 
 
 class FusedDecay(ABC):
-    """Least squares for voxels of any kind: zeros, noise, missing samples and weights of their own included.
+    """A fit for voxels of any kind: zeros, noise, missing samples and weights of their own included.
 
     Parameters
     ----------
     kernel
         The module that holds the kernel.
     design
-        A mono-exponential decay, in single precision, at different times.
+        Mono-exponential decays, in single precision.
     bounds
-        Smallest and largest T.
+        Smallest and largest value of each T.
     saturation
         Samples at or above this value are not used.
     """
 
-    def __init__(self, kernel: Any, design: Design, bounds: Bounds, saturation: float | None) -> None:
-        self.kernel, self.bounds = kernel, bounds
+    def __init__(self, kernel: Any, design: Design, bounds: tuple[Bounds, ...], saturation: float | None) -> None:
+        self.kernel, self.design, self.bounds = kernel, design, bounds
         self.saturation = math.inf if saturation is None else saturation
         # By NumPy: in a forked process, the threads of torch may be waited for in vain.
         self.time = design.time[:, 0].cpu().numpy().astype(np.float64)
-        low, high = bounds
-        t = np.geomspace(low, high, max(6, int(math.log(high / low) / design.model.log_step) + 2))
-        self.rates = 1 / t
+
+    @cached_property
+    def rates(self) -> np.ndarray:
+        """The rates of a grid between the bounds of a single T."""
+        ((low, high),) = self.bounds
+        return 1 / np.geomspace(low, high, max(6, int(math.log(high / low) / self.design.model.log_step) + 2))
 
     def __call__(
         self,
@@ -57,8 +62,8 @@ class FusedDecay(ABC):
         maps_only: bool,
     ) -> tuple[Float[Tensor, "row voxel"], Integer[Tensor, " voxel"], Integer[Tensor, " voxel"]]:
         """Return the rows of the estimate, also those of :func:`quality` if asked for, status and number of samples."""
-        n = samples.shape[1]
-        table = samples.new_empty(2 if maps_only else 7, n)
+        n, names = samples.shape[1], self.design.names
+        table = samples.new_empty(len(names) + (0 if maps_only else len(quality_names(names))), n)
         status, n_used = (samples.new_empty(n, dtype=dtype) for dtype in (torch.uint8, torch.int16))
         self.run(samples, weight, samples.new_zeros(1) if noise is None else noise, (table, status, n_used))
         return table, status, n_used
@@ -81,10 +86,11 @@ class DecayOnProcessor(FusedDecay):
             np.float32(self.saturation),
             _single(_filled(self.time)),
             np.float32(_common_gap(self.time)),
-            np.argsort(-self.time).astype(np.uint64),
+            np.arange(len(self.time), dtype=np.uint64),
+            np.argsort(-self.time).astype(np.uint64)[None],
             usual if common else np.full_like(usual, np.nan),
             _single(self.rates),
-            np.array(self.bounds, np.float32),
+            np.array(self.bounds[0], np.float32),
             grid,
             *self.certificate(weights, certain=common and not np.isnan(usual).any()),
             *(rows.numpy() for rows in results),
@@ -92,7 +98,7 @@ class DecayOnProcessor(FusedDecay):
 
     def certificate(self, weights: tuple[float, ...], *, certain: bool) -> tuple[Any, ...]:
         """Return what voxels are certified by, if they have common weights, where the kernel does that."""
-        *curve, least_explained = _curve(tuple(self.time.tolist()), weights, self.bounds)
+        *curve, least_explained = _curve(tuple(self.time.tolist()), weights, self.bounds[0])
         return ((*curve, np.float32(least_explained if certain else 2)),)
 
 
@@ -103,6 +109,44 @@ class RicianOnProcessor(DecayOnProcessor):
         """Return nothing: there is none."""
         del weights, certain
         return ()
+
+
+class JointOnProcessor(FusedDecay):
+    """Several decays with a common amplitude, by numba."""
+
+    def __init__(self, kernel: Any, design: Design, bounds: tuple[Bounds, ...], saturation: float | None) -> None:
+        super().__init__(kernel, design, bounds, saturation)
+        owner = cast("Tensor", design.owner).numpy()
+        # Each T has a block of rows, filled up to the same multiple of four.
+        width = -(-int(np.bincount(owner).max()) // 4) * 4
+        self.place = owner * width + np.array([(owner[:k] == own).sum() for k, own in enumerate(owner)])
+        times = np.zeros((len(bounds), width))
+        times.flat[self.place] = self.time
+        latest_first = np.argsort(-times, axis=1) + width * np.arange(len(bounds))[:, None]
+        grids, typical = log_grids(design, bounds)
+        n_grid = -(-max(map(len, grids)) // 4) * 4
+        log_t = np.stack([np.pad(grid.numpy(), (0, n_grid - len(grid)), mode="edge") for grid in grids])
+        decays = np.exp(-times[:, None] / np.exp(log_t[:, :, None].astype(np.float64)))
+        self.basis = np.where(times[:, None] > 0, decays, 0)  # what is the same for all T is apart
+        indices = (rows.astype(np.uint64) for rows in (self.place, latest_first))
+        numbers = (_single(np.array(rows)) for rows in (bounds, log_t, typical, self.basis, self.basis**2))
+        self.prepared = _single(times.ravel()), *indices, *numbers
+
+    def run(self, samples: Tensor, weight: Tensor, noise: Tensor, results: tuple[Tensor, Tensor, Tensor]) -> None:
+        """Fit all voxels, and fill in their table, status and number of samples."""
+        weight = weight.expand(len(samples), weight.shape[1])
+        usual = np.full(self.basis.shape[::2], np.nan)
+        if weight.shape[1] == 1:
+            usual[:] = 0
+            usual.flat[self.place] = weight[:, 0].numpy()
+        *prepared, basis, squares = self.prepared
+        self.kernel.fit_decays(
+            *(rows.numpy() for rows in (samples, weight, noise)),
+            np.float32(self.saturation),
+            *prepared,
+            (basis, squares, _single(usual.ravel()), _single((self.basis**2 * usual[:, None]).sum(2))),
+            *(rows.numpy() for rows in results),
+        )
 
 
 @lru_cache(maxsize=64)
@@ -160,25 +204,27 @@ class DecayOnGpu(FusedDecay):
         floor = 1e-9 * np.exp(-2 * self.time * self.rates[:, None]).sum(1)
         constants = [torch.from_numpy(constant).to(samples) for constant in (self.time, self.rates, floor)]
         weight, noise = weight.expand_as(samples), noise.expand(samples.shape[1])
-        self.kernel.fit_decays(samples, weight, noise, constants, self.bounds, self.saturation, results)
+        self.kernel.fit_decays(samples, weight, noise, constants, self.bounds[0], self.saturation, results)
 
 
 _KINDS: dict[tuple[str, str], tuple[Callable[..., FusedDecay], str, str]] = {
     ("least squares", "cpu"): (DecayOnProcessor, "numba", "kernels.decay"),
     ("least squares", "cuda"): (DecayOnGpu, "triton", "decay_triton"),
     ("rician", "cpu"): (RicianOnProcessor, "numba", "kernels.rician"),
+    ("joint", "cpu"): (JointOnProcessor, "numba", "kernels.joint"),
 }
 """By method and type of the device: the fit, the package that compiles its kernel, and the module of that."""
 
 
 def fused_decay(
-    method: str, design: Design, bounds: Bounds, saturation: float | None, n_voxels: int
+    method: str, design: Design, bounds: tuple[Bounds, ...], saturation: float | None, n_voxels: int
 ) -> FusedDecay | None:
     """Prepare the compiled fit, if it can fit this, and it pays."""
     time = design.time
     known = _KINDS.get((method, time.device.type))
-    suits = type(design.model) is MonoExponential and time.dtype == torch.float32
-    if known is None or not suits or n_voxels < LEAST_VOXELS or len({*time[:, 0].tolist()}) < len(time):
+    suits = {type(model) for model in design.models} == {MonoExponential} and time.dtype == torch.float32
+    repeated = design.owner is None and len({*time[:, 0].tolist()}) < len(time)
+    if known is None or not suits or repeated or n_voxels < LEAST_VOXELS:
         return None
     kind, package, module = known
     kernel = _load(package, module)

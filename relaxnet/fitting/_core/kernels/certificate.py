@@ -13,9 +13,7 @@ from relaxnet.fitting._core.kernels.parts import (
     LANES,
     LEFT,
     N_COMMON,
-    NO_SIGNAL,
     ONE,
-    PEAK,
     QUADRUPLE,
     RATE,
     SIDE,
@@ -73,7 +71,7 @@ def search_quickly(a, s, e, t, gap, weight, rates, curve, all_used, nearness):
     """Take Newton steps on the rate from the nearest points of the curve, and certify what they arrive at.
 
     As :class:`~relaxnet.fitting._core.decay.DecayShortcut` does, by sums of the samples times the decay, and of the
-    squared decay, times the powers 0 to 2 of the centred time. Return how many lanes are settled: certain, or silent.
+    squared decay, times the powers 0 to 2 of the centred time. Return how many lanes are settled: certain or set aside.
     """
     directions, log_rates, not_near, subspace, centred, least_explained = curve
     n_times, slowest, fastest = U(len(t)), rates[-1], rates[0]
@@ -132,9 +130,7 @@ def search_quickly(a, s, e, t, gap, weight, rates, curve, all_used, nearness):
         rate, s0 = a[RATE + v], a[S0 + v]
         inside = (rate > slowest * (ONE + NEAR)) & (rate < fastest * (ONE - NEAR))
         best = s0 * abs(s0) > least_explained * a[TOTAL + v] * a[D0 + v]
-        complete = a[USED + v] == all_used
-        certain = inside & best & (a[DONE + v] > ZERO) & complete & (a[SIDE + v] == ZERO)
-        silent = complete & (a[PEAK + v] == ZERO)
-        a[FATE + v] = CONVERGED if certain else (NO_SIGNAL if silent else LEFT)
-        n_settled += U(certain | silent)
+        certain = inside & best & (a[DONE + v] > ZERO) & (a[USED + v] == all_used)
+        a[FATE + v] = a[SIDE + v] if a[SIDE + v] > ZERO else (CONVERGED if certain else LEFT)
+        n_settled += U(a[FATE + v] != LEFT)
     return n_settled

@@ -34,14 +34,13 @@ from relaxnet.fitting._core.kernels.parts import (
     QUADRUPLE,
     RATE,
     RESIDUAL,
-    RESULT,
     RIVAL,
     RIVAL_HEIGHT,
+    SIDE,
     SLOPE,
     SLOPE_SCALE,
     SQUARES,
     SUM,
-    TOO_FEW_SAMPLES,
     TOTAL,
     TWO,
     USED,
@@ -58,6 +57,7 @@ from relaxnet.fitting._core.kernels.parts import (
     rows,
     scatter,
     store,
+    tilt,
     whole,
 )
 
@@ -65,15 +65,15 @@ MAX_STEPS = 60
 MARGIN = np.float32(0.05)  # of the signal: a second peak of the grid that is lower by less is searched from, too
 CLOSE = np.float32(1e-5)  # of the signal: of peaks that differ by less, rounding would choose
 FAINT = np.float32(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
-NEAR = np.float32(1e-2)  # relative distance from a bound at which rounding may decide what is inside
+NEAR, NEARER = np.float32(1e-4), np.float32(8)  # from a bound, relative and in errors of rounding: it may be inside
 VAGUE = np.float32(1e-3)  # relative error of a rate, from rounding of the gradient, that is too much
-UPHILL = np.float32(512)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
+UPHILL = np.float32(32)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
 SMALL = np.float32(1e-6)  # relative step behind which a search has converged
 
 # Rows of what is kept of each lane.
-P, Q, LOW, HIGH, M0, BF, FF, RF, RS, SCALE = (LANES * U(N_COMMON + k) for k in range(10))
-N_ROWS = N_COMMON + 10
-SEARCHED = (RATE, LOW, HIGH, DONE)
+P, Q, LOW, HIGH, M0, BF, FF, RF, RS, SCALE, ERROR = (LANES * U(N_COMMON + k) for k in range(11))
+N_ROWS = N_COMMON + 11
+SEARCHED = (RATE, ERROR, LOW, HIGH, DONE)
 
 
 @part()
@@ -160,8 +160,8 @@ def _search(a, b, s, w, e, t, gap, lanes, n):
             b[LOW + v] = low
             b[HIGH + v] = high
             settled = abs(following - rate) <= SMALL * rate
-            vague = not (rounding <= VAGUE * rate * abs(curvature))
-            done = done if done > ZERO else ((HALF if vague else ONE) if settled else ZERO)
+            b[ERROR + v] = b[ERROR + v] if done > ZERO else rounding / abs(curvature)
+            done = ONE if settled else done
             b[DONE + v] = done
             n_active += U(done == ZERO)
         if n_active == U(0):
@@ -218,7 +218,8 @@ def _take_better(a, r, lanes, n):
         if (abs(height - other) <= CLOSE * a[TOTAL + v]) | (r[DONE + v] == ZERO):
             a[DONE + v] = ZERO
         elif other > height:
-            a[RATE + v], a[DONE + v], a[RF + v], a[SCALE + v] = r[RATE + v], r[DONE + v], r[RF + v], r[SCALE + v]
+            for row in (RATE, ERROR, DONE, RF, SCALE):
+                a[row + v] = r[row + v]
 
 
 @part()
@@ -252,22 +253,21 @@ def _settle(a, rates):
     """Derive the fate of each lane."""
     fastest, slowest = rates[0], rates[-1]
     for v in range(LANES):
-        rate, most = a[RATE + v], a[MOST + v] / a[SUM + v]
+        rate, error, most = a[RATE + v], a[ERROR + v], a[MOST + v] / a[SUM + v]
         inside = (rate > slowest) & (rate < fastest)
-        found = (a[DONE + v] == ONE) | ((a[DONE + v] > ZERO) & (not inside))  # a bound is not vague
+        found = (a[DONE + v] > ZERO) & ((error <= VAGUE * rate) | (not inside))  # a bound is not vague
         known = found & (a[M0 + v] > ZERO) & (a[FF + v] < INFINITE)
-        near = inside & ((rate < slowest * (ONE + NEAR)) | (rate > fastest * (ONE - NEAR)))
+        near = inside & (min(rate - slowest, fastest - rate) < NEAR * rate + NEARER * error)
         uphill = abs(a[RF + v]) > UPHILL * EPS * a[SCALE + v]
         flat = fate_of_flat(a[SLOPE + v], a[SLOPE_SCALE + v]) if rate <= slowest else AT_BOUND
         fate = CONVERGED if inside else (flat if uphill else LEFT)
         fate = LEFT if near | (not known) else fate
         fate = fate if most > FAINT else (NO_SIGNAL if most < -FAINT else LEFT)
-        fate = fate if a[PEAK + v] > ZERO else NO_SIGNAL
-        a[FATE + v] = fate if a[USED + v] > ONE else TOO_FEW_SAMPLES
+        a[FATE + v] = a[SIDE + v] if a[SIDE + v] > ZERO else fate
 
 
 @part()
-def _report(a, rates, bounds, noise, lanes, n, table, status, n_used):
+def _report(a, results, rates, bounds, noise, lanes, n, table, status, n_used):
     """Write the results of some lanes, in the units of the signal."""
     for v in range(n):
         a[SUM + v] = noise[lanes[v] if len(noise) > 1 else U(0)]
@@ -277,26 +277,27 @@ def _report(a, rates, bounds, noise, lanes, n, table, status, n_used):
         known, free = a[SUM + v] / peak, a[USED + v] - TWO
         variance = known * known if a[SUM + v] > ZERO else (a[RESIDUAL + v] / free if free > ZERO else NAN)
         of_rate, by_rate = variance / a[FF + v], t * t / m0
-        a[RESULT + v] = m0 * peak
-        a[RESULT + LANES + v] = t
-        a[RESULT + U(2) * LANES + v] = np.sqrt(variance / a[Q + v] + of_rate * middle * middle) * peak
-        a[RESULT + U(3) * LANES + v] = np.sqrt(of_rate) * by_rate
-        a[RESULT + U(4) * LANES + v] = -of_rate * middle * by_rate * peak
-    store(a, lanes, n, table, status, n_used)
+        results[v] = m0 * peak
+        results[LANES + v] = t
+        results[U(2) * LANES + v] = np.sqrt(variance / a[Q + v] + of_rate * middle * middle) * peak
+        results[U(3) * LANES + v] = np.sqrt(of_rate) * by_rate
+        results[U(4) * LANES + v] = -of_rate * middle * by_rate * peak
+    store(a, results, U(2), lanes, n, table, status, n_used)
 
 
 @kept(
-    "void(float32[:, :], float32[:, :], float32[:], float32, float32[::1], float32, uint64[::1], float32[::1],"
-    " float32[::1], float32[::1], Tuple((float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])),"
+    "void(float32[:, :], float32[:, :], float32[:], float32, float32[::1], float32, uint64[::1],"
+    " uint64[:, ::1], float32[::1], float32[::1], float32[::1],"
+    " Tuple((float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])),"
     " Tuple((float32[:, ::1], float32[::1], float32, float32[:, ::1], float32[::1], float32)),"
     " float32[:, ::1], uint8[::1], int16[::1])"
 )
 def fit_decays(
-    x, weight, noise, saturation, t, gap, latest_first, usual, rates, bounds, grid, curve, table, status, n_used
+    x, weight, noise, saturation, t, gap, place, latest_first, usual, rates, bounds, grid, curve, table, status, n_used
 ):
     """Fit each column of ``x``, and fill in ``table``, ``status`` and ``n_used``."""
     n_times, n_voxels, n_grid = U(len(t)), U(x.shape[1]), U(len(grid[0]))
-    a, b, r = rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(N_ROWS))
+    a, b, r, results = rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(7))
     s, w, e, s_b, w_b = rows(n_times), rows(n_times), rows(n_times), rows(n_times), rows(n_times)
     heights, norms = rows(n_grid), rows(n_grid)
     lanes, rivals, chosen = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
@@ -310,20 +311,21 @@ def fit_decays(
         elif n:
             for v in range(n):
                 lanes[v] = first + v
-            load(x, weight, lanes, n, saturation, latest_first, a, s, w)
+            load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w)
             n_settled = search_quickly(a, s, e, t, gap, usual, rates, curve, np.float32(len(x)), heights)
             for v in range(n):
                 if a[FATE + v] == LEFT:
                     waiting[n_waiting] = first + v
                     n_waiting += U(1)
             if n_settled > U(0):
-                describe(a, s, w, t)
+                describe(a, s, w)
                 _judge(a, s, w, e, t, gap)
-                _report(a, rates, bounds, noise, lanes, n, table, status, n_used)
+                _report(a, results, rates, bounds, noise, lanes, n, table, status, n_used)
         while n_waiting >= LANES or (n == U(0) and n_waiting > U(0)):
             m = min(LANES, n_waiting)
-            load(x, weight, waiting, m, saturation, latest_first, a, s, w)
-            describe(a, s, w, t)
+            load(x, weight, waiting, m, saturation, place, latest_first, t, a, s, w)
+            describe(a, s, w)
+            tilt(a, s, w, t)
             project(a, s, w, e, usual, grid, heights, norms)
             find_peaks(a, heights, n_grid)
             for v in range(LANES):
@@ -343,7 +345,7 @@ def fit_decays(
                 _take_better(a, r, rivals, n_rivals)
             _judge(a, s, w, e, t, gap)
             _settle(a, rates)
-            _report(a, rates, bounds, noise, waiting, m, table, status, n_used)
+            _report(a, results, rates, bounds, noise, waiting, m, table, status, n_used)
             n_waiting -= m
             for v in range(n_waiting):
                 waiting[v] = waiting[m + v]

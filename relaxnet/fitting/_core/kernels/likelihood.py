@@ -4,12 +4,21 @@ import numpy as np
 
 from relaxnet.fitting._core.bessel import I0_LARGE, I0_SMALL, I1_LARGE, I1_SMALL
 from relaxnet.fitting._core.kernels.grid import multiply
+from relaxnet.fitting._core.kernels.newton import (
+    NEXT,
+    OWN,
+    TRIAL_BY,
+    TRIAL_COST,
+    TRIAL_MIXED,
+    TRIAL_SCALE,
+    TRIAL_TWICE,
+    TRIAL_X,
+)
 from relaxnet.fitting._core.kernels.parts import (
     FOUR,
     HALF,
     INFINITE,
     LANES,
-    N_COMMON,
     ONE,
     RATE,
     ZERO,
@@ -20,10 +29,13 @@ from relaxnet.fitting._core.kernels.parts import (
     part,
 )
 
-# Rows of what is kept of each lane. A point is its cost, its gradient, the scale of that, and its second derivatives.
-TRIAL_M0, TRIAL_T, M0, SIGMA = (LANES * U(N_COMMON + k) for k in range(4))
-TRIAL = tuple(LANES * U(N_COMMON + 4 + k) for k in range(8))
-N_OF_LIKELIHOOD = 12
+# Rows of what is kept of each lane. The parameters are the logarithms of amplitude and T.
+M0, SIGMA = LANES * U(OWN), LANES * U(OWN + 1)
+TRIAL_M0, TRIAL_T = TRIAL_X, TRIAL_X + NEXT
+TRIAL = (
+    *(TRIAL_COST, TRIAL_BY, TRIAL_BY + NEXT, TRIAL_SCALE, TRIAL_SCALE + NEXT),
+    *(TRIAL_TWICE, TRIAL_MIXED, TRIAL_TWICE + NEXT),
+)
 
 SERIES = tuple(tuple(np.float32(c) for c in reversed(s)) for s in (I0_SMALL, I1_SMALL, I0_LARGE, I1_LARGE))
 JOINT, LARGE = np.float32(3.75), np.float32(30)
@@ -54,8 +66,9 @@ def bessel(z):
 
 
 @part()
-def evaluate(a, s, w, e, t, gap, m):
+def evaluate(a, s, w, e, problem, m):
     """Compute the negative log-likelihood and its first two derivatives at the parameters to try."""
+    t, gap = problem
     for v in range(m):
         a[M0 + v] = exp(a[TRIAL_M0 + v])
         a[RATE + v] = exp(-a[TRIAL_T + v])

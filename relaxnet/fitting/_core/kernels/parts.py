@@ -25,10 +25,8 @@ CONVERGED, AT_BOUND, TOO_FEW_SAMPLES, NO_DECAY, NO_SIGNAL, LEFT = (np.float32(k)
 (RATE, PEAK, USED, SIDE, LATEST, LOSS, BEST, HEIGHT, RIVAL, RIVAL_HEIGHT, EARLIER, RISES, MOST, SUM, TOTAL) = (
     LANES * U(k) for k in range(15)
 )
-MEAN, MIDDLE, VARIATION, SLOPE, SLOPE_SCALE, SQUARES, RESIDUAL, DONE, FATE, RESULT = (
-    LANES * U(k) for k in range(15, 25)
-)
-N_COMMON = 24 + 7
+MEAN, MIDDLE, VARIATION, SLOPE, SLOPE_SCALE, SQUARES, RESIDUAL, DONE, FATE = (LANES * U(k) for k in range(15, 24))
+N_COMMON = 24
 """Rows of what is kept of each lane, in all fits; those of a fit itself follow."""
 
 ZERO, HALF, ONE, TWO, QUADRUPLE, SIXTEEN = (np.float32(x) for x in (0, 0.5, 1, 2, 4, 16))
@@ -138,21 +136,31 @@ def decays(a, e, t, gap, m):
                     y = max(y + y * loss, LEAST_DECAY)
                 a[LATEST + v] = y
         return
-    for k in range(n_times):
-        o, time = k * LANES, -t[k]
-        for v in range(m):
-            e[o + v] = exp(time * a[RATE + v])
+    exponentials(a, RATE, e, t, U(0), n_times, m)
 
 
 @part()
-def load(x, weight, lanes, n, saturation, latest_first, a, s, w):
-    """Read the samples of some voxels, find those to use, and bring each voxel to a largest sample of 1 to 2."""
+def exponentials(a, rate, e, t, first, last, m):
+    """Compute the decays of all lanes at some of the times."""
+    for k in range(first, last):
+        o, time = k * LANES, -t[k]
+        for v in range(m):
+            e[o + v] = exp(time * a[rate + v])
+
+
+@part()
+def load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w):
+    """Read the samples of some voxels, find those to use, and bring each voxel to a largest sample of 1 to 2.
+
+    Image k goes to the row ``place[k]``. Each row of ``latest_first`` lists the rows of one decay, and there is one
+    amplitude. ``SIDE`` is 0, or the status of a lane that cannot be fitted.
+    """
     n_times, common = U(len(x)), U(weight.shape[1]) == U(1)
     for v in range(LANES):
         a[PEAK + v] = ZERO
         a[USED + v] = ZERO
     for k in range(n_times):
-        o = k * LANES
+        o = place[k] * LANES
         for v in range(n):
             s[o + v] = x[k, lanes[v]]
         for v in range(n, LANES):  # a lane without a voxel
@@ -171,22 +179,28 @@ def load(x, weight, lanes, n, saturation, latest_first, a, s, w):
             w[o + v] = w[o + v] if used else ZERO
             a[USED + v] += ONE if used else ZERO
             a[PEAK + v] = max(a[PEAK + v], abs(value))
-    last, n_zeros = latest_first[0] * LANES, U(0)
-    for v in range(LANES):
-        n_zeros += U((s[last + v] == ZERO) & (a[PEAK + v] > ZERO))
+    n_zeros, n_incomplete, least = U(0), U(0), np.float32(len(latest_first) + 1)
+    for i in range(U(len(latest_first))):
+        last = latest_first[i, U(0)] * LANES
+        for v in range(LANES):
+            n_zeros += U((s[last + v] == ZERO) & (a[PEAK + v] > ZERO))
     if n_zeros > U(0):
-        _blank(latest_first, n, a, s, w)
+        for i in range(U(len(latest_first))):
+            _blank(latest_first[i], n, a, s, w)
     for v in range(LANES):
-        # Lanes that cannot be fitted go along as something that can.
-        a[SIDE + v] = ZERO if (a[USED + v] > ONE) & (a[PEAK + v] >= TINY) else ONE
+        a[SIDE + v] = TOO_FEW_SAMPLES if a[USED + v] < least else (ZERO if a[PEAK + v] >= TINY else NO_SIGNAL)
+        n_incomplete += U(a[USED + v] < np.float32(n_times))
         bits = max(np.float32(a[PEAK + v]).view(np.int32) & EXPONENT, np.int32(1) << MANTISSA_BITS)
         bits = min(bits, np.int32(253) << MANTISSA_BITS)
         a[LATEST + v] = np.int32((np.int32(254) << MANTISSA_BITS) - bits).view(np.float32)
         a[LOSS + v] = np.int32(bits).view(np.float32)
+    if (n_incomplete > U(0)) & (len(latest_first) > 1):
+        for i in range(U(len(latest_first))):
+            _require_own(latest_first[i], n, t, a, w)
     for k in range(n_times):
-        o = k * LANES
+        o = place[k] * LANES
         for v in range(LANES):
-            aside = a[SIDE + v] > ZERO
+            aside = a[SIDE + v] > ZERO  # goes along as something that can be fitted
             s[o + v] = ONE if aside else s[o + v] * a[LATEST + v]
             w[o + v] = ONE if aside else w[o + v]
     for v in range(LANES):
@@ -195,18 +209,29 @@ def load(x, weight, lanes, n, saturation, latest_first, a, s, w):
 
 @part()
 def _blank(latest_first, n, a, s, w):
-    """Leave out exact zeros after the last other sample, where two or more others remain."""
-    last = latest_first[0] * LANES
+    """Leave out exact zeros of a decay after its last other sample, where two or more others remain."""
     for v in range(n):
-        if s[last + v] == ZERO and a[PEAK + v] > ZERO:
-            n_trailing, n_zeros = U(0), ZERO
-            while s[latest_first[n_trailing] * LANES + v] == ZERO:
+        if s[latest_first[0] * LANES + v] == ZERO and a[PEAK + v] > ZERO:
+            n_rows, n_trailing, n_zeros, n_others = U(len(latest_first)), U(0), ZERO, ZERO
+            while n_trailing < n_rows and s[latest_first[n_trailing] * LANES + v] == ZERO:
                 n_zeros += ONE if w[latest_first[n_trailing] * LANES + v] > ZERO else ZERO
                 n_trailing += U(1)
-            if a[USED + v] - n_zeros > ONE:
+            for k in range(n_trailing, n_rows):
+                n_others += ONE if w[latest_first[k] * LANES + v] > ZERO else ZERO
+            if n_others > ONE:
                 for k in range(n_trailing):
                     w[latest_first[k] * LANES + v] = ZERO
                 a[USED + v] -= n_zeros
+
+
+@part()
+def _require_own(rows_of_decay, n, t, a, w):
+    """Set lanes aside without a sample at a later time than 0 for one of several decays."""
+    for v in range(n):
+        own = ZERO
+        for row in rows_of_decay:
+            own += ONE if (w[row * LANES + v] > ZERO) & (t[row] > ZERO) else ZERO
+        a[SIDE + v] = a[SIDE + v] if own > ZERO else TOO_FEW_SAMPLES
 
 
 @part()
@@ -251,32 +276,45 @@ def whole(n):
 
 
 @part()
-def describe(a, s, w, t):
-    """Compute the sum of squares of the samples of all lanes, their mean, variation about it, and slope over time."""
+def describe(a, s, w):
+    """Compute the sum of squares of the samples of all lanes, their mean, and variation about it."""
     for v in range(LANES):
         a[LATEST + v] = ZERO
         a[TOTAL + v] = ZERO
         a[MEAN + v] = ZERO
-        a[MIDDLE + v] = ZERO
         a[VARIATION + v] = ZERO
+    for o in range(U(0), U(len(s)), LANES):
+        for v in range(LANES):
+            a[LATEST + v] += w[o + v]
+            a[TOTAL + v] += w[o + v] * s[o + v] * s[o + v]
+            a[MEAN + v] += w[o + v] * s[o + v]
+    for v in range(LANES):
+        a[MEAN + v] /= a[LATEST + v]
+    for o in range(U(0), U(len(s)), LANES):
+        for v in range(LANES):
+            deviation = s[o + v] - a[MEAN + v]
+            a[VARIATION + v] += w[o + v] * deviation * deviation
+
+
+@part()
+def tilt(a, s, w, t):
+    """Compute the slope of the samples of all lanes over time, and the sum of the magnitudes of its terms."""
+    for v in range(LANES):
+        a[LATEST + v] = ZERO
+        a[MIDDLE + v] = ZERO
         a[SLOPE + v] = ZERO
         a[SLOPE_SCALE + v] = ZERO
     for k in range(U(len(t))):
         time, o = t[k], k * LANES
         for v in range(LANES):
             a[LATEST + v] += w[o + v]
-            a[TOTAL + v] += w[o + v] * s[o + v] * s[o + v]
-            a[MEAN + v] += w[o + v] * s[o + v]
             a[MIDDLE + v] += w[o + v] * time
     for v in range(LANES):
-        a[MEAN + v] /= a[LATEST + v]
         a[MIDDLE + v] /= a[LATEST + v]
     for k in range(U(len(t))):
         time, o = t[k], k * LANES
         for v in range(LANES):
-            deviation = s[o + v] - a[MEAN + v]
             rise = w[o + v] * (time - a[MIDDLE + v]) * s[o + v]
-            a[VARIATION + v] += w[o + v] * deviation * deviation
             a[SLOPE + v] += rise
             a[SLOPE_SCALE + v] += abs(rise)
 
@@ -288,19 +326,18 @@ def fate_of_flat(slope, scale):
 
 
 @part()
-def store(a, lanes, n, table, status, n_used):
+def store(a, results, n_parameters, lanes, n, table, status, n_used):
     """Write the results of some lanes, with their goodness of fit."""
+    n_rows = U(len(results)) // LANES
+    last = n_rows - U(1)
     for v in range(LANES):
-        given, varies = a[FATE + v] <= AT_BOUND, a[VARIATION + v] > SIXTEEN * EPS * EPS * a[TOTAL + v]
-        rmse, r2 = np.sqrt(a[SQUARES + v] / a[USED + v]) * a[PEAK + v], ONE - a[RESIDUAL + v] / a[VARIATION + v]
-        a[RESULT + U(5) * LANES + v] = rmse
-        a[RESULT + U(6) * LANES + v] = r2 if varies else NAN
-        for row in range(U(7)):
-            kept_row = given if (row < U(2)) | (row > U(4)) else a[FATE + v] == CONVERGED
-            a[RESULT + row * LANES + v] = a[RESULT + row * LANES + v] if kept_row else NAN
+        varies = a[VARIATION + v] > SIXTEEN * EPS * EPS * a[TOTAL + v]
+        results[(last - U(1)) * LANES + v] = np.sqrt(a[SQUARES + v] / a[USED + v]) * a[PEAK + v]
+        results[last * LANES + v] = ONE - a[RESIDUAL + v] / a[VARIATION + v] if varies else NAN
     for v in range(n):
         status[lanes[v]], n_used[lanes[v]] = np.uint8(a[FATE + v]), np.int16(a[USED + v])
     for row in range(U(len(table))):
-        o = RESULT + row * LANES
+        # At a bound, there are no standard errors.
+        worst = AT_BOUND if (row < n_parameters) | (row + U(1) >= last) else CONVERGED
         for v in range(n):
-            table[row, lanes[v]] = a[o + v]
+            table[row, lanes[v]] = results[row * LANES + v] if a[FATE + v] <= worst else NAN

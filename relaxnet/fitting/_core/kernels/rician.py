@@ -15,15 +15,29 @@ from relaxnet.fitting._core.kernels.grid import find_peaks, project
 from relaxnet.fitting._core.kernels.likelihood import (
     JOINT,
     M0,
-    N_OF_LIKELIHOOD,
     SIGMA,
-    TRIAL,
-    TRIAL_M0,
-    TRIAL_T,
     bessel,
     correct,
     evaluate,
     find_likelihoods,
+)
+from relaxnet.fitting._core.kernels.newton import (
+    BY,
+    COST,
+    DAMP,
+    HELD,
+    HIGH,
+    LOW,
+    MIXED,
+    NEXT,
+    SCALE,
+    STEP,
+    TENTH,
+    TWICE,
+    X,
+    minimiser,
+    n_rows,
+    searched,
 )
 from relaxnet.fitting._core.kernels.parts import (
     AT_BOUND,
@@ -37,24 +51,20 @@ from relaxnet.fitting._core.kernels.parts import (
     INFINITE,
     LANES,
     LEFT,
-    N_COMMON,
     NO_SIGNAL,
     ONE,
     PEAK,
     QUADRUPLE,
     RATE,
     RESIDUAL,
-    RESULT,
     RIVAL,
     RIVAL_HEIGHT,
     SIDE,
     SLOPE,
     SLOPE_SCALE,
     SQUARES,
-    TOO_FEW_SAMPLES,
     TOTAL,
     TWO,
-    USED,
     ZERO,
     U,
     decays,
@@ -62,20 +72,16 @@ from relaxnet.fitting._core.kernels.parts import (
     exp,
     fate_of_flat,
     gather,
-    keep_active,
     kept,
     load,
     log,
     part,
     rows,
-    scatter,
     store,
-    whole,
+    tilt,
 )
 
-MAX_STEPS = 100
 SMALL = np.float32(1e-5)  # step in the logarithms behind which a search has converged
-DAMPING = np.float32(1e-3)  # of the first step
 MARGIN = np.float32(0.025)  # of twice the height of a peak: a second one that is lower by less is searched from, too
 BRIGHT, FAINT = np.float32(100), np.float32(1e-2)
 CLOSE = np.float32(1e-5)  # of the cost: of ends that differ by less, rounding would choose
@@ -84,85 +90,30 @@ NEAR_BOUND = np.float32(32)  # errors of log T, the distance from a bound at whi
 VAGUE = np.float32(1e-3)  # error of log T, from rounding of the gradient, that is too much
 UPHILL = np.float32(16)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
 
-# Rows of what is kept of each lane.
-N_BEFORE = N_COMMON + N_OF_LIKELIHOOD
-LOG_M0, LOG_T, LOW, DAMP, BLOCKED, FLAT = (LANES * U(N_BEFORE + k) for k in range(6))
-POINT = tuple(LANES * U(N_BEFORE + 6 + k) for k in range(8))
-N_ROWS = N_BEFORE + 14
-COST, BY_M0, BY_T, SCALE_M0, SCALE_T, M0_TWICE, MIXED, T_TWICE = POINT
-SEARCHED = (LOG_M0, LOG_T, *POINT, LOW, DAMP, BLOCKED, DONE)
-EIGHT_EPS, TENTH = np.float32(8) * EPS, np.float32(0.1)
-LEAST_DAMPING, MOST_DAMPING = np.float32(1e-12), np.float32(1e12)
+N_PARAMETERS = U(2)
+LOG_M0, LOG_T, M0_TWICE, T_TWICE, T_HELD, M0_HELD = X, X + NEXT, TWICE, TWICE + NEXT, HELD + NEXT, HELD
+BY_M0, BY_T, SCALE_T = BY, BY + NEXT, SCALE + NEXT
 
 ROOT_HALF_PI = np.float32(math.sqrt(math.pi / 2))
 
 
 @part()
-def _minimise(a, b, s, w, e, t, gap, shortest, longest, lanes, n):
-    """Run the damped Newton method of :func:`~relaxnet.fitting._core.newton.minimise` for some lanes.
-
-    Lanes that are done are taken out now and then.
-    """
-    m = whole(n)
+def _step(b, _n_parameters, m):
+    """Take a step of Newton's method; where the matrix is not positive definite, each derivative is followed itself."""
     for v in range(m):
-        b[DAMP + v] = DAMPING
-        b[BLOCKED + v] = ZERO
-        b[DONE + v] = ZERO if v < n else ONE
-        b[TRIAL_M0 + v] = b[LOG_M0 + v]
-        b[TRIAL_T + v] = b[LOG_T + v]
-    evaluate(b, s, w, e, t, gap, m)
-    for k in range(U(8)):
-        for v in range(m):
-            b[COST + k * LANES + v] = b[TRIAL[0] + k * LANES + v]
-    for _ in range(MAX_STEPS):
-        for v in range(m):
-            m0, log_t, by_m0, by_t, damping = b[LOG_M0 + v], b[LOG_T + v], b[BY_M0 + v], b[BY_T + v], b[DAMP + v]
-            m0_held = (m0 <= b[LOW + v]) & (by_m0 > ZERO)
-            t_held = ((log_t <= shortest) & (by_t > ZERO)) | ((log_t >= longest) & (by_t < ZERO))
-            limit = QUADRUPLE * EPS
-            flat = (m0_held | (abs(by_m0) <= limit * b[SCALE_M0 + v])) & (
-                t_held | (abs(by_t) <= limit * b[SCALE_T + v])
-            )
-            m0_twice = ONE if m0_held else abs(b[M0_TWICE + v]) * (ONE + damping)
-            t_twice = ONE if t_held else abs(b[T_TWICE + v]) * (ONE + damping)
-            mixed = ZERO if m0_held | t_held else b[MIXED + v]
-            mixed = mixed if m0_twice * t_twice > np.float32(1.0001) * mixed * mixed else ZERO
-            by_m0 = ZERO if m0_held else by_m0
-            by_t = ZERO if t_held else by_t
-            determinant = m0_twice * t_twice - mixed * mixed
-            m0_step = (mixed * by_t - t_twice * by_m0) / determinant
-            t_step = (mixed * by_m0 - m0_twice * by_t) / determinant
-            b[TRIAL_M0 + v] = max(m0 + max(min(m0_step, ONE), -ONE), b[LOW + v])
-            b[TRIAL_T + v] = min(max(log_t + max(min(t_step, ONE), -ONE), shortest), longest)
-            b[FLAT + v] = ONE if flat else ZERO
-        evaluate(b, s, w, e, t, gap, m)
-        n_active = U(0)
-        for v in range(m):
-            cost, now, active = b[TRIAL[0] + v], b[COST + v], b[DONE + v] == ZERO
-            finite = abs(cost) < INFINITE
-            better = cost <= now + EIGHT_EPS * abs(now)
-            damping = min(max(b[DAMP + v] * (TENTH if better else np.float32(8)), LEAST_DAMPING), MOST_DAMPING)
-            blocked = ((b[BLOCKED + v] > ZERO) | (not finite)) & (damping > DAMPING)
-            moved = max(abs(b[TRIAL_M0 + v] - b[LOG_M0 + v]), abs(b[TRIAL_T + v] - b[LOG_T + v]))
-            short = (moved <= SMALL) & (not blocked)
-            done = ((b[FLAT + v] > ZERO) | short) & finite
-            take = active & better
-            b[LOG_M0 + v] = b[TRIAL_M0 + v] if take else b[LOG_M0 + v]
-            b[LOG_T + v] = b[TRIAL_T + v] if take else b[LOG_T + v]
-            b[DAMP + v] = damping
-            b[BLOCKED + v] = ONE if blocked else ZERO
-            for k in range(U(8)):
-                o = k * LANES + v
-                b[COST + o] = b[TRIAL[0] + o] if take else b[COST + o]
-            b[DONE + v] = ONE if done | (not active) else ZERO
-            n_active += U((not done) & active)
-        if n_active == U(0):
-            break
-        if whole(n_active) < m:
-            scatter(b, SEARCHED, a, lanes, n)
-            n = keep_active(b, SEARCHED, DONE, s, w, lanes, n)
-            m = whole(n)
-    scatter(b, SEARCHED, a, lanes, n)
+        m0_held, t_held, damping = b[M0_HELD + v] > ZERO, b[T_HELD + v] > ZERO, ONE + b[DAMP + v]
+        m0_twice = ONE if m0_held else abs(b[M0_TWICE + v]) * damping
+        t_twice = ONE if t_held else abs(b[T_TWICE + v]) * damping
+        mixed = ZERO if m0_held | t_held else b[MIXED + v]
+        mixed = mixed if m0_twice * t_twice > np.float32(1.0001) * mixed * mixed else ZERO
+        by_m0 = ZERO if m0_held else b[BY_M0 + v]
+        by_t = ZERO if t_held else b[BY_T + v]
+        determinant = m0_twice * t_twice - mixed * mixed
+        b[STEP + v] = (mixed * by_t - t_twice * by_m0) / determinant
+        b[STEP + NEXT + v] = (mixed * by_m0 - m0_twice * by_t) / determinant
+
+
+minimise = minimiser(evaluate, _step)
 
 
 @part()
@@ -179,9 +130,10 @@ def _begin(a, w, c, basis, log_t, place_row, lanes, b, m):
         b[LOG_M0 + i] = max(p / q if q > ZERO else ZERO, np.float32(0.1) * a[SIGMA + v])
         b[LOG_T + i] = log_t[g]
         b[LOW + i] = HALF * FAINT * a[SIGMA + v]
+        b[LOW + NEXT + i], b[HIGH + NEXT + i] = log_t[0], log_t[-1]
     for i in range(m):
         b[LOG_M0 + i] = log(b[LOG_M0 + i])
-        b[LOW + i] = log(b[LOW + i])
+        b[LOW + i], b[HIGH + i] = log(b[LOW + i]), INFINITE
 
 
 @part()
@@ -198,7 +150,7 @@ def _pick_rivals(a, lanes, bright):
 
 
 @part()
-def _take_better(a, r, lanes, n):
+def _take_better(a, r, state, lanes, n):
     """Replace what was found for lanes whose rival costs less; none is done where that is too close to call."""
     for i in range(n):
         v = lanes[i]
@@ -208,7 +160,7 @@ def _take_better(a, r, lanes, n):
             same = silent | (abs(a[LOG_T + v] - r[LOG_T + v]) < NEAR)
             a[DONE + v] = a[DONE + v] if same else -ONE
         elif other < cost:
-            for row in SEARCHED:
+            for row in state:
                 a[row + v] = r[row + v]
 
 
@@ -252,29 +204,28 @@ def _settle(a, bright, shortest, longest):
         fate = fate if (a[DONE + v] > ZERO) & (amplitude > np.float32(10)) & (a[COST + v] < silence - FAINT) else LEFT
         silent = (amplitude < np.float32(0.7)) & (not bright) & (a[HEIGHT + v] < VAGUE - silence)
         fate = NO_SIGNAL if (a[DONE + v] >= ZERO) & silent else fate
-        fate = fate if a[PEAK + v] > ZERO else NO_SIGNAL
-        a[FATE + v] = fate if a[USED + v] > ONE else TOO_FEW_SAMPLES
+        a[FATE + v] = a[SIDE + v] if a[SIDE + v] > ZERO else fate
 
 
 @part()
-def _report(a, bounds, shortest, longest, lanes, n, table, status, n_used):
+def _report(a, results, bounds, shortest, longest, lanes, n, table, status, n_used):
     """Write the results of some lanes, in the units of the signal."""
     for v in range(LANES):
         peak, m0, log_t = a[PEAK + v], a[M0 + v], a[LOG_T + v]
         t = bounds[0] if log_t <= shortest else (bounds[1] if log_t >= longest else ONE / a[RATE + v])
         determinant = a[M0_TWICE + v] * a[T_TWICE + v] - a[MIXED + v] * a[MIXED + v]
-        a[RESULT + v] = m0 * peak
-        a[RESULT + LANES + v] = t
-        a[RESULT + U(2) * LANES + v] = np.sqrt(a[T_TWICE + v] / determinant) * m0 * peak
-        a[RESULT + U(3) * LANES + v] = np.sqrt(a[M0_TWICE + v] / determinant) * t
-        a[RESULT + U(4) * LANES + v] = -a[MIXED + v] / determinant * m0 * t * peak
-    store(a, lanes, n, table, status, n_used)
+        results[v] = m0 * peak
+        results[LANES + v] = t
+        results[U(2) * LANES + v] = np.sqrt(a[T_TWICE + v] / determinant) * m0 * peak
+        results[U(3) * LANES + v] = np.sqrt(a[M0_TWICE + v] / determinant) * t
+        results[U(4) * LANES + v] = -a[MIXED + v] / determinant * m0 * t * peak
+    store(a, results, N_PARAMETERS, lanes, n, table, status, n_used)
 
 
 @part()
-def _load(x, weight, noise, lanes, n, saturation, latest_first, a, s, w):
+def _load(x, weight, noise, lanes, n, saturation, place, latest_first, t, a, s, w):
     """Read the samples of some voxels, and their noise."""
-    load(x, weight, lanes, n, saturation, latest_first, a, s, w)
+    load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w)
     for v in range(n):
         a[SIGMA + v] = noise[lanes[v] if len(noise) > 1 else U(0)]
     for v in range(LANES):
@@ -298,16 +249,21 @@ def _sort(a, s, w, lanes, n, waiting, n_waiting, status):
 
 
 @kept(
-    "void(float32[:, :], float32[:, :], float32[:], float32, float32[::1], float32, uint64[::1], float32[::1],"
-    " float32[::1], float32[::1], Tuple((float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])),"
+    "void(float32[:, :], float32[:, :], float32[:], float32, float32[::1], float32, uint64[::1],"
+    " uint64[:, ::1], float32[::1], float32[::1], float32[::1],"
+    " Tuple((float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])),"
     " float32[:, ::1], uint8[::1], int16[::1])"
 )
-def fit_decays(x, weight, noise, saturation, t, gap, latest_first, usual, rates, bounds, grid, table, status, n_used):
+def fit_decays(
+    x, weight, noise, saturation, t, gap, place, latest_first, usual, rates, bounds, grid, table, status, n_used
+):
     """Fit each column of ``x``, and fill in ``table``, ``status`` and ``n_used``."""
     n_times, n_voxels, n_grid = U(len(t)), U(x.shape[1]), U(len(grid[0]))
     log_t = -np.log(rates)
     shortest, longest = log_t[0], log_t[-1]
-    a, b, r, b_r = rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(N_ROWS))
+    n_all = n_rows(N_PARAMETERS)
+    a, b, r, b_r = rows(n_all), rows(n_all), rows(n_all), rows(n_all)
+    results, state, problem = rows(U(7)), searched(N_PARAMETERS), (t, gap)
     s, w, e, c, s_b, w_b = rows(n_times), rows(n_times), rows(n_times), rows(n_times), rows(n_times), rows(n_times)
     heights, norms = rows(n_grid), rows(n_grid)
     lanes, rivals, chosen = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
@@ -316,13 +272,14 @@ def fit_decays(x, weight, noise, saturation, t, gap, latest_first, usual, rates,
         n = min(LANES, n_voxels - first) if first < n_voxels else U(0)
         for v in range(n):
             lanes[v] = first + v
-        _load(x, weight, noise, lanes, n, saturation, latest_first, a, s, w)
+        _load(x, weight, noise, lanes, n, saturation, place, latest_first, t, a, s, w)
         _sort(a, s, w, lanes, n, waiting, n_waiting, status)
         for way in range(U(2)):
             while n_waiting[way] >= LANES or (n == U(0) and n_waiting[way] > U(0)):
                 m, bright, some = min(LANES, n_waiting[way]), way == U(1), waiting[way]
-                _load(x, weight, noise, some, m, saturation, latest_first, a, s, w)
-                describe(a, s, w, t)
+                _load(x, weight, noise, some, m, saturation, place, latest_first, t, a, s, w)
+                describe(a, s, w)
+                tilt(a, s, w, t)
                 correct(a, s, w, c)
                 if bright:
                     project(a, c, w, e, usual, grid, heights, norms)
@@ -338,16 +295,16 @@ def fit_decays(x, weight, noise, saturation, t, gap, latest_first, usual, rates,
                     for v in range(LANES):
                         w[o + v] /= a[SIGMA + v] * a[SIGMA + v]
                 gather(s, w, chosen, s_b, w_b, LANES)
-                _minimise(a, b, s_b, w_b, e, t, gap, shortest, longest, chosen, LANES)
+                minimise(problem, N_PARAMETERS, SMALL, state, a, b, s_b, w_b, e, chosen, LANES)
                 if n_rivals > U(0):
                     gather(s, w, rivals, s_b, w_b, n_rivals)
                     for i in range(n_rivals):
                         chosen[i] = rivals[i]
-                    _minimise(r, b_r, s_b, w_b, e, t, gap, shortest, longest, chosen, n_rivals)
-                    _take_better(a, r, rivals, n_rivals)
+                    minimise(problem, N_PARAMETERS, SMALL, state, r, b_r, s_b, w_b, e, chosen, n_rivals)
+                    _take_better(a, r, state, rivals, n_rivals)
                 _judge(a, s, w, e, t, gap)
                 _settle(a, bright, shortest, longest)
-                _report(a, bounds, shortest, longest, some, m, table, status, n_used)
+                _report(a, results, bounds, shortest, longest, some, m, table, status, n_used)
                 n_waiting[way] -= m
                 for v in range(n_waiting[way]):
                     some[v] = some[m + v]
