@@ -14,10 +14,10 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Make .venv with relaxnet, all extras and the developer tools
 
-$(STAMP): pyproject.toml constraints.txt weights/pyproject.toml
+$(STAMP): pyproject.toml constraints.txt weights/pyproject.toml viewer/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(f"relaxnet needs Python 3.11 or later, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,docs,dev]' --editable ./weights
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,docs,dev]' --editable ./weights --editable ./viewer
 	@touch $@
 
 demo: $(STAMP)  ## Simulate subjects, fit them, train a network without labels, and show maps and errors
@@ -33,7 +33,7 @@ coverage: $(STAMP)  ## The same, and report which lines and branches are tested
 
 test-oldest:  ## Run the tests with the oldest versions that are allowed, which get their own environment
 	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[all]' beartype hypothesis pytest pytest-xdist
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[all]' --editable ./viewer beartype hypothesis pytest pytest-xdist
 	.venv-oldest/bin/pytest --numprocesses=auto --dist=loadgroup -W ignore::DeprecationWarning
 
 test-triton:  ## Run the tests of the kernel for GPUs in the interpreter of Triton, which gets its own environment; minutes

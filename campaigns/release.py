@@ -5,6 +5,7 @@ Each step writes what it has found into ``campaigns/results/release.json`` when 
 """
 
 import argparse
+import ast
 import json
 import os
 import platform
@@ -15,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-import venv
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,7 +34,12 @@ ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 ENVIRONMENTS = ROOT / ".venv-release"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYTHONS = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if ":: 3." in one]
 EXTRAS = [name for name in PROJECT["optional-dependencies"] if name not in ("all", "docs", "dev")]
+DATA = {"viewer": ("io", "plot"), "weights": ()}
+"""Folders of packages of data, and the extras by which they are used."""
+WHEEL_KB = 700
+"""What a wheel may weigh; the policy in the documentation says why."""
 TESTS_NEED = ("beartype", "hypothesis", "pytest", "pytest-xdist", "torchjd")
 CORE_TESTS = [f"tests/{name}" for name in ("signals", "fitting", "losses", "metrics", "nets", "phantom")]
 IMPORTS = ("import relaxnet", "import relaxnet; relaxnet.fit")
@@ -58,13 +64,13 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 class Environment:
     """A virtual environment without pip, which this one's pip fills."""
 
-    def __init__(self, name: str) -> None:
-        self.path = ENVIRONMENTS / name
+    def __init__(self, name: str, base: str = sys.executable) -> None:
+        self.path, self.base = ENVIRONMENTS / name, base
         self.python = self.path / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
     def make(self) -> "Environment":
         """Make it, empty."""
-        venv.create(self.path, clear=True, symlinks=sys.platform != "win32")
+        run(self.base, "-m", "venv", "--clear", "--without-pip", self.path)
         return self
 
     def copy(self, name: str) -> "Environment":
@@ -126,14 +132,19 @@ def built(pattern: str) -> Path:
 
 def of_wheel(*extras: str) -> str:
     """Name the wheel with extras, as pip wants it."""
-    wheel = built("*.whl")
+    wheel = built("relaxnet-*.whl")
     return f"relaxnet[{','.join(extras)}] @ {wheel.as_uri()}" if extras else str(wheel)
+
+
+def data_wheel(name: str) -> Path:
+    """Return the wheel of a package of data."""
+    return built(f"relaxnet_{name}-*.whl")
 
 
 @contextmanager
 def unpacked() -> Iterator[Path]:
     """Unpack the source distribution where nothing of this folder is near."""
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(built("*.tar.gz")) as archive:
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(built("relaxnet-*.tar.gz")) as archive:
         archive.extractall(folder, filter="data")
         (source,) = Path(folder).iterdir()
         yield source
@@ -143,7 +154,7 @@ def core_environment() -> Environment:
     """Return the environment of the wheel alone, which others begin with; it is made once for a wheel."""
     core = Environment("core")
     complete = core.path / ".complete"
-    if not complete.exists() or complete.stat().st_mtime < built("*.whl").stat().st_mtime:
+    if not complete.exists() or complete.stat().st_mtime < built("relaxnet-*.whl").stat().st_mtime:
         core.make().install(of_wheel())
         complete.touch()
     return core
@@ -154,13 +165,18 @@ def build() -> Rows:
     tools = Environment("tools").make()
     tools.install("build", "twine", constraints=None)
     shutil.rmtree(DIST, ignore_errors=True)
-    run(tools.python, "-P", "-m", "build", "--outdir", DIST, ROOT)
-    wheel, sdist = built("*.whl"), built("*.tar.gz")
-    run(tools.python, "-m", "twine", "check", "--strict", wheel, sdist)
+    for source in (ROOT, *(ROOT / name for name in DATA)):
+        run(tools.python, "-P", "-m", "build", "--outdir", DIST, source)
+    wheel, sdist = built("relaxnet-*.whl"), built("relaxnet-*.tar.gz")
+    run(tools.python, "-m", "twine", "check", "--strict", *DIST.iterdir())
+    kilobytes = wheel.stat().st_size / 1000
+    if kilobytes > WHEEL_KB:
+        raise SystemExit(f"the wheel has {kilobytes:.0f} kB, and may have {WHEEL_KB}")
     with ZipFile(wheel) as archive:
-        sizes = {info.filename: info.compress_size for info in archive.infolist()}
-        (metadata,) = (name for name in sizes if name.endswith(".dist-info/METADATA"))
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         said = archive.read(metadata).decode()
+        python = [info for info in archive.infolist() if info.filename.endswith(".py")]
+        prose = sum(info.compress_size - len(zlib.compress(bare(archive.read(info)))) for info in python) / 1000
     if dead := re.findall(r"\]\((?!https?:)[^)]*\)", said):
         raise SystemExit(f"an index cannot follow these links of the README: {dead}")
     with tarfile.open(sdist) as archive:
@@ -168,14 +184,22 @@ def build() -> Rows:
     tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
     if held != tracked:
         raise SystemExit(f"the sdist differs from what is tracked: {held ^ tracked}")
-    viewer = sum(size for name, size in sizes.items() if name.endswith("niivue.umd.js"))
     return [
-        ("wheel", f"{wheel.stat().st_size / 1000:.0f} kB"),
-        ("of it Python and metadata", f"{(wheel.stat().st_size - viewer) / 1000:.0f} kB"),
-        ("of it the viewer of `relaxnet view`, NiiVue", f"{viewer / 1000:.0f} kB"),
+        ("wheel", f"{kilobytes:.0f} kB, of {WHEEL_KB} kB that are allowed"),
+        ("of it docstrings and comments", f"{prose:.0f} kB"),
+        *((f"wheel of `relaxnet-{name}`", f"{data_wheel(name).stat().st_size / 1000:.0f} kB") for name in DATA),
         ("source distribution", f"{sdist.stat().st_size / 1000:.0f} kB, all {len(tracked)} files that are tracked"),
         ("`twine check --strict`", "passed"),
     ]
+
+
+def bare(source: bytes) -> bytes:
+    """Return Python without its docstrings and comments."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree).encode()
 
 
 def core() -> Rows:
@@ -206,6 +230,18 @@ def extras() -> Rows:
     return rows
 
 
+def data() -> Rows:
+    """Install the packages of data beside the wheel, and use them."""
+    rows = []
+    for name, needed in DATA.items():
+        environment = core_environment().copy(name)
+        environment.install(of_wheel(*needed), data_wheel(name))
+        environment.smoke(name)
+        rows.append((f"`relaxnet-{name}`", "works"))
+        shutil.rmtree(environment.path)
+    return rows
+
+
 def oldest() -> Rows:
     """Install the oldest versions that are allowed, use every extra, and run the tests of the core."""
     return _with_all("oldest", "constraints-oldest.txt")
@@ -216,8 +252,20 @@ def newest() -> Rows:
     return _with_all("newest", None)
 
 
-def _with_all(name: str, constraints: str | None) -> Rows:
-    environment = Environment(name).make()
+def pythons() -> Rows:
+    """Do the same, within constraints, with each other Python that is promised and found."""
+    rows = []
+    for version in PYTHONS:
+        found = shutil.which(f"python{version}")
+        if found is None:
+            rows.append((version, "not here, and not tried"))
+        elif version != ".".join(platform.python_version_tuple()[:2]):
+            rows += [(f"{version}, {what}", seen) for what, seen in _with_all(version, "constraints.txt", found)]
+    return rows
+
+
+def _with_all(name: str, constraints: str | None, base: str = sys.executable) -> Rows:
+    environment = Environment(name, base).make()
     environment.install(of_wheel("all"), *TESTS_NEED, constraints=constraints)
     environment.smoke(*(extra for extra in EXTRAS), "core")
     versions = environment.versions("torch", "numpy", "scipy", "lightning", "nibabel")
@@ -242,12 +290,13 @@ def _of_developers(source: Path) -> Environment:
     environment = Environment("developers")
     if not environment.python.exists():
         environment.make()
-    environment.install("--editable", f"{source}[all,docs,dev]")
+    sources = (f"{source}[all,docs,dev]", *(source / name for name in DATA))
+    environment.install(*(part for one in sources for part in ("--editable", one)))
     return environment
 
 
 STEPS: dict[str, Callable[[], Rows]] = {
-    step.__name__: step for step in (build, core, extras, oldest, newest, tests, docs)
+    step.__name__: step for step in (build, core, extras, data, oldest, newest, pythons, tests, docs)
 }
 
 

@@ -1,4 +1,4 @@
-"""Use what each extra brings, in a few lines each: ``python campaigns/smoke.py EXTRA ...``.
+"""Use what each extra or package of data brings, in a few lines each: ``python campaigns/smoke.py EXTRA ...``.
 
 It runs from any folder with whatever relaxnet is installed, and needs nothing but that extra.
 """
@@ -112,7 +112,8 @@ def cli(folder: Path) -> None:
         ["demo", "--preset", "smoke", "--out", str(folder / "demo")],
     ):
         assert main([*line, "--quiet"]) == 0, line
-    rx.workflows.serve_maps(maps).server_close()
+    if find_spec("relaxnet_viewer") is None:  # a package of its own
+        assert main(["view", maps, "--no-browser"]) == 1
     if find_spec("skimage") is None:  # which comes with another extra
         assert main(["experiment", "all", "--out", str(folder / "results")]) == 1
         assert not (folder / "results").exists()
@@ -161,6 +162,21 @@ def fast(folder: Path) -> None:
     assert "relaxnet.fitting._core.kernels.decay" in sys.modules
 
 
+def viewer(folder: Path) -> None:
+    """Serve the page that shows maps, with its script."""
+    rx.workflows.fit_scan(scan(folder), "t2", out=folder, pictures=False)
+    with rx.workflows.serve_maps(folder) as server:
+        assert b"niivue.umd.js" in server.answer("/", {})[0]
+        assert b"Niivue" in server.answer("/niivue.umd.js", {})[0]
+
+
+def weights(folder: Path) -> None:
+    """Predict maps by the network that is installed."""
+    del folder
+    images = rx.phantom.liver_cohort(1, 1, (64, 64), snr=50)[0].images
+    assert rx.load("liver-any").predict(images)["t2"].isfinite().all()
+
+
 def refuses(folder: Path) -> None:
     """See that relaxnet names the extra that is not installed, for those that it imports itself."""
     assert main(["info"]) == 1
@@ -176,7 +192,8 @@ def refuses(folder: Path) -> None:
 SMOKE: dict[str, Callable[[Path], None]] = {
     of.__name__: of
     for of in (
-        core, refuses, train, io, dicom, itk, plot, report, cli, hub, experiments, pandas, xarray, dask, fast
+        core, refuses, train, io, dicom, itk, plot, report, cli, hub, experiments, pandas, xarray, dask, fast,
+        viewer, weights,
     )
 }  # fmt: skip
 

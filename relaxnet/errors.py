@@ -88,5 +88,26 @@ def how_to_install(extra: str) -> str:
     return f"pip install 'relaxnet[{extra}]', or pip install '.[{extra}]' in a clone of relaxnet"
 
 
+def how_to_add(package: str) -> str:
+    """Write the command that installs a package of data of relaxnet, from an index and from a clone.
+
+    Parameters
+    ----------
+    package
+        Its name.
+
+    Returns
+    -------
+    str
+        The end of a sentence.
+
+    Examples
+    --------
+    >>> how_to_add("relaxnet-weights")
+    'pip install relaxnet-weights, or pip install ./weights in a clone of relaxnet'
+    """
+    return f"pip install {package}, or pip install ./{package.removeprefix('relaxnet-')} in a clone of relaxnet"
+
+
 def _missing(package: str, extra: str) -> MissingExtraError:
     return MissingExtraError(f"{package} is not installed. It comes with the extra {extra!r}: {how_to_install(extra)}")

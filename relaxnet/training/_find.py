@@ -6,13 +6,12 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
-from relaxnet.errors import require
+from relaxnet.errors import how_to_add, require
 
 NETWORK = "network.safetensors"
 """Name of a trained network in the folder of its run."""
 _PRETRAINED = "model.safetensors"  # as the hub calls it
 _GROUP = "relaxnet.weights"
-_PACKAGE = "relaxnet-weights"
 
 
 def network_file(where: str | Path) -> Path:
@@ -49,9 +48,7 @@ def network_file(where: str | Path) -> Path:
         return Path(str(files(packages[str(where)]) / f"{where}.safetensors"))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", str(where)) and not path.parent.exists():
         return _of_hub(path.as_posix())
-    known = ", ".join(sorted(packages)) or (
-        f"none; pip install {_PACKAGE} brings liver-any, and so does pip install ./weights in a clone of relaxnet"
-    )
+    known = ", ".join(sorted(packages)) or f"none; for liver-any, {how_to_add('relaxnet-weights')}"
     raise FileNotFoundError(
         f"{where}: there is no such file or folder, and it is no name/repository of a network, nor an installed one "
         f"({known})."

@@ -34,6 +34,8 @@ def serve_maps(folder: str | Path, *, scan: str | Path | None = None, port: int 
         If the folder holds no maps.
     OSError
         If the port is taken.
+    MissingExtraError
+        If matplotlib or the package ``relaxnet-viewer`` is not installed.
     """
     require("matplotlib", extra="plot")
     return Server(open_folder(Path(folder), Path(scan) if scan else None), port)

@@ -184,7 +184,7 @@ def test_networks_by_name(networks, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"arm: .* nor an installed one \(leg\)"):
         rx.load("arm")
     known.clear()
-    with pytest.raises(FileNotFoundError, match=r"pip install relaxnet-weights brings liver-any"):
+    with pytest.raises(FileNotFoundError, match=r"none; for liver-any, pip install relaxnet-weights, or"):
         rx.load("leg")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="the folder holds neither network"):

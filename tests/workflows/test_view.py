@@ -19,6 +19,7 @@ from relaxnet.workflows._viewer.maps import open_folder
 
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 AFFINE = np.array([[-2, 0, 0, 11], [0, 2, 0, -9], [0, 0, 5, 0], [0, 0, 0, 1.0]])
+ABSENT = "relaxnet-viewer is not installed"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -37,6 +38,7 @@ def fitted(tmp_path):
 @pytest.fixture
 def served(fitted):
     """Serve the maps, and return what asks the server: status and content by path."""
+    pytest.importorskip("relaxnet_viewer", reason=ABSENT)
     with rx.workflows.serve_maps(fitted[0]) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -145,8 +147,16 @@ def test_what_cannot_be_viewed_is_named(tmp_path, capsys):
     assert "it holds no maps, such as scan_T1rho.nii.gz" in capsys.readouterr().err
 
 
+def test_without_the_viewer_its_package_is_named(fitted, monkeypatch, capsys):
+    monkeypatch.setattr("relaxnet.workflows._viewer.server.find_spec", {"relaxnet_viewer": None}.__getitem__)
+    assert main(["view", str(fitted[0]), "--no-browser"]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "pip install relaxnet-viewer, or pip install ./viewer in a clone of relaxnet" in told
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a process")
 def test_ctrl_c_ends_the_command_with_its_status(fitted):
+    pytest.importorskip("relaxnet_viewer", reason=ABSENT)
     code = "import sys; from relaxnet.cli import main; sys.exit(main())"
     line = [sys.executable, "-c", code, "view", str(fitted[0]), "--no-browser"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

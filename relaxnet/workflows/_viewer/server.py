@@ -7,6 +7,8 @@ from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,13 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from relaxnet._messages import brief
+from relaxnet.errors import MissingExtraError, how_to_add
 from relaxnet.fitting import FitStatus
 from relaxnet.plots import decay_figure
 from relaxnet.workflows._report.page import Picture, cell, svg
 from relaxnet.workflows._viewer.maps import Decay, MapFolder, title_of
 
 HOST = "127.0.0.1"
-_STATIC = {"/": ("page.html", "text/html; charset=utf-8"), "/niivue.umd.js": ("niivue.umd.js", "text/javascript")}
 _POLICY = (
     "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'"
@@ -34,6 +36,10 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, maps: MapFolder, port: int = 0) -> None:
         self.maps, self.drawing = maps, Lock()  # figures are drawn one at a time: their colours are set for all
+        self.static = {
+            "/": (files(__package__) / "page.html", "text/html; charset=utf-8"),
+            "/niivue.umd.js": (_niivue(), "text/javascript"),
+        }
         super().__init__((HOST, port), _Handler)
 
     @property
@@ -43,9 +49,9 @@ class Server(ThreadingHTTPServer):
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[bytes, str]:
         """Return content and type of what is asked for; a LookupError or a ValueError if there is no such thing."""
-        if path in _STATIC:
-            name, kind = _STATIC[path]
-            return files(__package__).joinpath("static", name).read_bytes(), kind
+        if path in self.static:
+            file, kind = self.static[path]
+            return file.read_bytes(), kind
         if path == "/maps":
             names = [file.relative_to(self.maps.folder).as_posix() for file in self.maps.paths]
             return json.dumps(names).encode(), "application/json"
@@ -75,6 +81,13 @@ class Server(ThreadingHTTPServer):
         note = "" if all(decay.samples is not None for decay in decays) else "<p>The scan is not here: see --scan.</p>"
         title = f"<h2>Voxel {', '.join(map(str, voxel))}</h2>"
         return f"{title}{''.join(drawn)}{note}<table>{''.join(rows)}</table>"
+
+
+def _niivue() -> Traversable:
+    """Find the script that shows the maps, or say which package brings it."""
+    if find_spec("relaxnet_viewer") is None:
+        raise MissingExtraError(f"NiiVue, which shows maps, is not installed: {how_to_add('relaxnet-viewer')}.")
+    return files("relaxnet_viewer") / "niivue.umd.js"
 
 
 def _value(name: str, value: float) -> str:

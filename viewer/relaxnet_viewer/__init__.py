@@ -1,0 +1,1 @@
+"""NiiVue, the script by which ``relaxnet view`` shows maps in the browser: a file, and no code of Python."""
