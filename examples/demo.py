@@ -13,7 +13,7 @@
 # %% [markdown]
 # # From images to maps, by fit and by network
 #
-# This example shows the whole way once, at a size that takes half a minute: simulate
+# This example shows the whole way once, at a size that takes a minute: simulate
 # subjects whose T1rho and T2 are known, map them voxel by voxel, train a network
 # without labels, and compare all maps with the ground truth. `relaxnet demo` does the
 # same with more subjects and a longer training.
@@ -90,7 +90,9 @@ print(f"median of the standard errors:    {standard_error.median():.1f} ms")
 # with the network.
 
 # %% Validation residual and Laplace scale of both contrasts by epoch
-preset = dataclasses.replace(rx.training.PRESETS["laptop"], epochs=40, steps=1)
+preset = dataclasses.replace(
+    rx.training.PRESETS["laptop"], base=8, depth=3, epochs=50, steps=4
+)
 trained = rx.training.train(cohort[:7], inputs="middle", preset=preset, progress=False)
 network = trained.predict(subject.images)
 
