@@ -253,7 +253,7 @@ def newest() -> Rows:
 
 
 def pythons() -> Rows:
-    """Do the same, within constraints, with each other Python that is promised and found."""
+    """Do so within constraints, with each other Python that is promised and found."""
     rows = []
     for version in PYTHONS:
         found = shutil.which(f"python{version}")

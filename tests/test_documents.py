@@ -118,7 +118,7 @@ def test_commands_of_the_readme_run(tmp_path, monkeypatch):
         assert program == "relaxnet"
         assert main(arguments) == 0, line
     names = {path.name for path in (tmp_path / "maps").rglob("*.nii.gz")}
-    assert {f"{scan}_{map_}.nii.gz" for scan in ("scan", "sub-004") for map_ in ("T1rho", "T2map")} <= names
+    assert {"scan_T1rho.nii.gz", "sub-004_T1rho.nii.gz", "sub-004_T2map.nii.gz"} <= names
     assert (tmp_path / "joint" / "sub-004" / "anat" / "sub-004_S0map.nii.gz").exists()
 
 

@@ -143,3 +143,7 @@ def test_the_table_of_the_release_is_that_of_its_findings(monkeypatch):
     findings = release.findings()
     assert {"build"} <= {*findings} <= {*release.STEPS}
     assert (ROOT / "campaigns" / "results" / "release.md").read_text(encoding="utf-8") == release.render(findings)
+    rows = dict(findings["build"]["rows"])
+    wheel, prose = (int(rows[name].split()[0]) for name in ("wheel", "of it docstrings and comments"))
+    policy = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+    assert f"Without them it would have {wheel - prose} kB" in policy
