@@ -65,23 +65,28 @@ def all_sorts(snr):
 
 
 def assert_same(by_torch, compiled):
-    """Maps agree to 1e-5 or, where they are known less well than that, to a thousandth of their standard errors."""
+    """Maps agree to 1e-5 or, where they are known less well than that, to a thousandth of their standard errors.
+
+    Standard errors agree to 2 in a thousand, and covariances to twice that, of voxels whose values exceed their errors.
+    """
     np.testing.assert_array_equal(compiled.status, by_torch.status)
     np.testing.assert_array_equal(compiled.n_used, by_torch.n_used)
     ok = by_torch.ok
+    sure = {}  # voxels whose standard error is smaller than the value
     for name, values in by_torch.maps.items():
         found, expected, std = compiled.maps[name], values.astype(np.float64), by_torch.std[name]
         np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
         np.testing.assert_array_equal(np.isnan(compiled.std[name]), np.isnan(std))
         known = ok & np.isfinite(std)
         np.testing.assert_array_less(np.abs(found - expected)[known], (1e-5 * np.abs(expected) + 1e-3 * std)[known])
-        sure = known & (std < expected)
-        np.testing.assert_allclose(compiled.std[name][sure], std[sure], rtol=2e-3)
+        sure[name] = known & (std < expected)
+        np.testing.assert_allclose(compiled.std[name][sure[name]], std[sure[name]], rtol=2e-3)
         at_bound = by_torch.status == FitStatus.AT_BOUND
         np.testing.assert_allclose(found[at_bound], expected[at_bound], rtol=1e-3)
-    for pair, covariance in by_torch.covariances.items():
-        size = by_torch.std[pair[0]] * by_torch.std[pair[1]]
-        assert (np.abs(compiled.covariances[pair] - covariance) <= 1e-3 * size)[known].all()
+    for (a, b), covariance in by_torch.covariances.items():
+        of = sure[a] & sure[b]
+        size = by_torch.std[a][of] * by_torch.std[b][of]
+        np.testing.assert_array_less(np.abs(compiled.covariances[a, b][of] - covariance[of]) / size, 4e-3)
     np.testing.assert_allclose(compiled.rmse[known], by_torch.rmse[known], rtol=1e-3)
     np.testing.assert_allclose(compiled.r2[ok], by_torch.r2[ok], atol=1e-5)
 
