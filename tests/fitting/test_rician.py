@@ -7,6 +7,8 @@ import scipy.special
 import scipy.stats
 import torch
 from decays import TIMES, decay, magnitudes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import relaxnet as rx
 from relaxnet import FitStatus
@@ -77,6 +79,29 @@ def test_the_start_by_least_squares_ends_where_the_one_by_likelihood_ends(snr, d
         np.testing.assert_allclose(
             quick.maps[name], by_likelihood.maps[name], rtol={np.float32: 1e-4, np.float64: 1e-9}[dtype]
         )
+
+
+@settings(deadline=None, max_examples=15)
+@given(exponent=st.integers(-100, 100), snr=st.sampled_from([0.3, 1, 3, 20]))
+def test_a_unit_that_is_a_power_of_two_changes_no_digit(exponent, snr):
+    signal, unit = magnitudes(300, snr, np.linspace(10, 90, 300)).astype(np.float32), np.float32(2.0**exponent)
+    result, other = rician(signal, TIMES, sigma=100 / snr), rician(signal * unit, TIMES, sigma=100 / snr * float(unit))
+    np.testing.assert_array_equal(other.status, result.status)
+    np.testing.assert_array_equal(other.maps["t"], result.maps["t"])
+    np.testing.assert_array_equal(other.maps["m0"], result.maps["m0"] * unit)
+
+
+@settings(deadline=None, max_examples=8)
+@given(unit=st.floats(1e-12, 1e12), snr=st.sampled_from([0.3, 1, 3, 20]))
+def test_any_other_unit_changes_no_more_than_the_rounding_of_the_images(unit, snr):
+    signal = magnitudes(1000, snr, np.linspace(10, 90, 1000)).astype(np.float32)
+    result = rician(signal, TIMES, sigma=100 / snr)
+    other = rician(signal * np.float32(unit), TIMES, sigma=100 / snr * float(np.float32(unit)))
+    # Where hardly any amplitude is left, the last digit of an image decides whether it is the signal or the decay that
+    # is missing.
+    assert (other.status == result.status).mean() > 0.99
+    both = (other.status <= FitStatus.AT_BOUND) & (result.status <= FitStatus.AT_BOUND)
+    assert np.isclose(other.maps["t"][both], result.maps["t"][both], rtol=1e-4).mean() > 0.99
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
