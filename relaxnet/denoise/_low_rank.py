@@ -4,16 +4,16 @@ from functools import partial
 from typing import Any
 
 import torch
-from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet._images import Dim, images_like, opens_images
 from relaxnet._numbers import real, whole
-from relaxnet.denoise._eigen import eigen
+from relaxnet.denoise._eigen import pairs, project
 from relaxnet.denoise._slices import Slices, by_slices
 
 _TOGETHER = 16_000_000  # numbers in the matrices of the patches that are worked on at once
+_IN_CACHE = 1_000_000  # the same of several slices on a processor, whose cache they should fit
 
 
 @opens_images(images_like)
@@ -109,7 +109,7 @@ def keep_patterns(slices: Slices, sigma: Float[Tensor, " slice"], width: int = 5
     """
     n, height, columns = slices.shape[1:]
     patch = (min(width, height), min(width, columns))
-    there = torch.isfinite(slices)
+    there = slices.abs() < torch.inf
     acquired = there.any(-1).any(-1)
     usable = (there | ~acquired[..., None, None]).all(1)
     signal = torch.where(there & usable[:, None], slices, 0)
@@ -117,7 +117,8 @@ def keep_patterns(slices: Slices, sigma: Float[Tensor, " slice"], width: int = 5
     out, count = torch.zeros_like(slices), torch.zeros_like(slices[:, 0])
     # Some slices at once, or some rows of one: as many as have matrices that fit into memory.
     rows = max(_TOGETHER // (n * n * columns), 1)
-    at_once = max(rows // height, 1)
+    cached = slices.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph has no need of parts
+    at_once = max((_IN_CACHE if cached else _TOGETHER) // (n * n * columns * height), 1)
     for start in range(0, len(slices), at_once):
         part = slice(start, start + at_once)
         for first in range(0, height - patch[0] + 1, rows):
@@ -140,16 +141,15 @@ def _keep(
         torch.no_grad()
     ):  # the patterns are taken as given: derivatives of eigenvectors are infinite where two are alike
         voxels = _gather(usable.to(signal), patch)
-        # The right singular vectors of the matrix of a patch are the eigenvectors of its Gram matrix.
-        products = einsum(signal, signal, "slice a row column, slice b row column -> a b slice row column")
-        values, vectors = eigen(_gather(products, patch))
         smallest = level * (voxels.sqrt() + root_of_images)
-        kept = vectors * (values > smallest**2).to(vectors)
-        projection = einsum(kept, vectors, "a k slice up left, b k slice up left -> slice a b up left")
+        # The right singular vectors of the matrix of a patch are the eigenvectors of its Gram matrix.
+        images = signal.unbind(1)
+        products = torch.stack([images[a] * images[b] for a, b in pairs(len(images))])
+        projection = project(_gather(products, patch), len(images), smallest**2)
         # A voxel is projected by the sum of the projections of its patches.
-        of_voxels = _spread(projection, patch)
-    out = einsum(of_voxels, signal, "slice a b row column, slice b row column -> slice a row column")
-    return out, _spread(torch.ones_like(voxels[0]), patch)
+        of_voxels = dict(zip(pairs(len(images)), _spread(projection, patch), strict=True))
+    sums = [sum(of_voxels[min(a, b), max(a, b)] * x for b, x in enumerate(images)) for a in range(len(images))]
+    return torch.stack(sums, dim=1), _spread(torch.ones_like(voxels[0]), patch)
 
 
 def _gather(x: Float[Tensor, "*lead row column"], patch: tuple[int, int]) -> Float[Tensor, "*lead up left"]:

@@ -109,7 +109,7 @@ def laplace_log_scale(
 
 
 def blend(
-    z: Float[Tensor, "batch channel *space"], estimates: list[Float[Tensor, "batch task *space"]]
+    z: Float[Tensor, "batch channel *space"], estimates: Float[Tensor, "batch estimate task *space"] | None
 ) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch task *space"] | None]:
     """Split outputs into corrections and weights, and compute the weighted mean of the initial estimates.
 
@@ -118,15 +118,15 @@ def blend(
     z
         Outputs of the backbone: a correction for each task, then the weights of each estimate, before a softmax.
     estimates
-        Initial estimates; the list may be empty.
+        Initial estimates; None without any.
 
     Returns
     -------
     tuple
         The corrections, and the weighted mean of the estimates, which they correct; None without estimates.
     """
-    if not estimates:
+    if estimates is None:
         return z, None
-    z, weights = z[:, : estimates[0].shape[1]], z[:, estimates[0].shape[1] :]
-    weights = rearrange(weights, "batch (estimate task) ... -> estimate batch task ...", estimate=len(estimates))
-    return z, (torch.softmax(weights, dim=0) * torch.stack(estimates)).sum(0)
+    n, tasks = estimates.shape[1:3]
+    weights = rearrange(z[:, tasks:], "batch (estimate task) ... -> batch estimate task ...", estimate=n)
+    return z[:, :tasks], (torch.softmax(weights, dim=1) * estimates).sum(1)

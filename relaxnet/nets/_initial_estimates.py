@@ -1,12 +1,13 @@
 """Initial estimates of relaxation times from smoothed or denoised images, which a network corrects."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, combinations
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -14,19 +15,19 @@ from relaxnet._messages import brief
 from relaxnet.denoise._low_rank import keep_patterns
 from relaxnet.denoise._noise_level import image_noise
 from relaxnet.nets._input_mask import own_images
+from relaxnet.nets._smooth import smooth
 from relaxnet.nets._space import over_space
 from relaxnet.protocol import Protocol
 from relaxnet.signals import ExponentialDecay, SignalModel
 
 Bounds = tuple[float, float]
-Estimate = tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"]]
-"""Relaxation times and amplitudes of one contrast."""
+Estimate = tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"] | None]
+"""Relaxation times of one contrast, and amplitudes where they are needed."""
 Smoothing = float | Literal["low-rank"]
 """Standard deviation of a Gaussian in voxels, 0 for no smoothing; or local low rank over the input images."""
 
 LOW_RANK: Literal["low-rank"] = "low-rank"
 _DARKEST = 1e-6  # of the scale of a subject: smallest signal of which a logarithm is taken
-_WIDEST = 3.0  # standard deviations at which a Gaussian is cut off
 _GRID = 32  # values of T that are tried for a model without a log-linear fit
 _FINER = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)  # steps of the grid around its best value, tried afterwards
 
@@ -64,21 +65,23 @@ def _is_smoothing(one: Any) -> bool:
 class Samples(NamedTuple):
     """Images of one contrast."""
 
-    images: Float[Tensor, "batch image *space"]
-    inputs: Float[Tensor, "batch image"]
+    images: list[Float[Tensor, "batch *space"]]
+    inputs: Float[Tensor, "batch image *ones"]
     """1 for images that are inputs, 0 for others."""
     times: Float[Tensor, " image"]
 
 
-def initial_estimate(
+def initial_estimates(
     protocol: Protocol,
     channels: tuple[int, ...],
     images: Float[Tensor, "batch image *space"],
-    mask: Bool[Tensor, "batch image"],
-    bounds: tuple[Bounds, ...],
-    smoothing: Smoothing,
-) -> tuple[Float[Tensor, "batch task *space"], Float[Tensor, "batch 1 *space"]]:
-    """Estimate relaxation times and amplitude from smoothed or denoised images, voxel by voxel.
+    counted: Bool[Tensor, "batch image *space"],
+    bounds: Sequence[Bounds],
+    smoothings: Sequence[Smoothing],
+    *,
+    amplitude: bool,
+) -> tuple[Float[Tensor, "batch estimate task *space"], Float[Tensor, "batch estimate 1 *space"] | None]:
+    """Estimate relaxation times and amplitudes from smoothed or denoised images, voxel by voxel.
 
     For exponential decays this is a log-linear fit, weighted by squared signals; for other models a grid search.
 
@@ -89,58 +92,85 @@ def initial_estimate(
     channels
         Channels of the images in a stack.
     images
-        Normalised images. What is not finite is missing: there, the contrast has no estimate of its own.
-    mask
-        Images that are inputs.
+        Normalised images, zero where they are not counted.
+    counted
+        The finite values of input images. Where one is missing, the contrast has no estimate of its own.
     bounds
         Smallest and largest relaxation time of each contrast.
-    smoothing
-        How the images are smoothed.
+    smoothings
+        How the images are smoothed, one or more.
+    amplitude
+        Whether amplitudes are needed.
 
     Returns
     -------
     tuple
         Relaxation times on a logarithmic scale, -1 for the smallest and 1 for the largest; 0 for a contrast with fewer
-        than two input images. And the amplitude at time zero, the mean over the other contrasts; 1 without any.
+        than two input images. And the amplitude at time zero, the mean over the other contrasts; 1 without any; None
+        where it is not needed.
     """
-    images, width = (_denoise(images, mask), 0.0) if smoothing == LOW_RANK else (images, float(smoothing))
-    logs, amplitudes, knowns = [], [], []
-    for contrast, (low, high) in zip(protocol.contrasts, bounds, strict=True):
-        own, times = own_images(contrast, protocol, channels)
-        inputs = over_space(mask[:, own], images.ndim - 2)
-        # A voxel with a missing image must not affect the estimates of its neighbours.
-        complete = (torch.isfinite(images[:, own]) | ~inputs).all(dim=1, keepdim=True)
-        whole = torch.where(complete & inputs, images[:, own], 0)
-        whole = _smooth(whole, width) if width > 0 else whole
-        samples = Samples(whole, mask[:, own].to(images.dtype), images.new_tensor(times))
-        if isinstance(contrast.model, ExponentialDecay):
-            t, m0 = _log_linear(contrast.model, samples, (low, high))
-        else:
-            t, m0 = _best_of_grid(contrast.model, samples, (low, high))
-        known = over_space(mask[:, own].sum(1) > 1, images.ndim - 2)
-        logs.append(torch.where(known, 2 * torch.log(t / low) / math.log(high / low) - 1, 0))
-        amplitudes.append(torch.where(known, m0, 0))
-        knowns.append(known)
-    n = torch.stack(knowns).sum(0)
-    amplitude = torch.where(n > 0, torch.stack(amplitudes).sum(0) / n.clamp(min=1), 1)
-    return torch.stack(logs, dim=1), rearrange(amplitude, "batch ... -> batch 1 ...")
+    dims = images.ndim - 2
+    mask = counted.flatten(2).any(-1)
+    complete = counted | ~over_space(mask, dims)
+    owns, times = zip(*(own_images(contrast, protocol, channels) for contrast in protocol.contrasts), strict=True)
+    inputs = [over_space(mask[:, own], dims).to(images.dtype) for own in owns]
+    known = [over_space(mask[:, own].sum(1) > 1, dims).to(images.dtype) for own in owns]
+    of_all, usable, places = [k for own in owns for k in own], None, owns
+    if torch.compiler.is_compiling() or not complete.all():
+        # A voxel with a missing image must not affect the estimates of its neighbours: each contrast has its own stack.
+        usable = torch.cat([counted[:, own] & complete[:, own].all(dim=1, keepdim=True) for own in owns], dim=1)
+        ends = accumulate(map(len, owns))
+        places = tuple(list(range(end - len(own), end)) for own, end in zip(owns, ends, strict=True))
+    logs, amplitudes, n, nothing = [], [], torch.stack(known).sum(0), torch.zeros_like(images[:, 0])
+    for smoothing in smoothings:
+        stack = images
+        if smoothing == LOW_RANK:
+            # A voxel without one of its images is not denoised.
+            stack = torch.where(complete.all(dim=1, keepdim=True), _denoise(images, counted, mask), images)
+        stack = stack if usable is None else torch.where(usable, stack[:, of_all], 0)
+        planes = (smooth(stack, float(smoothing)) if smoothing not in (0, LOW_RANK) else stack).unbind(1)
+        total = nothing
+        for k, (contrast, (low, high)) in enumerate(zip(protocol.contrasts, bounds, strict=True)):
+            if len(owns[k]) < 2:
+                logs.append(nothing)
+                continue
+            samples = Samples([planes[place] for place in places[k]], inputs[k], images.new_tensor(times[k]))
+            t, m0 = _estimate(contrast.model, samples, (low, high), amplitude=amplitude)
+            logs.append(torch.log(t / low).mul_(2 / math.log(high / low)).sub_(1) * known[k])
+            total = total if m0 is None else total + m0 * known[k]
+        if amplitude:
+            amplitudes.append(torch.where(n > 0, total / n.clamp(min=1), 1))
+    found = rearrange(logs, "(estimate task) batch ... -> batch estimate task ...", estimate=len(smoothings))
+    return found, rearrange(amplitudes, "estimate batch ... -> batch estimate 1 ...") if amplitude else None
 
 
-def _log_linear(model: ExponentialDecay, samples: Samples, bounds: Bounds) -> Estimate:
-    """Fit a line to the logarithms of a decay, weighted by squared signals."""
-    images, inputs, times = samples
-    signal = images.clamp(min=_DARKEST)
-    weight = einsum(signal.square(), inputs, "batch image ..., batch image -> batch image ...")
-    total = reduce(weight, "batch image ... -> batch ...", "sum").clamp(min=_DARKEST**2)
-    log, u = torch.log(signal), model.coordinate(times)
-    mean_u = einsum(weight, u, "batch image ..., image -> batch ...") / total
-    mean_log = reduce(weight * log, "batch image ... -> batch ...", "sum") / total
-    u = over_space(u, images.ndim - 2) - rearrange(mean_u, "batch ... -> batch 1 ...")
-    square = reduce(weight * u.square(), "batch image ... -> batch ...", "sum")
-    rate = -reduce(weight * u * log, "batch image ... -> batch ...", "sum") / square.clamp(min=_DARKEST**2)
-    slowest, fastest = torch.aminmax(model.rate(rate.new_tensor(bounds)))  # as tensors, to be compiled and exported
-    rate = rate.clamp(slowest, fastest)
-    return model.from_rate(rate), torch.exp(mean_log + rate * mean_u)
+def _estimate(model: SignalModel, samples: Samples, bounds: Bounds, *, amplitude: bool) -> Estimate:
+    if isinstance(model, ExponentialDecay):
+        return _log_linear(model, samples, bounds, amplitude=amplitude)
+    return _best_of_grid(model, samples, bounds)
+
+
+def _log_linear(model: ExponentialDecay, samples: Samples, bounds: Bounds, *, amplitude: bool) -> Estimate:
+    r"""Fit a line to the logarithms of a decay, weighted by squared signals.
+
+    Its slope is the mean of the slopes between any two images, with the weights :math:`S_i^2 S_j^2 (u_j - u_i)^2`. In
+    this form nothing cancels, and the first image needs no logarithm.
+    """
+    signals, u = [image.clamp(min=_DARKEST) for image in samples.images], model.coordinate(samples.times)
+    falls = [u.new_zeros(()), *(torch.log(signals[0] / other) for other in signals[1:])]
+    slowest, fastest = torch.aminmax(model.rate(u.new_tensor(bounds)))  # as tensors, to be compiled and exported
+    if len(signals) == 2 and not amplitude:
+        return model.from_rate((falls[1] / (u[1] - u[0])).clamp(slowest, fastest)), None
+    weights = [signal.square() * own for signal, own in zip(signals, samples.inputs.unbind(1), strict=True)]
+    rate = total = torch.zeros_like(weights[0])
+    for i, j in combinations(range(len(signals)), 2):
+        weight = weights[i] * weights[j] * (u[j] - u[i])
+        rate, total = torch.addcmul(rate, weight, falls[j] - falls[i]), torch.addcmul(total, weight, u[j] - u[i])
+    rate = (rate / total.clamp(min=_DARKEST**4)).clamp(slowest, fastest)
+    if not amplitude:
+        return model.from_rate(rate), None
+    behind = sum(weight * (rate * at - fall) for weight, at, fall in zip(weights, u, falls, strict=True))
+    return model.from_rate(rate), signals[0] * torch.exp(behind / sum(weights).clamp(min=_DARKEST**2))
 
 
 def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estimate:
@@ -148,7 +178,7 @@ def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estim
 
     Candidates are tried one after another, to need the memory of a single one.
     """
-    images, inputs, times = samples
+    images, inputs, times = torch.stack(samples.images, dim=1), samples.inputs, samples.times
     low, high = (math.log(bound) for bound in bounds)
     x = torch.full_like(images[:, 0], low)
     most, m0 = torch.zeros_like(x), torch.zeros_like(x)
@@ -157,7 +187,7 @@ def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estim
     def keep_if_better(candidate: Float[Tensor, "batch *space"]) -> None:
         nonlocal x, most, m0
         basis = model.basis(rearrange(torch.exp(candidate), "batch ... -> batch 1 ..."), times)
-        basis = einsum(basis, inputs, "batch image ..., batch image -> batch image ...")
+        basis = basis * inputs
         projection = reduce(images * basis, "batch image ... -> batch ...", "sum")
         square = reduce(basis.square(), "batch image ... -> batch ...", "sum").clamp(min=_DARKEST**2)
         explained = projection.clamp(min=0).square() / square
@@ -174,16 +204,16 @@ def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estim
     return torch.exp(x), m0
 
 
-def _denoise(images: Tensor, mask: Tensor) -> Tensor:
+def _denoise(images: Tensor, counted: Tensor, mask: Tensor) -> Tensor:
     """Denoise the input images of each sample by local low rank, slice by slice; the noise level is estimated."""
-    if torch.compiler.is_compiling():  # a graph is the same for all masks
-        whole = over_space(mask, images.ndim - 2)
-        return torch.where(whole, _denoise_all(torch.where(whole, images, float("nan"))), images)
+    present = torch.where(counted, images, torch.nan)
+    if torch.compiler.is_compiling() or mask.all():  # a graph is the same for all masks
+        return _denoise_all(present)
     out = images.clone()
     for inputs in torch.unique(mask, dim=0):  # small matrices of the inputs alone are faster than large ones with zeros
         rows, columns = torch.nonzero((mask == inputs).all(1)), torch.nonzero(inputs)[:, 0]
         if len(columns):
-            out[rows, columns] = _denoise_all(images[rows, columns])
+            out[rows, columns] = _denoise_all(present[rows, columns])
     return out
 
 
@@ -195,26 +225,4 @@ def _denoise_all(images: Tensor) -> Tensor:
     slices = rearrange(volumes, "batch image depth ... -> (batch depth) image ...")
     denoised = keep_patterns(slices, level.repeat_interleave(volumes.shape[2]))
     denoised = rearrange(denoised, "(batch depth) image ... -> batch image depth ...", batch=len(images))
-    there = torch.isfinite(images)
-    acquired = there.flatten(2).any(-1)
-    # A voxel without one of its images is not denoised.
-    complete = (there | ~over_space(acquired, images.ndim - 2)).all(1, keepdim=True)
-    return torch.where(complete, denoised.view_as(images), images)
-
-
-def _smooth(images: Tensor, width: float) -> Tensor:
-    """Smooth along each spatial axis, with repeated edges."""
-    for axis in range(2, images.ndim):
-        # A matrix product is several times faster than a convolution of a single channel.
-        smoothing = _gaussian(images.shape[axis], width).to(images)
-        images = (images.movedim(axis, -1) @ smoothing.T).movedim(-1, axis)
-    return images
-
-
-def _gaussian(size: int, width: float) -> Tensor:
-    """Return the matrix that smooths a line of voxels; one that is kept would outlive the tracing of a graph."""
-    reach = math.ceil(_WIDEST * width)
-    offsets = torch.arange(-reach, reach + 1)
-    kernel = torch.exp(-0.5 * (offsets / width) ** 2)
-    targets = (rearrange(torch.arange(size), "voxel -> voxel 1") + offsets).clamp(0, size - 1)
-    return torch.zeros(size, size).scatter_add_(1, targets, (kernel / kernel.sum()).expand(size, -1))
+    return denoised.view_as(images)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaxnet.denoise._eigen import eigen
+from relaxnet.denoise._eigen import eigen, pairs, project
 
 MATRICES = 200
 
@@ -32,6 +32,36 @@ def test_it_takes_matrices_apart_as_lapack_does(n, rank, scale, double, seed):
     assert float(((again - matrices).abs() / size).max()) < rounding
     products = torch.einsum("akm,alm->mkl", vectors, vectors)
     np.testing.assert_allclose(products, torch.eye(n, dtype=dtype).expand(MATRICES, n, n), atol=rounding)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.integers(1, 5),
+    ratio=st.sampled_from([1.5, 10.0]),
+    kept=st.integers(0, 5),
+    scale=st.sampled_from([1e-12, 1.0, 1e12]),
+    double=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_projections_are_those_on_the_largest_eigenvalues(n, ratio, kept, scale, double, seed):
+    dtype, kept = torch.float64 if double else torch.float32, min(kept, n)
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.linalg.qr(torch.randn(MATRICES, n, n, generator=generator, dtype=torch.float64)).Q
+    values = ratio ** -torch.arange(n + 1.0, dtype=torch.float64)
+    matrices = scale * torch.einsum("mak,k,mbk->abm", vectors, values[:n], vectors)
+    entries = torch.stack([matrices[pair] for pair in pairs(n)]).to(dtype)
+    least = torch.full((MATRICES,), scale * ratio ** (0.5 - kept), dtype=dtype)
+    expected = torch.einsum("mak,mbk->abm", vectors[..., :kept], vectors[..., :kept])
+    gap = float(values[max(kept - 1, 0)] - values[kept]) if 0 < kept < n else 1.0
+    rounding = 20 * torch.finfo(dtype).eps / gap
+    found = project(entries, n, least)
+    np.testing.assert_allclose(found, torch.stack([expected[pair] for pair in pairs(n)]), rtol=0, atol=rounding)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_nothing_is_projected_on_nothing(rows):
+    found = project(torch.zeros(len(pairs(rows)), 4), rows, torch.tensor([0.0, 1e-30, 1.0, torch.inf]))
+    assert (found == 0).all()
 
 
 @pytest.mark.parametrize("matrix", [[[2.0, 0.0], [0.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])

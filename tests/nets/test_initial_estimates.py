@@ -5,9 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import correlate1d
 
 import relaxnet as rx
-from relaxnet.nets._initial_estimates import initial_estimate
+from relaxnet.nets._initial_estimates import initial_estimates
+from relaxnet.nets._smooth import smooth
 
 PROTOCOL = rx.protocols.LIVER_T1RHO_T2
 BOUNDS = (5.0, 400.0)
@@ -17,6 +19,13 @@ def decays(t1rho, t2):
     times = [contrast.times_ms for contrast in PROTOCOL.contrasts]
     images = [math.exp(-t / t1rho) for t in times[0]] + [math.exp(-t / t2) for t in times[1][1:]]
     return torch.tensor(images).reshape(1, 7, 1, 1).expand(1, 7, 6, 7)
+
+
+def initial_estimate(channels, images, mask, width):
+    """Return the only estimate of these bounds."""
+    counted = mask[..., None, None].expand_as(images)
+    both = initial_estimates(PROTOCOL, channels, images, counted, (BOUNDS, BOUNDS), (width,), amplitude=True)
+    return both[0][:, 0], both[1][:, 0]
 
 
 def times_of(estimates):
@@ -33,7 +42,7 @@ def test_without_noise_an_estimate_is_the_truth(t, width, name):
     channels = PROTOCOL.input_sets[name]
     images = decays(*t)[:, list(channels)]
     mask = torch.ones(1, 3, dtype=torch.bool)
-    times, amplitude = initial_estimate(PROTOCOL, channels, 3 * images, mask, (BOUNDS, BOUNDS), width)
+    times, amplitude = initial_estimate(channels, 3 * images, mask, width)
     torch.testing.assert_close(times_of(times)[0, :, 3, 3], torch.tensor(t), rtol=1e-3, atol=0)
     torch.testing.assert_close(amplitude, torch.full((1, 1, 6, 7), 3.0), rtol=1e-3, atol=0)
 
@@ -41,33 +50,65 @@ def test_without_noise_an_estimate_is_the_truth(t, width, name):
 def test_an_estimate_is_a_weighted_line_through_logarithms():
     images = decays(45, 34) * (1 + 0.1 * torch.randn(1, 7, 6, 7, generator=torch.Generator().manual_seed(0)))
     mask = torch.ones(1, 7, dtype=torch.bool)
-    found = times_of(initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), 0.0)[0])
+    found = times_of(initial_estimate(tuple(range(7)), images, mask, 0.0)[0])
     for k, contrast in enumerate(PROTOCOL.contrasts):
         signal = images[0, list(PROTOCOL.images_of(contrast.name)), 2, 3].numpy()
         slope, _ = np.polyfit(contrast.times_ms, np.log(signal), deg=1, w=signal)  # it squares the weights
         np.testing.assert_allclose(found[0, k, 2, 3], -1 / slope, rtol=1e-3)
 
 
+@pytest.mark.parametrize("channels", [(0, 1, 4), tuple(range(7))])
+def test_amplitudes_do_not_change_times(channels):
+    images = decays(45, 34) * (1 + 0.1 * torch.randn(1, 7, 6, 7, generator=torch.Generator().manual_seed(0)))
+    given = PROTOCOL, channels, images[:, channels], torch.ones(1, len(channels), 6, 7, dtype=torch.bool)
+    with_them, without = (
+        initial_estimates(*given, (BOUNDS, BOUNDS), (0.0, 1.5), amplitude=wanted) for wanted in (True, False)
+    )
+    assert without[1] is None
+    torch.testing.assert_close(without[0], with_them[0])
+
+
+@pytest.mark.parametrize("amplitude", [False, True])
+def test_a_contrast_without_images_among_the_inputs_has_no_estimate(amplitude):
+    contrasts = tuple(rx.Contrast(name, times_ms=(0, 10, 30)) for name in ("t1rho", "t2"))
+    protocol = rx.Protocol(contrasts, shared_first=False)
+    net = rx.nets.RelaxationNet(
+        protocol, (0, 1), base=4, depth=1, amplitude=amplitude, initial_estimates=(0, 1.5, "low-rank")
+    ).eval()
+    images = 300 * decays(45, 34)[:, :2]
+    t1rho, t2 = net(images).maps_ms[0].detach()
+    np.testing.assert_allclose(t1rho, 45, rtol=1e-3)
+    assert (t2 == t2[0, 0]).all()
+
+
+@pytest.mark.parametrize("width", [0.4, 1.5, 6.0])
+@pytest.mark.parametrize("shape", [(3, 5), (32, 33), (70, 1), (4, 40, 37)])
+def test_smoothing_is_a_truncated_gaussian_with_repeated_edges(shape, width):
+    images = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = images.numpy()
+    for axis in range(2, images.ndim):
+        reach = math.ceil(3 * width)
+        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+        expected = correlate1d(expected, kernel / kernel.sum(), axis, mode="nearest")
+    np.testing.assert_allclose(smooth(images, width), expected, rtol=1e-6)
+
+
 def test_a_wide_estimate_has_less_noise():
     noise = 0.05 * torch.randn(1, 7, 40, 40, generator=torch.Generator().manual_seed(0))
     images = decays(45, 34)[..., :1, :1] + noise
     mask = torch.ones(1, 7, dtype=torch.bool)
-    narrow, wide = (
-        initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), width)[0][0] for width in (0.0, 2.0)
-    )
+    narrow, wide = (initial_estimate(tuple(range(7)), images, mask, width)[0][0] for width in (0.0, 2.0))
     assert (wide.std((-1, -2)) < 0.3 * narrow.std((-1, -2))).all()
 
 
 def test_what_is_no_input_gives_no_estimate():
     mask = torch.tensor([[1, 0, 0, 1, 0, 0, 0]], dtype=torch.bool)
     images = torch.where(mask[..., None, None], decays(45, 34), 0)
-    (t1rho, t2), amplitude = (
-        of[0] for of in initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), 1.0)
-    )
+    (t1rho, t2), amplitude = (of[0] for of in initial_estimate(tuple(range(7)), images, mask, 1.0))
     assert (t2 == 0).all()
     np.testing.assert_allclose(amplitude, 1, rtol=1e-3)
     nothing = torch.zeros_like(mask)
-    assert (initial_estimate(PROTOCOL, tuple(range(7)), 0 * images, nothing, (BOUNDS, BOUNDS), 1.0)[1] == 1).all()
+    assert (initial_estimate(tuple(range(7)), 0 * images, nothing, 1.0)[1] == 1).all()
     np.testing.assert_allclose(times_of(t1rho), 45, rtol=1e-3)
 
 
@@ -116,10 +157,7 @@ def test_weights_blend_estimates_and_corrections_correct_them():
         1 + 0.1 * torch.randn(1, 7, 8, 8, generator=torch.Generator().manual_seed(0))
     )
     mask = torch.ones(1, 7, dtype=torch.bool)
-    narrow, wide = (
-        times_of(initial_estimate(PROTOCOL, tuple(range(7)), images, mask, (BOUNDS, BOUNDS), width)[0])
-        for width in (0.0, 2.0)
-    )
+    narrow, wide = (times_of(initial_estimate(tuple(range(7)), images, mask, width)[0]) for width in (0.0, 2.0))
     torch.testing.assert_close(net(images).maps_ms, (narrow * wide).sqrt(), rtol=1e-4, atol=0)
     outputs[:, 2:4] = 50.0
     torch.testing.assert_close(net(images).maps_ms, narrow, rtol=1e-4, atol=0)
