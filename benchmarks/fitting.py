@@ -3,14 +3,18 @@
 All is measured in one run on one thread. What counts is the time of the processor, a median, so that another program on
 the machine hardly matters. Yardsticks are a copy of the samples and one pass of ``torch.exp`` over them, both into
 memory that is there, and a control is the loop over voxels that anybody writes with numba. Four images of tissue are
-also fitted by other methods and packages, and T is compared with that of least squares in double precision. Prints
-tables, writes ``results/fitting.json`` and ``results/fitting.md``, and draws ``results/fitting.png``.
+also fitted by other methods and packages, and T is compared with that of least squares in double precision. Some
+inputs are fitted on two threads, too, by the processor and by the clock, and in a new process for the memory that this
+takes. Prints tables, writes ``results/fitting.json`` and ``results/fitting.md``, and draws ``results/fitting.png``.
 """
 
 import argparse
+import ctypes
 import json
+import multiprocessing
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -41,8 +45,11 @@ DATA = Path(os.environ.get("RELAXNET_TEST_DATA", HERE.parents[1] / "shared" / "d
 TIMES_MS = (0.0, 10.0, 30.0, 50.0)
 N_VOXELS = 100_000
 N_SLOW = 2_000  # of what takes a millisecond each
+N_LARGE = 1_000_000  # so many that what does not grow with them hardly counts in their memory
 SEED = 0
 TISSUE = "tissue, T 20-80 ms, SNR 50"
+CLOSER = (TISSUE, "air", "a whole slice of the digital liver")
+"""What is fitted on two threads, and for the memory that this takes."""
 IMPLEMENTATIONS = {"torch": np.inf, "compiled": 0}
 """From how many voxels on the compiled fit is used."""
 PEERS = {"qmrpy": N_SLOW, "tedana": N_SLOW, "torchimize": N_VOXELS, "optimistix": N_VOXELS}
@@ -104,14 +111,16 @@ def inputs() -> dict[str, Input]:
     return made
 
 
-def cost(action: Callable[[], object], n: int, *, repeat: int = 5) -> float:
+def cost(
+    action: Callable[[], object], n: int, *, repeat: int = 5, clock: Callable[[], float] = time.process_time
+) -> float:
     """Measure nanoseconds of the processor a voxel: the median of several runs after a first one."""
     action()
     spent = []
     for _ in range(repeat):
-        start = time.process_time()
+        start = clock()
         action()
-        spent.append(time.process_time() - start)
+        spent.append(clock() - start)
     return statistics.median(spent) / n * 1e9
 
 
@@ -142,6 +151,46 @@ def costs_of(signal: torch.Tensor, times_ms: tuple[float, ...], options: dict[st
 
         found["control"] = cost(lambda: fit(signal.numpy(), np.array(times_ms)), n)
     return found
+
+
+def threads_of(signal: torch.Tensor, times_ms: tuple[float, ...]) -> dict[str, dict[str, float]]:
+    """Measure nanoseconds a voxel of all implementations on one and two threads, by the processor and by the clock."""
+    found: dict[str, dict[str, float]] = {}
+    for name in implementations():
+        found[name] = {}
+        for kind, clock in (("processor", time.process_time), ("clock", time.perf_counter)):
+            for n in (1, 2):
+                torch.set_num_threads(n)
+                ns = cost(lambda name=name: with_implementation(name, signal, times_ms), len(signal), clock=clock)
+                found[name][f"{kind}, threads: {n}"] = ns
+    torch.set_num_threads(1)
+    return found
+
+
+def memory_of(signal: torch.Tensor, times_ms: tuple[float, ...]) -> dict[str, float]:
+    """Measure the bytes a voxel that a fit takes above its input, by all implementations."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return {name: pool.apply(peak_bytes, (name, signal.numpy(), times_ms)) for name in implementations()}
+
+
+def peak_bytes(name: str, signal: np.ndarray, times_ms: tuple[float, ...]) -> float:
+    """Fit many voxels in a process of its own, and return the bytes a voxel at the peak: maps and working memory."""
+    torch.set_num_threads(1)
+    voxels = torch.from_numpy(np.resize(signal, (N_LARGE, len(times_ms))))
+    with_implementation(name, voxels[:N_SLOW], times_ms)  # loads what stays
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    before = _memory("VmRSS")
+    result = with_implementation(name, voxels, times_ms)
+    peak = _memory("VmHWM")
+    del result  # until now, its maps count
+    return (peak - before) / N_LARGE
+
+
+def _memory(what: str) -> int:
+    """Return a number of bytes that Linux keeps of this process."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) * 1024
 
 
 def judged(t: Any, reference: torch.Tensor) -> Row:
@@ -283,6 +332,8 @@ def main() -> None:
     for name, given in made.items():
         outcome["inputs"][name] = costs_of(*given)
         print(name, outcome["inputs"][name], file=sys.stderr, flush=True)
+    outcome["threads"] = {name: threads_of(*made[name][:2]) for name in CLOSER}
+    outcome["bytes a voxel"] = {name: memory_of(*made[name][:2]) for name in CLOSER}
     outcome = _rounded(outcome)
     write_text(RESULTS, json.dumps(outcome, indent=2) + "\n")
     text = table(outcome)
@@ -310,7 +361,26 @@ def table(outcome: dict[str, Any]) -> str:
             lines.append(f"| {name} | {' | '.join((_number(ns), *cells))} |")
     lines += ["", "| small inputs, all of it | µs |", "| :--- | ---: |"]
     lines += [f"| {name} | {_number(value / 1000)} |" for name, value in outcome["small"].items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_closer(outcome)])
+
+
+def _closer(outcome: dict[str, Any]) -> list[str]:
+    """Write what threads and memory some inputs take; nothing of results that are older than these."""
+    if "threads" not in outcome:
+        return []
+    header = (
+        "processor, one thread",
+        "two threads",
+        "clock, one thread",
+        "two threads",
+        "bytes a voxel above the input",
+    )
+    lines = ["", f"| ns a voxel | {' | '.join(header)} |", "| :--- |" + " ---: |" * len(header)]
+    for name, found in outcome["threads"].items():
+        for how, ns in found.items():
+            cells = (*ns.values(), outcome["bytes a voxel"][name][how])
+            lines.append(f"| {name}, {how} | {' | '.join(map(_number, cells))} |")
+    return lines
 
 
 def draw(found: dict[str, dict[str, float]]) -> Figure:
