@@ -169,8 +169,10 @@ def _log_linear(model: ExponentialDecay, samples: Samples, bounds: Bounds, *, am
     rate = (rate / total.clamp(min=_DARKEST**4)).clamp(slowest, fastest)
     if not amplitude:
         return model.from_rate(rate), None
-    behind = sum(weight * (rate * at - fall) for weight, at, fall in zip(weights, u, falls, strict=True))
-    return model.from_rate(rate), signals[0] * torch.exp(behind / sum(weights).clamp(min=_DARKEST**2))
+    behind = whole = torch.zeros_like(rate)
+    for weight, at, fall in zip(weights, u, falls, strict=True):
+        behind, whole = torch.addcmul(behind, weight, rate * at - fall), whole + weight
+    return model.from_rate(rate), signals[0] * torch.exp(behind / whole.clamp(min=_DARKEST**2))
 
 
 def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estimate:
