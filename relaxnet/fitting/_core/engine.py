@@ -255,7 +255,7 @@ def _new(space: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Te
 
     On the processor by NumPy, which asks for large pages: to touch them first takes a fraction of the time.
     """
-    if device.type != "cpu":
+    if device.type != "cpu" or 0 in space:
         return torch.empty(space, dtype=dtype, device=device)
     memory = np.empty(math.prod(space) * dtype.itemsize, np.uint8)
     return torch.from_numpy(memory).view(dtype).reshape(space)
