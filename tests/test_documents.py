@@ -219,7 +219,7 @@ def test_the_tables_are_those_of_their_numbers():
     assert (DEMO / "table.md").read_text().strip() == render(json.loads((DEMO / "results.json").read_text())["rows"])
     results = ROOT / "benchmarks" / "results"
     costs = json.loads((results / "fitting.json").read_text())
-    assert (results / "fitting.md").read_text().strip() == load(ROOT / "benchmarks" / "fitting.py").table(costs)
+    assert (results / "fitting.md").read_text().strip() == load(ROOT / "benchmarks" / "fitting_tables.py").table(costs)
     networks = json.loads((results / "networks.json").read_text())
     assert (results / "networks.md").read_text().strip() == load(ROOT / "benchmarks" / "networks.py").table(
         networks["seconds"]

@@ -20,7 +20,7 @@ def view(
     """Show the slices of maps in the browser, and the decay of a clicked voxel with its fit.
 
     The page comes from a server on this machine, which no other machine reaches and which serves nothing but the maps
-    of DIR. Ctrl-C ends it. The page needs the package relaxnet-viewer, which is installed by itself.
+    of DIR. Ctrl-C ends it. The page needs the package relaxnet-viewer, which no extra brings.
     """
     from relaxnet.workflows import serve_maps  # noqa: PLC0415 (it needs torch, which takes seconds)
 

@@ -15,7 +15,7 @@ from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
 from relaxnet.fitting._core.fused import FusedDecay, fused_decay
-from relaxnet.fitting._core.joint_grid import log_grids
+from relaxnet.fitting._core.joint_grid import SURE, SWEEPS, log_grids
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._core.voxels import Voxels
@@ -25,9 +25,6 @@ from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
 from relaxnet.protocol import Protocol
 from relaxnet.times import CheckedTimes
-
-SWEEPS = 4  # over the relaxation times, on the grid
-SURE = 0.97  # of the signal; a start that explains it has no rival
 
 
 @opens_images(result_like)

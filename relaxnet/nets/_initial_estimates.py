@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, combinations
+from itertools import combinations
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -65,7 +65,7 @@ def _is_smoothing(one: Any) -> bool:
 class Samples(NamedTuple):
     """Images of one contrast."""
 
-    images: list[Float[Tensor, "batch *space"]]
+    images: tuple[Float[Tensor, "batch *space"], ...]
     inputs: Float[Tensor, "batch image *ones"]
     """1 for images that are inputs, 0 for others."""
     times: Float[Tensor, " image"]
@@ -115,26 +115,23 @@ def initial_estimates(
     owns, times = zip(*(own_images(contrast, protocol, channels) for contrast in protocol.contrasts), strict=True)
     inputs = [over_space(mask[:, own], dims).to(images.dtype) for own in owns]
     known = [over_space(mask[:, own].sum(1) > 1, dims).to(images.dtype) for own in owns]
-    of_all, usable, places = [k for own in owns for k in own], None, owns
-    if torch.compiler.is_compiling() or not complete.all():
-        # A voxel with a missing image must not affect the estimates of its neighbours: each contrast has its own stack.
-        usable = torch.cat([counted[:, own] & complete[:, own].all(dim=1, keepdim=True) for own in owns], dim=1)
-        ends = accumulate(map(len, owns))
-        places = tuple(list(range(end - len(own), end)) for own, end in zip(owns, ends, strict=True))
+    # A voxel with a missing image must not affect the estimates of its neighbours: each contrast has its own stack.
+    usable = torch.cat([counted[:, own] & complete[:, own].all(dim=1, keepdim=True) for own in owns], dim=1)
+    of_all, sizes = [k for own in owns for k in own], [len(own) for own in owns]
     logs, amplitudes, n, nothing = [], [], torch.stack(known).sum(0), torch.zeros_like(images[:, 0])
     for smoothing in smoothings:
         stack = images
         if smoothing == LOW_RANK:
             # A voxel without one of its images is not denoised.
             stack = torch.where(complete.all(dim=1, keepdim=True), _denoise(images, counted, mask), images)
-        stack = stack if usable is None else torch.where(usable, stack[:, of_all], 0)
-        planes = (smooth(stack, float(smoothing)) if smoothing not in (0, LOW_RANK) else stack).unbind(1)
-        total = nothing
+        stack = torch.where(usable, stack[:, of_all], 0)
+        stack = smooth(stack, float(smoothing)) if smoothing not in (0, LOW_RANK) else stack
+        parts, total = stack.split(sizes, dim=1), nothing
         for k, (contrast, (low, high)) in enumerate(zip(protocol.contrasts, bounds, strict=True)):
-            if len(owns[k]) < 2:
+            if sizes[k] < 2:
                 logs.append(nothing)
                 continue
-            samples = Samples([planes[place] for place in places[k]], inputs[k], images.new_tensor(times[k]))
+            samples = Samples(parts[k].unbind(1), inputs[k], images.new_tensor(times[k]))
             t, m0 = _estimate(contrast.model, samples, (low, high), amplitude=amplitude)
             logs.append(torch.log(t / low).mul_(2 / math.log(high / low)).sub_(1) * known[k])
             total = total if m0 is None else total + m0 * known[k]

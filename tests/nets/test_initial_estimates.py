@@ -239,3 +239,23 @@ class TestLowRank:
     def test_words_that_are_none(self, given):
         with pytest.raises(ValueError, match=r"initial_estimates=.* sequence of these and of 'low-rank'"):
             rx.nets.RelaxationNet(PROTOCOL, "any", initial_estimates=given)
+
+
+@pytest.mark.parametrize("estimates", [(0.0, 1.5), (0.0, "low-rank")])
+def test_a_gradient_with_respect_to_images_is_the_same_by_functions(make_net, estimates):
+    net = make_net(inputs="middle", initial_estimates=estimates)
+    images = (300 * decays(45, 34)[:, [0, 2, 5]]).clone().requires_grad_()
+    (expected,) = torch.autograd.grad(net(images).maps_ms.sum(), images)
+    found = torch.func.grad(lambda given: net(given).maps_ms.sum())(images.detach())
+    torch.testing.assert_close(found, expected)
+
+
+def test_subjects_are_mapped_over(make_net):
+    net = make_net(inputs="middle", initial_estimates=(0.0, 1.5))
+    images = (
+        300
+        * decays(45, 34)[:, [0, 2, 5]].repeat(3, 1, 1, 1)
+        * torch.rand(3, 3, 6, 7, generator=torch.Generator().manual_seed(0))
+    )
+    mapped = torch.func.vmap(lambda one: net(one[None]).maps_ms[0])(images)
+    torch.testing.assert_close(mapped, torch.cat([net(one[None]).maps_ms for one in images]))

@@ -11,7 +11,8 @@ from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.samples import Samples
 
 MAX_STEPS = 100
-_DAMPING = 1e-3  # of the first step
+FIRST_DAMPING = 1e-3
+DAMPINGS = (1e-12, 1e12)  # the least and the most
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -80,7 +81,7 @@ def minimise(
     eps = torch.finfo(x.dtype).eps
     result, converged = x.clone(), torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
     active = torch.arange(x.shape[1], device=x.device)
-    damping, blocked = torch.full_like(x[0], _DAMPING), torch.zeros_like(converged)
+    damping, blocked = torch.full_like(x[0], FIRST_DAMPING), torch.zeros_like(converged)
     point = problem.evaluate(x)
     for _ in range(MAX_STEPS):
         held = ((x <= low) & (point.gradient > 0)) | ((x >= high) & (point.gradient < 0))
@@ -88,9 +89,9 @@ def minimise(
         x_trial = torch.clamp(x + problem.step(point, damping, held).clamp(-1, 1), low, high)
         trial = problem.evaluate(x_trial)
         better = trial.cost <= point.cost + 8 * eps * point.cost.abs()
-        damping = torch.where(better, damping / 10, damping * 8).clamp(1e-12, 1e12)
+        damping = torch.where(better, damping / 10, damping * 8).clamp(*DAMPINGS)
         # A step that is short only because longer ones lead to a cost that is not finite is no sign of convergence.
-        blocked = (blocked | ~torch.isfinite(trial.cost)) & (damping > _DAMPING)
+        blocked = (blocked | ~torch.isfinite(trial.cost)) & (damping > FIRST_DAMPING)
         short = ((x_trial - x).abs() <= small).all(0) & ~blocked
         done = (flat | short) & torch.isfinite(trial.cost)
         x, point = torch.where(better, x_trial, x), trial.where(better, point)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from relaxnet.fitting._core.joint_grid import SURE, SWEEPS
 from relaxnet.fitting._core.kernels.grid import multiply
 from relaxnet.fitting._core.kernels.newton import OWN
 from relaxnet.fitting._core.kernels.parts import (
@@ -20,8 +21,7 @@ from relaxnet.fitting._core.kernels.parts import (
     part,
 )
 
-SWEEPS = 4  # over the relaxation times, on the grid
-SURE = np.float32(0.97)  # of the signal; a start that explains it has no rival
+ENOUGH = np.float32(SURE)
 CLOSE = np.float32(1e-5)  # of the signal: of ends that differ by less, rounding would choose
 
 # Rows of what is kept of each lane: products with the samples of some decays, and with themselves; those of the images
@@ -124,7 +124,7 @@ def choose(a, r, unsure, heights, norms, heights_r, norms_r, places, ways, typic
     n = U(0)
     for v in range(LANES):
         p = max(a[SHARE + v], ZERO)
-        if p * p < SURE * a[TOTAL + v] * a[REST + v]:
+        if p * p < ENOUGH * a[TOTAL + v] * a[REST + v]:
             unsure[n] = v
             n += U(1)
     if n == U(0):

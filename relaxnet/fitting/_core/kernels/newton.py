@@ -17,10 +17,9 @@ from relaxnet.fitting._core.kernels.parts import (
     scatter,
     whole,
 )
+from relaxnet.fitting._core.newton import DAMPINGS, FIRST_DAMPING, MAX_STEPS
 
-MAX_STEPS = 100
-DAMPING = np.float32(1e-3)  # of the first step
-LEAST_DAMPING, MOST_DAMPING = np.float32(1e-12), np.float32(1e12)
+DAMPING, LEAST_DAMPING, MOST_DAMPING = (np.float32(number) for number in (FIRST_DAMPING, *DAMPINGS))
 EIGHT, TENTH = np.float32(8), np.float32(0.1)
 
 # Rows of what is kept of each lane: the cost of a point, and a second derivative that no parameter has to itself.

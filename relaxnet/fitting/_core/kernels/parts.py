@@ -57,7 +57,8 @@ def part(**options: Any) -> _Decorator:
 
 def version(folder: Path) -> str:
     """Return a number that depends on the text of all files in the folder of the kernels, and of what they import."""
-    files = (folder.parent / "bessel.py", *sorted(folder.glob("*.py")))
+    imported = (folder.parent / f"{name}.py" for name in ("bessel", "joint_grid", "newton"))
+    files = (*imported, *sorted(folder.glob("*.py")))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
