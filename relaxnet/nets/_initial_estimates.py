@@ -126,7 +126,7 @@ def initial_estimates(
             stack = torch.where(complete.all(dim=1, keepdim=True), _denoise(images, counted, mask), images)
         stack = torch.where(usable, stack[:, of_all], 0)
         stack = smooth(stack, float(smoothing)) if smoothing not in (0, LOW_RANK) else stack
-        parts, total = stack.split(sizes, dim=1), nothing
+        parts, total = torch.split(stack, sizes, dim=1), nothing
         for k, (contrast, (low, high)) in enumerate(zip(protocol.contrasts, bounds, strict=True)):
             if sizes[k] < 2:
                 logs.append(nothing)
