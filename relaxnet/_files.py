@@ -74,7 +74,7 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
         for temporary in temporaries:
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-        with _uninterrupted():
+        with uninterrupted():
             if len(paths) > 1:
                 paths[0].unlink(missing_ok=True)
                 for temporary, path in zip(temporaries[1:], paths[1:], strict=True):
@@ -84,16 +84,23 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
             temporaries[0].replace(paths[0])
             _sync(paths[0].parent)
     except BaseException:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
+        with uninterrupted():
+            for temporary in temporaries:
+                temporary.unlink(missing_ok=True)
         raise
     for folder in folders:
         clear_temporaries(folder)
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait for the end of the block."""
+def uninterrupted() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait for the end of the block.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are handled in the main thread alone
         return

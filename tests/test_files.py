@@ -53,6 +53,32 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_nothing_either(three, monkeypatch, number):
+    remove, removed = Path.unlink, []
+
+    def interrupted(path, **options):
+        if not removed:
+            signal.raise_signal(number)
+        remove(path, **options)
+        removed.append(path)
+
+    def fail():
+        with replacing_all(three) as temporaries:
+            temporaries[0].write_text("half")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", interrupted)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fail()
+    finally:
+        signal.signal(number, before)
+    assert [path.read_text() for path in three] == ["old"] * 3
+    assert {path.name for path in three[0].parent.iterdir()} == set(NAMES)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("at", range(3))
 def test_a_signal_while_files_move_waits_until_all_have(three, monkeypatch, number, at):
     class Stop(BaseException):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxnet._files import check_targets, prepare_folder, replacing_all
+from relaxnet._files import check_targets, prepare_folder, replacing_all, uninterrupted
 from relaxnet.errors import require
 from relaxnet.io._bids import is_nifti, sidecar_path
 from relaxnet.io._data_set import GENERATED_BY, dataset_links, describe_derivative, name_in_data_set, root_of
@@ -97,10 +97,15 @@ def write_volumes(
         writers: list[Callable[[Path], None]] = [partial(_save, v.values, affine, space_code) for v in volumes.values()]
         with ThreadPoolExecutor(_WRITERS) as pool:  # most of the time is compression, which lets other threads run
             pending = [pool.submit(write, to) for write, to in zip(writers, temporaries[n : 2 * n], strict=True)]
-            for write, temporary in zip(more.values(), temporaries[2 * n :], strict=True):
-                write(temporary)  # in this thread: figures have settings that all threads share
-            for one in pending:
-                one.result()
+            try:
+                for write, temporary in zip(more.values(), temporaries[2 * n :], strict=True):
+                    write(temporary)  # in this thread: figures have settings that all threads share
+                for one in pending:
+                    one.result()
+            except BaseException:
+                with uninterrupted():  # a thread that still writes would make its file anew when that has been removed
+                    pool.shutdown(cancel_futures=True)
+                raise
 
 
 def _save(values: NDArray[Any], affine: NDArray[np.float64], space_code: int, path: Path) -> None:
