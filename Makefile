@@ -77,11 +77,11 @@ bench-memory: $(STAMP)  ## Measure the memory that the fit of a memory-mapped sc
 	$(BIN)/python benchmarks/memory.py
 
 bench-peers: $(STAMP)  ## The same next to other packages, each in its own environment
-	for peer in qmrpy==2.0.0 tedana==26.0.3 torchimize==0.0.16 optimistix==0.1.0; do \
+	for peer in qmrpy==2.0.0 tedana==26.0.3 torchimize==0.0.16 optimistix==0.1.0 mrpro==0.261015; do \
 	    $(PYTHON) -m venv benchmarks/.venv-$${peer%%=*} && \
 	    benchmarks/.venv-$${peer%%=*}/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $$peer || exit 1; \
 	done
-	$(BIN)/python benchmarks/fitting.py $(foreach name,qmrpy tedana torchimize optimistix,--peer $(name)=benchmarks/.venv-$(name)/bin/python)
+	$(BIN)/python benchmarks/fitting.py $(foreach name,qmrpy tedana torchimize optimistix mrpro,--peer $(name)=benchmarks/.venv-$(name)/bin/python)
 
 bench-bad-voxels: $(STAMP)  ## What relaxnet and other packages, each in its own environment, make of bad voxels
 	for peer in qmrpy==2.0.0 ukat==0.7.3 tedana==26.0.3; do \

@@ -52,7 +52,7 @@ CLOSER = (TISSUE, "air", "a whole slice of the digital liver")
 """What is fitted on two threads, and for the memory that this takes."""
 IMPLEMENTATIONS = {"torch": np.inf, "compiled": 0}
 """From how many voxels on the compiled fit is used."""
-PEERS = {"qmrpy": N_SLOW, "tedana": N_SLOW, "torchimize": N_VOXELS, "optimistix": N_VOXELS}
+PEERS = {"qmrpy": N_SLOW, "tedana": N_SLOW, **dict.fromkeys(("torchimize", "optimistix", "mrpro"), N_VOXELS)}
 """Other packages, measured by ``peer_NAME.py``, and how many voxels each is given."""
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
