@@ -18,7 +18,10 @@ def experiment(
     seeds: Annotated[int, typer.Option(min=1, help="How often to train the most important networks.")] = 3,
     networks: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A network of table2 to train beside its baseline, again for others."),
+        typer.Option(
+            metavar="NAME",
+            help="A network of table2 to train beside its baseline; again for others. Those in DIR stay.",
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the results, with a folder for each preset.")

@@ -10,10 +10,11 @@ from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experim
 from relaxnet.experiments._harness.floor import floor_rows, plan_floor
 from relaxnet.experiments._harness.format import NAMES, Table, columns, find, of_difference, of_entry, of_ratio, table
 from relaxnet.experiments._harness.map_tables import NOTE, by_set_table, structure_tables
-from relaxnet.experiments._harness.report import summarise
+from relaxnet.experiments._harness.report import compare, summarise
 from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
 
 _BASELINE = "baseline"
+_COMPARED = {"ratio_to": "nlls-4", "difference_from": _BASELINE}
 
 
 def _rows(setting: Setting) -> Rows:
@@ -23,8 +24,15 @@ def _rows(setting: Setting) -> Rows:
 
 
 def _result(setting: Setting, outcomes: Outcomes) -> Result:
-    rows = summarise(_rows(setting), outcomes, by_set=True, ratio_to="nlls-4", difference_from=_BASELINE)
+    rows = summarise(_rows(setting), outcomes, by_set=True, **_COMPARED)
     return {"rows": rows | floor_rows(setting, outcomes, rows["nlls-4"]), "claims": judge(rows)}
+
+
+def _joined(result: Result, earlier: Result) -> Result:
+    both = earlier["rows"] | result["rows"]
+    rows = {name: both[name] for name in ROWS if name in both}
+    compare({name: row["entries"] for name, row in rows.items()}, **_COMPARED)
+    return result | {"rows": rows | result["rows"], "claims": judge(rows)}
 
 
 def _tables(result: Result) -> list[Table]:
@@ -56,4 +64,6 @@ def _agreement(rows: Any) -> Table:
     return table("Agreement with the truth", rows, columns(shown, contrast=CONTRASTS, against="truth"), note)
 
 
-TABLE2 = Experiment(__doc__, lambda setting: steps_of(_rows(setting)) + plan_floor(setting), _result, _tables)
+TABLE2 = Experiment(
+    __doc__, lambda setting: steps_of(_rows(setting)) + plan_floor(setting), _result, _tables, joined=_joined
+)

@@ -1,5 +1,6 @@
 """All experiments at their smallest: what they promise holds whatever the size."""
 
+import gzip
 import json
 import math
 import sys
@@ -197,6 +198,50 @@ def test_a_choice_of_networks(smoke, tmp_path):
     }  # fmt: skip
     assert found["command"] == "relaxnet experiment table2 --preset smoke --seeds 2 --networks homou --networks sl"
     assert "SL + HOMOU" not in render(tmp_path / "smoke")[0].read_text()
+
+
+def test_networks_of_an_earlier_run_stay_in_the_table(smoke, tmp_path):
+    out, results, _ = smoke
+    (tmp_path / ".cache").symlink_to(out / ".cache")
+
+    def of(*networks):
+        return run("table2", preset="smoke", seeds=2, networks=networks, out=tmp_path)["table2"]
+
+    of("homou")
+    of("sl", "st")
+    found = of("correlated")
+    trained = {name for name, row in ROWS.items() if row.recipes}
+    assert trained & set(found["rows"]) == {"baseline", "homou", "sl", "st", "correlated"}
+    assert [(part["command"].partition("--networks ")[2], part["rows"]) for part in found["earlier"]] == [
+        ("homou", ["homou"]), ("sl --networks st", ["sl", "st"])
+    ]  # fmt: skip
+    assert "--networks homou`" in render(tmp_path / "smoke")[0].read_text()
+    assert list(found["rows"]) == [name for name in results["table2"]["rows"] if name in found["rows"]]
+    for name in ("homou", "st", "correlated"):  # as if all had been computed at once, but for rounding
+        wanted = {"contrast": "t2", "against": "truth", "inputs": "mean of input sets"}
+        one, other = (entry_of(result["rows"][name], **wanted) for result in (found, results["table2"]))
+        for key in ("mean", "bias"):
+            assert one[key] == pytest.approx(other[key], rel=1e-4, abs=1e-4)
+        for key in ("ratio", "difference"):
+            assert one[key]["mean"] == pytest.approx(other[key]["mean"], rel=1e-3, abs=1e-3)
+    assert {"correlated", "homou"} <= {claim["first"] for claim in found["claims"]}
+    assert "earlier" not in of("correlated", "homou", "sl", "st")
+
+
+def test_networks_of_other_training_do_not_stay(smoke, tmp_path):
+    out, _, _ = smoke
+    (tmp_path / ".cache").symlink_to(out / ".cache")
+    run("table2", preset="smoke", seeds=2, networks=["homou"], out=tmp_path)
+    path = tmp_path / "smoke" / "table2.json.gz"
+    written = json.loads(gzip.decompress(path.read_bytes()))
+    written["training"]["epochs"] += 1
+    path.write_bytes(gzip.compress(json.dumps(written).encode()))
+    assert "homou" not in run("table2", preset="smoke", seeds=2, networks=["sl"], out=tmp_path)["table2"]["rows"]
+    path.write_bytes(b"no result")
+    said = []
+    found = run("table2", preset="smoke", seeds=2, networks=["homou"], out=tmp_path, say=said.append)["table2"]
+    assert "sl" not in found["rows"]
+    assert any("table2: no row is kept: " in line and "damaged" in line for line in said)
 
 
 def test_everything_is_rendered(smoke):

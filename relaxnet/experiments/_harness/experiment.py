@@ -210,3 +210,5 @@ class Experiment:
     """Say whose images the result is about."""
     absent: Callable[[], list[str]] = list
     """List files of the project's test data that are not there, so that what needs them is left out."""
+    joined: Callable[[Result, Result], Result] | None = None
+    """Add to a whole result the rows that only an earlier one has, where an experiment can be run in parts."""

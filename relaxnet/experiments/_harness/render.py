@@ -37,9 +37,9 @@ def write_result(folder: Path, name: str, result: dict[str, Any]) -> None:
     result
         The result.
     """
-    write_text(folder / f"{name}.json", _text(_rounded(result, _DETAILS)) + "\n")
+    write_text(folder / f"{name}.json", _text(rounded(result, _DETAILS)) + "\n")
     with replacing(folder / f"{name}.json.gz") as temporary:
-        temporary.write_bytes(gzip.compress(json.dumps(_rounded(result)).encode(), mtime=0))
+        temporary.write_bytes(gzip.compress(json.dumps(rounded(result)).encode(), mtime=0))
 
 
 def read_result(folder: Path, name: str, *, details: bool = False) -> dict[str, Any]:
@@ -127,6 +127,28 @@ def render(folder: str | Path, names: Iterable[str] | None = None, *, figures: s
     return files
 
 
+def rounded(value: Any, without: Collection[str] = ()) -> Any:
+    """Keep as many digits as mean something, and leave some keys out.
+
+    Parameters
+    ----------
+    value
+        A result, or a part of it.
+    without
+        Keys to leave out.
+
+    Returns
+    -------
+    Any
+        The value as it is when it has been written and read.
+    """
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: rounded(item, without) for key, item in value.items() if key not in without}
+    return [rounded(item, without) for item in value] if isinstance(value, list | tuple) else value
+
+
 def markdown(name: str, result: dict[str, Any]) -> str:
     """Write a result as Markdown.
 
@@ -175,15 +197,6 @@ def latex(name: str, result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _rounded(value: Any, without: Collection[str] = ()) -> Any:
-    """Keep as many digits as mean something, and leave some keys out."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item, without) for key, item in value.items() if key not in without}
-    return [_rounded(item, without) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _text(value: Any, indent: str = "") -> str:
     """Write JSON, with a line for what fits into one."""
     line, inner = json.dumps(value, ensure_ascii=False), indent + " "
@@ -198,7 +211,14 @@ def _text(value: Any, indent: str = "") -> str:
 
 
 def _origin(experiment: Any, result: dict[str, Any]) -> str:
+    labels = {name: row["label"] for name, row in result["rows"].items()}
+    text = f"{experiment.subjects(result)}; {_run(result)}."
+    for run in result.get("earlier", ()):
+        text += f" These rows by {_run(run)}: {'; '.join(labels[name] for name in run['rows'])}."
+    return text
+
+
+def _run(result: dict[str, Any]) -> str:
     return (
-        f"{experiment.subjects(result)}; `{result['command']}`, relaxnet {result['versions']['relaxnet']}, "
-        f"{result['machine']}, {result['time'][:10]}."
+        f"`{result['command']}`, relaxnet {result['versions']['relaxnet']}, {result['machine']}, {result['time'][:10]}"
     )

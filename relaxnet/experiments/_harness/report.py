@@ -53,13 +53,26 @@ def summarise(
     summary: dict[str, Any] = {name: {"label": row.label, "entries": []} for name, row in rows.items()}
     for case in next(iter(rows.values())).cases:
         found = {name: _entries(row.cases[case], outcomes, by_set=by_set) for name, row in rows.items()}
-        if ratio_to:
-            _add_ratios(found, ratio_to)
-        if difference_from:
-            _add_differences(found, difference_from)
+        compare(found, ratio_to=ratio_to, difference_from=difference_from)
         for name, some in found.items():
             summary[name]["entries"] += [({by: case} if by else {}) | entry for entry in some]
     return summary
+
+
+def compare(rows: Mapping[str, list[Entry]], *, ratio_to: str = "", difference_from: str = "") -> None:
+    """Compare the entries of rows, which have the same case, with those of one of them.
+
+    Parameters
+    ----------
+    rows
+        Entries by the name of the row, which are changed.
+    ratio_to, difference_from
+        As for :func:`summarise`.
+    """
+    if ratio_to:
+        _add_ratios(rows, ratio_to)
+    if difference_from:
+        _add_differences(rows, difference_from)
 
 
 def correct(result: Any) -> None:

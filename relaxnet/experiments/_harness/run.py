@@ -14,8 +14,8 @@ import torch
 from relaxnet._choices import pick
 from relaxnet.errors import look_for
 from relaxnet.experiments import EXPERIMENTS, SETTINGS
-from relaxnet.experiments._harness.experiment import Setting
-from relaxnet.experiments._harness.render import write_result
+from relaxnet.experiments._harness.experiment import Experiment, Result, Setting
+from relaxnet.experiments._harness.render import read_result, rounded, write_result
 from relaxnet.experiments._harness.report import correct
 from relaxnet.experiments._harness.rows import require_network
 from relaxnet.experiments._harness.steps import run_steps, workers
@@ -41,7 +41,8 @@ def run(
     """Run experiments, and write their results.
 
     What has been computed is kept in ``out/.cache``: an interrupted run is resumed, experiments share the networks that
-    they have in common, and where a row has changed, that row alone is computed again.
+    they have in common, and where a row has changed, that row alone is computed again. Rows of Table II that an earlier
+    run of other networks has written, with the same subjects and the same training, stay in the table.
 
     Parameters
     ----------
@@ -101,10 +102,15 @@ def run(
                     f"{name} has no data: at least one of {absent} is needed in ../shared/data, or in the folder that "
                     f"RELAXNET_TEST_DATA names."
                 )
+            earlier = _earlier(experiment, folder / preset, name, setting, say)
             outcomes = run_steps(steps, folder / _CACHE, pool, say=say)
             seconds = sum(outcomes[step.key].get("seconds", 0) for step in steps)
-            results[name] = _description(name, setting, seconds) | experiment.result(setting, outcomes)
-            correct(results[name])
+            result = _description(name, setting, seconds) | experiment.result(setting, outcomes)
+            if earlier and experiment.joined:
+                joined = experiment.joined(result, earlier)
+                result = joined | _origins(earlier, joined["rows"].keys() - result["rows"].keys())
+            correct(result)
+            results[name] = result
             write_result(folder / preset, name, results[name])
     return results
 
@@ -121,17 +127,47 @@ def _description(name: str, setting: Setting, seconds: float) -> dict[str, Any]:
         "command": _command(name, setting),
         "preset": setting.name,
         "seeds": setting.seeds,
-        "subjects": {
-            "n": setting.n_subjects, "slices": setting.slices, "shape": setting.preset.shape, "snr": setting.snr,
-            "seed": setting.seed, "folds": setting.n_folds, "pixel_mm": setting.pixel_mm,
-            "texture": setting.texture and asdict(setting.texture),
-        },
+        **_conditions(setting),
         "versions": {name: version(name) for name in ("relaxnet", "torch", "numpy")}
         | {"python": platform.python_version()},
         "machine": _machine(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds),
+    }
+
+
+def _conditions(setting: Setting) -> dict[str, Any]:
+    """Describe the subjects and the training, which rows of one table have in common."""
+    subjects = {
+        "n": setting.n_subjects, "slices": setting.slices, "shape": setting.preset.shape, "snr": setting.snr,
+        "seed": setting.seed, "folds": setting.n_folds, "pixel_mm": setting.pixel_mm,
+        "texture": setting.texture and asdict(setting.texture),
     }  # fmt: skip
+    return {"subjects": subjects, "training": asdict(setting.preset)}
+
+
+def _earlier(
+    experiment: Experiment, folder: Path, name: str, setting: Setting, say: Callable[[str], None]
+) -> Result | None:
+    """Read what an earlier run has written, if its rows can stand beside those of this one."""
+    if experiment.joined is None or not (folder / f"{name}.json.gz").exists():
+        return None
+    try:
+        found = read_result(folder, name, details=True)
+    except ValueError as error:
+        say(f"{name}: no row is kept: {error}")
+        return None
+    same = rounded(_conditions(setting))
+    return found if same == {key: found.get(key) for key in same} else None
+
+
+def _origins(earlier: Result, kept: set[str]) -> Result:
+    """Tell which runs the rows come from that are kept."""
+    before = earlier.get("earlier", [])
+    last = {key: earlier[key] for key in ("command", "versions", "machine", "time", "seconds")}
+    runs = [*before, last | {"rows": kept.difference(*(run["rows"] for run in before))}]
+    found = [run | {"rows": rows} for run in runs if (rows := sorted(kept.intersection(run["rows"])))]
+    return {"earlier": found} if found else {}
 
 
 def _machine() -> str:
