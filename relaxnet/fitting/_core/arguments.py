@@ -158,8 +158,9 @@ def _check_mask(mask: object, space: tuple[int, ...], device: torch.device) -> t
     array = _real_numbers("mask", mask)
     if tuple(array.shape) != space:
         raise ValueError(f"mask has shape {tuple(array.shape)}, the signal without its time axis {space}.")
-    chosen = array == 1
-    if array.dtype not in (torch.bool, np.bool_) and not (chosen | (array == 0)).all():
+    is_boolean = array.dtype in (torch.bool, np.bool_)
+    chosen = array if is_boolean else array == 1
+    if not (is_boolean or (chosen | (array == 0)).all()):
         raise ValueError("mask holds values other than 0 and 1: pass a comparison, as labels == 5.")
     selected = torch.as_tensor(chosen, device=device).reshape(space or (1,)).nonzero(as_tuple=True)
     if math.prod(space) and not len(selected[0]):
