@@ -3,12 +3,13 @@
 import json
 import pickle
 
-import nibabel
 import numpy as np
 import pytest
 import torch
 
 import relaxnet as rx
+
+nibabel = pytest.importorskip("nibabel")
 
 TIMES_MS = (10, 20, 40, 80)
 AFFINE = np.diag((-2.0, 2.0, 5.0, 1.0))

@@ -83,6 +83,8 @@ def test_partial_volume_averages_labels(labels):
 
 
 def test_a_subject_can_be_written_corrupted_and_used_for_training(subject, labels, tmp_path):
+    pytest.importorskip("nibabel")
+    pytest.importorskip("lightning")
     subjects = [label_map_subject(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, index=k) for k in range(2)]
     cohort = rx.io.read_cohort(rx.io.write_cohort(subjects, tmp_path))
     assert torch.equal(cohort[1].images, subjects[1].images)

@@ -35,6 +35,7 @@ def test_a_subject_depends_on_its_number_only(labels):
 
 
 def test_interrupted_writing_is_resumed(labels, tmp_path):
+    pytest.importorskip("nibabel")
     cohort = label_map_cohort(labels, VOXEL_MM, TOTALSEGMENTATOR_MR, 2, snr=math.inf)
     folder = rx.io.write_cohort(cohort[:1], tmp_path / "one")
     with pytest.raises(FileExistsError, match="other settings"):

@@ -69,6 +69,7 @@ def test_photographs_are_of_every_other_subject():
 
 
 def test_a_network_learns_from_them():
+    pytest.importorskip("lightning")
     preset = dataclasses.replace(
         rx.training.PRESETS["smoke"], epochs=1, steps=40, initial_estimates=(0.0, 1.0), fresh_noise=True
     )
