@@ -12,27 +12,35 @@ from relaxnet.experiments._harness.format import NAMES, Table, columns, find, of
 from relaxnet.experiments._harness.map_tables import NOTE, by_set_table, structure_tables
 from relaxnet.experiments._harness.report import compare, summarise
 from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
+from relaxnet.experiments._harness.steps import Step
 
-_BASELINE = "baseline"
-_COMPARED = {"ratio_to": "nlls-4", "difference_from": _BASELINE}
+_BASELINE, _FIT, _FLOOR = "baseline", "nlls-4", "floor-3"
+_COMPARED = {"ratio_to": _FIT, "difference_from": _BASELINE}
 
 
 def _rows(setting: Setting) -> Rows:
     wanted = {_BASELINE, *setting.networks} if setting.networks else ROWS
-    rows = {name: row for name, row in ROWS.items() if name in wanted or not row.recipes}
+    known = set(setting.known) - {_FIT}  # with which all rows are compared
+    rows = {name: row for name, row in ROWS.items() if (name in wanted if row.recipes else name not in known)}
     return plan_rows(rows, {None: setting.folds()}, seeds=setting.seeds)
+
+
+def _steps(setting: Setting) -> list[Step]:
+    return steps_of(_rows(setting)) + (plan_floor(setting) if _FLOOR not in setting.known else [])
 
 
 def _result(setting: Setting, outcomes: Outcomes) -> Result:
     rows = summarise(_rows(setting), outcomes, by_set=True, **_COMPARED)
-    return {"rows": rows | floor_rows(setting, outcomes, rows["nlls-4"]), "claims": judge(rows)}
+    floor = floor_rows(setting, outcomes, rows[_FIT]) if _FLOOR not in setting.known else {}
+    return {"rows": rows | floor, "claims": judge(rows)}
 
 
 def _joined(result: Result, earlier: Result) -> Result:
     both = earlier["rows"] | result["rows"]
     rows = {name: both[name] for name in ROWS if name in both}
     compare({name: row["entries"] for name, row in rows.items()}, **_COMPARED)
-    return result | {"rows": rows | result["rows"], "claims": judge(rows)}
+    floor = {name: row for name, row in both.items() if name.startswith("floor-")}
+    return result | {"rows": rows | floor, "claims": judge(rows)}
 
 
 def _tables(result: Result) -> list[Table]:
@@ -64,6 +72,4 @@ def _agreement(rows: Any) -> Table:
     return table("Agreement with the truth", rows, columns(shown, contrast=CONTRASTS, against="truth"), note)
 
 
-TABLE2 = Experiment(
-    __doc__, lambda setting: steps_of(_rows(setting)) + plan_floor(setting), _result, _tables, joined=_joined
-)
+TABLE2 = Experiment(__doc__, _steps, _result, _tables, joined=_joined)

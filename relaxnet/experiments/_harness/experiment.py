@@ -56,6 +56,8 @@ class Setting:
     """How many times the most important networks are trained; others are trained once."""
     networks: tuple[str, ...] = ()
     """Networks of Table II to train beside its baseline; all if there is none."""
+    known: tuple[str, ...] = ()
+    """Rows of an earlier result that are kept as they are: fits and controls are not computed again."""
     floor_voxels: int = 10
     """Voxels of each subject for which the Bayes floor is computed."""
     timed_shape: tuple[int, int] = (256, 256)

@@ -42,7 +42,8 @@ def run(
 
     What has been computed is kept in ``out/.cache``: an interrupted run is resumed, experiments share the networks that
     they have in common, and where a row has changed, that row alone is computed again. Rows of Table II that an earlier
-    run of other networks has written, with the same subjects and the same training, stay in the table.
+    run has written, with the same subjects and the same training, stay in the table; with ``networks``, fits and
+    controls among them are not computed again.
 
     Parameters
     ----------
@@ -92,7 +93,9 @@ def run(
     with workers(jobs) as pool:
         for name, experiment in experiments.items():
             say(f"{name}: {chosen[name].summary}")
-            steps, absent = experiment.steps(setting), ", ".join(experiment.absent())
+            earlier = _earlier(experiment, folder / preset, name, setting, say)
+            own = replace(setting, known=tuple(earlier["rows"])) if networks and earlier else setting
+            steps, absent = experiment.steps(own), ", ".join(experiment.absent())
             if absent:
                 say(f"{name}: without {absent}, not in the folder that RELAXNET_TEST_DATA names")
             if not steps and len(experiments) > 1:
@@ -102,10 +105,9 @@ def run(
                     f"{name} has no data: at least one of {absent} is needed in ../shared/data, or in the folder that "
                     f"RELAXNET_TEST_DATA names."
                 )
-            earlier = _earlier(experiment, folder / preset, name, setting, say)
             outcomes = run_steps(steps, folder / _CACHE, pool, say=say)
             seconds = sum(outcomes[step.key].get("seconds", 0) for step in steps)
-            result = _description(name, setting, seconds) | experiment.result(setting, outcomes)
+            result = _description(name, setting, seconds) | experiment.result(own, outcomes)
             if earlier and experiment.joined:
                 joined = experiment.joined(result, earlier)
                 result = joined | _origins(earlier, joined["rows"].keys() - result["rows"].keys())
