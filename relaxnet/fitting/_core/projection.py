@@ -17,6 +17,7 @@ from relaxnet.fitting._status import FitStatus
 
 MAX_STEPS = 60  # Newton takes 3 to 6; bisection alone needs 40 from a bracket of two grid steps to 1e-12
 PEAK_MARGIN = 0.05  # a local maximum of the grid is refined, too, if it is lower by at most this share of the signal
+LEAST_SQUARE = 1e-9  # of the square of a basis: one that is less with weights, or about its mean, hardly varies
 
 
 def project(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
@@ -128,7 +129,7 @@ class Reduced:
     def explained_on(self, grid: Float[Tensor, " grid"]) -> Float[Tensor, "grid voxel"]:
         """Compute the explained sum of squares at all points of a grid in log T; 0 where the amplitude is negative."""
         basis = self.design.model.basis(torch.exp(grid)[:, None], self.design.time.T)
-        floor = 1e-9 * (basis**2).sum(1, keepdim=True)  # below it, the basis hardly varies
+        floor = LEAST_SQUARE * (basis**2).sum(1, keepdim=True)
         if self.design.has_offset:  # any constant may be added to the basis: near its mean, little cancels below
             basis = basis - basis.mean(1, keepdim=True)
         projection = basis @ (self.weight * self.values)

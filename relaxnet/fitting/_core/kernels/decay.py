@@ -10,6 +10,22 @@ Voxels without a certificate are collected until they fill all lanes.
 
 import numpy as np
 
+from relaxnet.fitting._core.kernels.bracket import (
+    BF,
+    ERROR,
+    FF,
+    M0,
+    OWN,
+    RF,
+    RS,
+    SCALE,
+    P,
+    Q,
+    begin,
+    pick_rivals,
+    searcher,
+    take_better,
+)
 from relaxnet.fitting._core.kernels.certificate import search_quickly
 from relaxnet.fitting._core.kernels.grid import find_peaks, project
 from relaxnet.fitting._core.kernels.parts import (
@@ -20,22 +36,17 @@ from relaxnet.fitting._core.kernels.parts import (
     EPS,
     FATE,
     FOUR,
-    HALF,
-    HEIGHT,
     INFINITE,
     LANES,
     LEFT,
     MOST,
-    N_COMMON,
     NAN,
     NO_SIGNAL,
     ONE,
     PEAK,
-    QUADRUPLE,
     RATE,
     RESIDUAL,
     RIVAL,
-    RIVAL_HEIGHT,
     SIDE,
     SLOPE,
     SLOPE_SCALE,
@@ -50,30 +61,19 @@ from relaxnet.fitting._core.kernels.parts import (
     describe,
     fate_of_flat,
     gather,
-    keep_active,
     kept,
     load,
     part,
     rows,
-    scatter,
     store,
     tilt,
-    whole,
 )
 
-MAX_STEPS = 60
-MARGIN = np.float32(0.05)  # of the signal: a second peak of the grid that is lower by less is searched from, too
 CLOSE = np.float32(1e-5)  # of the signal: of peaks that differ by less, rounding would choose
 FAINT = np.float32(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
 NEAR, NEARER = np.float32(1e-4), np.float32(8)  # from a bound, relative and in errors of rounding: it may be inside
 VAGUE = np.float32(1e-3)  # relative error of a rate, from rounding of the gradient, that is too much
 UPHILL = np.float32(32)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
-SMALL = np.float32(1e-6)  # relative step behind which a search has converged
-
-# Rows of what is kept of each lane.
-P, Q, LOW, HIGH, M0, BF, FF, RF, RS, SCALE, ERROR = (LANES * U(N_COMMON + k) for k in range(11))
-N_ROWS = N_COMMON + 11
-SEARCHED = (RATE, ERROR, LOW, HIGH, DONE)
 
 
 @part()
@@ -98,8 +98,9 @@ def _project(a, s, w, e, m):
 
 
 @part()
-def _differentiate(a, s, w, e, t, gap, m):
+def _differentiate(a, s, w, e, problem, m):
     """Compute the sums that the derivatives of the reduced cost are made of, at the rates of all lanes."""
+    t, gap = problem
     decays(a, e, t, gap, m)
     _project(a, s, w, e, m)
     for v in range(m):
@@ -130,96 +131,7 @@ def _differentiate(a, s, w, e, t, gap, m):
             a[SCALE + v] = scale
 
 
-@part()
-def _search(a, b, s, w, e, t, gap, lanes, n):
-    """Run Newton's method on the reduced cost as a function of the rate, for some lanes inside their brackets.
-
-    Lanes that are done are taken out now and then.
-    """
-    m = whole(n)
-    for i in range(m):
-        b[DONE + i] = ZERO if i < n else ONE
-    for _ in range(MAX_STEPS):
-        _differentiate(b, s, w, e, t, gap, m)
-        n_active = U(0)
-        for v in range(m):
-            m0, rate = b[M0 + v], b[RATE + v]
-            gradient = m0 * b[RF + v]
-            slope = (m0 * b[BF + v] - b[RF + v]) / b[Q + v]
-            curvature = m0 * (m0 * b[FF + v] - slope * b[BF + v] - b[RS + v]) + slope * b[RF + v]
-            high = rate if gradient > ZERO else b[HIGH + v]
-            low = rate if gradient < ZERO else b[LOW + v]
-            newton = rate - gradient / curvature
-            inside = (curvature > ZERO) & (newton >= low) & (newton <= high)
-            following = newton if inside else HALF * (low + high)
-            rounding = QUADRUPLE * EPS * abs(m0) * b[SCALE + v]
-            flat = abs(gradient) <= rounding
-            following = rate if flat else following
-            done = b[DONE + v]
-            b[RATE + v] = rate if done > ZERO else following
-            b[LOW + v] = low
-            b[HIGH + v] = high
-            settled = abs(following - rate) <= SMALL * rate
-            b[ERROR + v] = b[ERROR + v] if done > ZERO else rounding / abs(curvature)
-            done = ONE if settled else done
-            b[DONE + v] = done
-            n_active += U(done == ZERO)
-        if n_active == U(0):
-            break
-        if whole(n_active) < m:
-            scatter(b, SEARCHED, a, lanes, n)
-            n = keep_active(b, SEARCHED, DONE, s, w, lanes, n)
-            m = whole(n)
-    scatter(b, SEARCHED, a, lanes, n)
-
-
-@part()
-def _brackets(a, heights, rates, place_row, lanes, b, m):
-    """Put lanes of ``b`` at a point of the grid of ``a``, between its neighbours; inside the grid, at a parabola's top.
-
-    Points are in order of T, so rates fall.
-    """
-    last = U(len(rates) - 1)
-    for i in range(m):
-        v = lanes[i]
-        g = U(a[place_row + v])
-        before, after = g if g == U(0) else g - U(1), g if g == last else g + U(1)
-        rate, high, low = rates[g], rates[before], rates[after]
-        if (g > U(0)) & (g < last):
-            left = max(heights[before * LANES + v], ZERO) ** 2
-            here = max(heights[g * LANES + v], ZERO) ** 2
-            right = max(heights[after * LANES + v], ZERO) ** 2
-            bend = left + right - here - here
-            if bend < ZERO:
-                shift = min(max(HALF * (left - right) / bend, -HALF), HALF)
-                rate += abs(shift) * ((low if shift > ZERO else high) - rate)
-        b[RATE + i], b[LOW + i], b[HIGH + i] = rate, low, high
-
-
-@part()
-def _pick_rivals(a, lanes):
-    """List the lanes with a second peak of the grid that is nearly as high as the best."""
-    n = U(0)
-    for v in range(LANES):
-        height, best = a[RIVAL_HEIGHT + v], a[HEIGHT + v]
-        if (height > ZERO) & (height * height > best * best - MARGIN * a[TOTAL + v]):
-            lanes[n] = v
-            n += U(1)
-    return n
-
-
-@part()
-def _take_better(a, r, lanes, n):
-    """Replace what was found for lanes whose rival explains more; none is done where that is too close to call."""
-    for i in range(n):
-        v = lanes[i]
-        p, p_r = max(a[P + v], ZERO), max(r[P + v], ZERO)
-        height, other = p * p / a[Q + v], p_r * p_r / r[Q + v]
-        if (abs(height - other) <= CLOSE * a[TOTAL + v]) | (r[DONE + v] == ZERO):
-            a[DONE + v] = ZERO
-        elif other > height:
-            for row in (RATE, ERROR, DONE, RF, SCALE):
-                a[row + v] = r[row + v]
+_search = searcher(_differentiate)
 
 
 @part()
@@ -297,7 +209,7 @@ def fit_decays(
 ):
     """Fit each column of ``x``, and fill in ``table``, ``status`` and ``n_used``."""
     n_times, n_voxels, n_grid = U(len(t)), U(x.shape[1]), U(len(grid[0]))
-    a, b, r, results = rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(N_ROWS)), rows(U(7))
+    a, b, r, results, problem = rows(U(OWN)), rows(U(OWN)), rows(U(OWN)), rows(U(7)), (t, gap)
     s, w, e, s_b, w_b = rows(n_times), rows(n_times), rows(n_times), rows(n_times), rows(n_times)
     heights, norms = rows(n_grid), rows(n_grid)
     lanes, rivals, chosen = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
@@ -311,7 +223,7 @@ def fit_decays(
         elif n:
             for v in range(n):
                 lanes[v] = first + v
-            load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w)
+            load(x, weight, lanes, n, saturation, place, latest_first, TWO, t, a, s, w)
             n_settled = search_quickly(a, s, e, t, gap, usual, rates, curve, np.float32(len(x)), heights)
             for v in range(n):
                 if a[FATE + v] == LEFT:
@@ -323,26 +235,26 @@ def fit_decays(
                 _report(a, results, rates, bounds, noise, lanes, n, table, status, n_used)
         while n_waiting >= LANES or (n == U(0) and n_waiting > U(0)):
             m = min(LANES, n_waiting)
-            load(x, weight, waiting, m, saturation, place, latest_first, t, a, s, w)
+            load(x, weight, waiting, m, saturation, place, latest_first, TWO, t, a, s, w)
             describe(a, s, w)
             tilt(a, s, w, t)
             project(a, s, w, e, usual, grid, heights, norms)
             find_peaks(a, heights, n_grid)
             for v in range(LANES):
                 chosen[v] = v
-            _brackets(a, heights, rates, BEST, chosen, b, LANES)
+            begin(a, heights, rates, BEST, chosen, b, LANES)
             gather(s, w, chosen, s_b, w_b, LANES)
-            _search(a, b, s_b, w_b, e, t, gap, chosen, LANES)
-            _differentiate(a, s, w, e, t, gap, LANES)
-            n_rivals = _pick_rivals(a, rivals)
+            _search(a, b, s_b, w_b, e, problem, chosen, LANES)
+            _differentiate(a, s, w, e, problem, LANES)
+            n_rivals = pick_rivals(a, TOTAL, rivals)
             if n_rivals > U(0):
                 gather(s, w, rivals, s_b, w_b, n_rivals)
-                _brackets(a, heights, rates, RIVAL, rivals, b, n_rivals)
+                begin(a, heights, rates, RIVAL, rivals, b, n_rivals)
                 for i in range(n_rivals):
                     chosen[i] = rivals[i]
-                _search(r, b, s_b, w_b, e, t, gap, chosen, n_rivals)
-                _differentiate(r, s, w, e, t, gap, LANES)
-                _take_better(a, r, rivals, n_rivals)
+                _search(r, b, s_b, w_b, e, problem, chosen, n_rivals)
+                _differentiate(r, s, w, e, problem, LANES)
+                take_better(a, r, TOTAL, CLOSE, rivals, n_rivals)
             _judge(a, s, w, e, t, gap)
             _settle(a, rates)
             _report(a, results, rates, bounds, noise, waiting, m, table, status, n_used)

@@ -37,13 +37,9 @@ def multiply(matrix, s, out):
 
 
 @part()
-def project(a, s, w, weighted, weight, grid, heights, norms):
-    """Compute the products of the samples with the decays of a grid, scaled to length 1.
-
-    Where a decay has vanished, the product is the least that it can be.
-    """
-    directions, basis, squares, floor = grid
-    n_others = U(0)  # weights that are not those of most voxels
+def weigh(a, s, w, weighted, weight):
+    """Multiply the samples with their weights, and return how many of these are not those of most voxels."""
+    n_others = U(0)
     for v in range(LANES):
         a[SUM + v] = ZERO  # of the magnitudes of the samples
     for k in range(U(len(weight))):
@@ -52,7 +48,17 @@ def project(a, s, w, weighted, weight, grid, heights, norms):
             weighted[o + v] = w[o + v] * s[o + v]
             a[SUM + v] += abs(weighted[o + v])
             n_others += U(w[o + v] != weight[k])
-    if n_others == U(0):
+    return n_others
+
+
+@part()
+def project(a, s, w, weighted, weight, grid, heights, norms):
+    """Compute the products of the samples with the decays of a grid, scaled to length 1.
+
+    Where a decay has vanished, the product is the least that it can be.
+    """
+    directions, basis, squares, floor = grid
+    if weigh(a, s, w, weighted, weight) == U(0):
         multiply(directions, s, heights)
         return
     multiply(basis, weighted, heights)

@@ -318,7 +318,7 @@ def fit_decays(
         n = min(LANES, n_voxels - first)
         for v in range(n):
             lanes[v] = first + v
-        load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w)
+        load(x, weight, lanes, n, saturation, place, latest_first, np.float32(n_parameters), t, a, s, w)
         describe(a, s, w)
         tabulate(a, s, w, e, t, tables, heights, norms)
         choose(a, b, chosen, heights, norms, heights_b, norms_b, places, ways, typical, n_grid)

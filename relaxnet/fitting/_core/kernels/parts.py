@@ -57,7 +57,7 @@ def part(**options: Any) -> _Decorator:
 
 def version(folder: Path) -> str:
     """Return a number that depends on the text of all files in the folder of the kernels, and of what they import."""
-    imported = (folder.parent / f"{name}.py" for name in ("bessel", "joint_grid", "newton"))
+    imported = (folder.parent / f"{name}.py" for name in ("bessel", "joint_grid", "newton", "projection"))
     files = (*imported, *sorted(folder.glob("*.py")))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
@@ -118,6 +118,13 @@ def log(x):
     return n * LN2_HIGH + (n * LN2_LOW + (p * f - HALF) * f * f + f)
 
 
+@part(forceinline=True)
+def exp_and_loss(x):
+    """Compute an exponential, and how far it is above 1, of which a small number keeps all digits."""
+    p, s = _reduced(x)
+    return (p + ONE) * s, p * s + (s - ONE)
+
+
 @part()
 def decays(a, e, t, gap, m):
     """Compute the decays at the rates of all lanes; of times a ``gap`` above 0 apart, each from the one before."""
@@ -125,8 +132,7 @@ def decays(a, e, t, gap, m):
     if gap > ZERO:
         first = -t[0]
         for v in range(m):
-            p, s = _reduced(-gap * a[RATE + v])
-            a[LOSS + v] = p * s + (s - ONE)  # of which a small one keeps all digits
+            _decay, a[LOSS + v] = exp_and_loss(-gap * a[RATE + v])
             a[LATEST + v] = exp(first * a[RATE + v])
         for k in range(U(0), n_times, FOUR):
             o = k * LANES
@@ -150,7 +156,7 @@ def exponentials(a, rate, e, t, first, last, m):
 
 
 @part()
-def load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w):
+def load(x, weight, lanes, n, saturation, place, latest_first, n_parameters, t, a, s, w):
     """Read the samples of some voxels, find those to use, and bring each voxel to a largest sample of 1 to 2.
 
     Image k goes to the row ``place[k]``. Each row of ``latest_first`` lists the rows of one decay, and there is one
@@ -180,7 +186,7 @@ def load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w):
             w[o + v] = w[o + v] if used else ZERO
             a[USED + v] += ONE if used else ZERO
             a[PEAK + v] = max(a[PEAK + v], abs(value))
-    n_zeros, n_incomplete, least = U(0), U(0), np.float32(len(latest_first) + 1)
+    n_zeros, n_incomplete = U(0), U(0)
     for i in range(U(len(latest_first))):
         last = latest_first[i, U(0)] * LANES
         for v in range(LANES):
@@ -189,7 +195,7 @@ def load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w):
         for i in range(U(len(latest_first))):
             _blank(latest_first[i], n, a, s, w)
     for v in range(LANES):
-        a[SIDE + v] = TOO_FEW_SAMPLES if a[USED + v] < least else (ZERO if a[PEAK + v] >= TINY else NO_SIGNAL)
+        a[SIDE + v] = TOO_FEW_SAMPLES if a[USED + v] < n_parameters else (ZERO if a[PEAK + v] >= TINY else NO_SIGNAL)
         n_incomplete += U(a[USED + v] < np.float32(n_times))
         bits = max(np.float32(a[PEAK + v]).view(np.int32) & EXPONENT, np.int32(1) << MANTISSA_BITS)
         bits = min(bits, np.int32(253) << MANTISSA_BITS)

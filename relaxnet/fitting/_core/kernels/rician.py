@@ -225,7 +225,7 @@ def _report(a, results, bounds, shortest, longest, lanes, n, table, status, n_us
 @part()
 def _load(x, weight, noise, lanes, n, saturation, place, latest_first, t, a, s, w):
     """Read the samples of some voxels, and their noise."""
-    load(x, weight, lanes, n, saturation, place, latest_first, t, a, s, w)
+    load(x, weight, lanes, n, saturation, place, latest_first, TWO, t, a, s, w)
     for v in range(n):
         a[SIGMA + v] = noise[lanes[v] if len(noise) > 1 else U(0)]
     for v in range(LANES):
