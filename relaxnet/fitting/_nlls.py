@@ -107,9 +107,9 @@ def nlls(
     implicit function theorem at the optimum. At a bound T has none, and voxels without a result have none. Second
     derivatives and forward mode raise ``NotImplementedError``.
 
-    Where the package numba is installed (extra ``fast``), large fits of a mono-exponential decay in single precision on
-    the processor are compiled, the first time on a machine within half a minute. Statuses are the same, and maps agree
-    within rounding: :doc:`/speed`.
+    Where the package numba is installed (extra ``fast``), large fits of a mono-exponential decay, with an offset or
+    without, in single precision on the processor are compiled, the first time on a machine within half a minute.
+    Statuses are the same, and maps agree within rounding: :doc:`/speed`.
 
     References
     ----------
@@ -144,7 +144,7 @@ class LeastSquares(Estimator):
         return DecayShortcut(model, self.design.time[:, 0], weight, self.bounds[0])
 
     def fused(self, saturation: float | None, n_voxels: int) -> FusedDecay | None:
-        """Take the compiled fit of mono-exponential decays."""
+        """Take the compiled fit of mono-exponential decays, with an offset or without."""
         if self.design.folded:
             return None
         return fused_decay("least squares", self.design, self.bounds, saturation, n_voxels)

@@ -18,8 +18,9 @@ from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import certificate, points_of_curve
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.joint_grid import log_grids
+from relaxnet.fitting._core.projection import LEAST_SQUARE, Grid
 from relaxnet.fitting._core.quality import quality_names
-from relaxnet.signals import MonoExponential
+from relaxnet.signals import MonoExponential, MonoExponentialWithOffset, SignalModel
 
 LEAST_VOXELS = 16_384  # fewer do not pay for loading the compiler
 
@@ -34,7 +35,7 @@ class FusedDecay(ABC):
     kernel
         The module that holds the kernel.
     design
-        Mono-exponential decays, in single precision.
+        Mono-exponential decays, or one above a constant, in single precision.
     bounds
         Smallest and largest value of each T.
     saturation
@@ -80,7 +81,7 @@ class DecayOnProcessor(FusedDecay):
         """Fit all voxels, and fill in their table, status and number of samples."""
         weight, common = weight.expand(len(samples), weight.shape[1]), weight.shape[1] == 1
         weights = tuple(weight[:, 0].tolist()) if common else (1.0,) * len(weight)
-        grid, usual = _grid(tuple(self.time.tolist()), weights, tuple(self.rates.tolist()))
+        grid, usual = self.grid(weights)
         self.kernel.fit_decays(
             *(rows.numpy() for rows in (samples, weight, noise)),
             np.float32(self.saturation),
@@ -96,19 +97,31 @@ class DecayOnProcessor(FusedDecay):
             *(rows.numpy() for rows in results),
         )
 
+    def grid(self, weights: tuple[float, ...]) -> tuple[Any, np.ndarray]:
+        """Return the decays of a grid, and the weights of most voxels: NaN where these leave nothing of a decay."""
+        return _grid(tuple(self.time.tolist()), weights, tuple(self.rates.tolist()))
+
     def certificate(self, weights: tuple[float, ...], *, certain: bool) -> tuple[Any, ...]:
         """Return what voxels are certified by, if they have common weights, where the kernel does that."""
+        del weights, certain
+        return ()
+
+
+class CertifiedOnProcessor(DecayOnProcessor):
+    """By numba, most voxels by a quick search that certifies its own result."""
+
+    def certificate(self, weights: tuple[float, ...], *, certain: bool) -> tuple[Any, ...]:
+        """Return what voxels are certified by, if they have common weights."""
         *curve, least_explained = _curve(tuple(self.time.tolist()), weights, self.bounds[0])
         return ((*curve, np.float32(least_explained if certain else 2)),)
 
 
-class RicianOnProcessor(DecayOnProcessor):
-    """By numba, under Rician noise."""
+class OffsetOnProcessor(DecayOnProcessor):
+    """Above a constant, by numba."""
 
-    def certificate(self, weights: tuple[float, ...], *, certain: bool) -> tuple[Any, ...]:
-        """Return nothing: there is none."""
-        del weights, certain
-        return ()
+    def grid(self, weights: tuple[float, ...]) -> tuple[Any, np.ndarray]:
+        """Return the decays of a grid, and the weights of most voxels: NaN where these leave nothing of a decay."""
+        return _centred_grid(self.design.model, tuple(self.time.tolist()), weights, self.bounds[0])
 
 
 class JointOnProcessor(FusedDecay):
@@ -155,12 +168,41 @@ def _grid(time: tuple[float, ...], weights: tuple[float, ...], rates: tuple[floa
     times, weight = np.array(time), np.array(weights)
     basis = np.exp(-times * np.array(rates)[:, None])
     squares = basis**2
-    floor, norms = 1e-9 * squares.sum(1), squares @ weight
+    floor, norms = LEAST_SQUARE * squares.sum(1), squares @ weight
     directions = basis * weight / np.sqrt(norms)[:, None]
-    # The end of the grid is repeated, so that it ends in fours and not on the way up.
-    ended = np.minimum(np.arange(len(rates) + 4 - len(rates) % 4), len(rates) - 1)
-    grid = *(_single(_filled(matrix)[ended]) for matrix in (directions, basis, squares)), _single(floor[ended])
-    return grid, _single(_filled(weight if (norms > floor).all() else np.full_like(weight, np.nan)))
+    grid = tuple(_ended(rows) for rows in (directions, basis, squares, floor))
+    return grid, _usual(weight, norms > floor)
+
+
+@lru_cache(maxsize=64)
+def _centred_grid(
+    model: SignalModel, time: tuple[float, ...], weights: tuple[float, ...], bounds: Bounds
+) -> tuple[Any, np.ndarray]:
+    """Prepare the decays of a grid about their means, scaled to length 1 with the weights of most voxels, and not.
+
+    They are those of torch to the last digit: that is what chooses among several long T.
+    """
+    times, weight = torch.tensor(time, dtype=torch.float32)[:, None], np.array(weights)
+    grid = Grid(Design((model,), times, ("t",)), bounds)
+    basis = model.basis(torch.exp(grid.x)[:, None], times.T).numpy().astype(np.float64)
+    basis /= basis.max(1, keepdims=True)  # a late first image leaves little of a fast decay
+    floor = LEAST_SQUARE * (basis**2).sum(1)
+    basis -= basis.mean(1, keepdims=True)  # as in torch, without weights
+    centred = basis - (basis @ weight / weight.sum())[:, None]
+    norms = centred**2 @ weight
+    directions = centred * weight / np.sqrt(norms)[:, None]
+    return tuple(_ended(rows) for rows in (directions, basis, floor)), _usual(weight, norms > floor)
+
+
+def _ended(rows: np.ndarray) -> np.ndarray:
+    """Repeat the end of a grid, so that it ends in fours and not on the way up, and fill up its times."""
+    ended = np.minimum(np.arange(len(rows) + 4 - len(rows) % 4), len(rows) - 1)
+    return _single((_filled(rows) if rows.ndim > 1 else rows)[ended])
+
+
+def _usual(weight: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Fill up the weights of most voxels: NaN, which none has, where the grid does not hold for them."""
+    return _single(_filled(weight if known.all() else np.full_like(weight, np.nan)))
 
 
 @lru_cache(maxsize=64)
@@ -201,19 +243,20 @@ class DecayOnGpu(FusedDecay):
 
     def run(self, samples: Tensor, weight: Tensor, noise: Tensor, results: tuple[Tensor, Tensor, Tensor]) -> None:
         """Fit all voxels, and fill in their table, status and number of samples."""
-        floor = 1e-9 * np.exp(-2 * self.time * self.rates[:, None]).sum(1)
+        floor = LEAST_SQUARE * np.exp(-2 * self.time * self.rates[:, None]).sum(1)
         constants = [torch.from_numpy(constant).to(samples) for constant in (self.time, self.rates, floor)]
         weight, noise = weight.expand_as(samples), noise.expand(samples.shape[1])
         self.kernel.fit_decays(samples, weight, noise, constants, self.bounds[0], self.saturation, results)
 
 
-_KINDS: dict[tuple[str, str], tuple[Callable[..., FusedDecay], str, str]] = {
-    ("least squares", "cpu"): (DecayOnProcessor, "numba", "kernels.decay"),
-    ("least squares", "cuda"): (DecayOnGpu, "triton", "decay_triton"),
-    ("rician", "cpu"): (RicianOnProcessor, "numba", "kernels.rician"),
-    ("joint", "cpu"): (JointOnProcessor, "numba", "kernels.joint"),
+_KINDS: dict[tuple[str, type[SignalModel], str], tuple[Callable[..., FusedDecay], str, str]] = {
+    ("least squares", MonoExponential, "cpu"): (CertifiedOnProcessor, "numba", "kernels.decay"),
+    ("least squares", MonoExponential, "cuda"): (DecayOnGpu, "triton", "decay_triton"),
+    ("least squares", MonoExponentialWithOffset, "cpu"): (OffsetOnProcessor, "numba", "kernels.offset"),
+    ("rician", MonoExponential, "cpu"): (DecayOnProcessor, "numba", "kernels.rician"),
+    ("joint", MonoExponential, "cpu"): (JointOnProcessor, "numba", "kernels.joint"),
 }
-"""By method and type of the device: the fit, the package that compiles its kernel, and the module of that."""
+"""By method, model and type of the device: the fit, the package that compiles its kernel, and the module of that."""
 
 
 def fused_decay(
@@ -221,8 +264,9 @@ def fused_decay(
 ) -> FusedDecay | None:
     """Prepare the compiled fit, if it can fit this, and it pays."""
     time = design.time
-    known = _KINDS.get((method, time.device.type))
-    suits = {type(model) for model in design.models} == {MonoExponential} and time.dtype == torch.float32
+    model, *others = {type(model) for model in design.models}
+    known = _KINDS.get((method, model, time.device.type))
+    suits = not others and time.dtype == torch.float32
     repeated = design.owner is None and len({*time[:, 0].tolist()}) < len(time)
     if known is None or not suits or repeated or n_voxels < LEAST_VOXELS:
         return None
