@@ -230,7 +230,11 @@ def scipy_loop(signal: np.ndarray, **options: Any) -> list[float]:
 
 def relaxnet_rows(usual: torch.Tensor, reference: torch.Tensor) -> dict[str, Row]:
     """Measure the methods of this package."""
-    methods: dict[str, dict[str, Any]] = {"nlls": {}, "rician": {"method": "rician", "sigma": 2.0}}
+    methods: dict[str, dict[str, Any]] = {
+        "nlls": {},
+        "with an offset": {"model": rx.signals.MonoExponentialWithOffset()},
+        "rician": {"method": "rician", "sigma": 2.0},
+    }
     found = {
         f"{name}, {how}": row(
             lambda how=how, options=options: with_implementation(how, usual, TIMES_MS, **options).maps["t"], reference
