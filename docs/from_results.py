@@ -57,7 +57,7 @@ def which_method() -> str:
 
 def paper_table2() -> str:
     """Put Table II of the paper beside that of digital subjects."""
-    rows = json.loads((RESULTS / "laptop-smooth" / "table2.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((RESULTS / "laptop" / "table2.json").read_text(encoding="utf-8"))["rows"]
     lines = []
     for name, (t1rho, t2) in PAPER_TABLE2.items():
         entries = [e for e in rows[name]["entries"] if e["against"] == "reference"]

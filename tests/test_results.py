@@ -103,7 +103,7 @@ def mean_error(row, **wanted):
 @pytest.mark.parametrize("inputs", ["middle", "long"])
 def test_networks_of_three_images_were_measured_to_be_far_better_than_the_fit_of_four(inputs):
     rows = json.loads((SMOOTH / "table2.json").read_text(encoding="utf-8"))["rows"]
-    for contrast, part in (("t1rho", 0.36), ("t2", 0.53)):
+    for contrast, part in (("t1rho", 0.37), ("t2", 0.53)):
         network = mean_error(rows["held-out-orthogonal"], contrast=contrast, against="truth", inputs=inputs)
         fit = mean_error(rows["nlls-4"], contrast=contrast, against="truth")
         assert network < part * fit
@@ -145,12 +145,17 @@ def pairs(numbers, digits=0):
 
 
 @pytest.mark.parametrize(
-    ("page", "section"), [("spatial_fit", "What it was measured to do"), ("experiments", "What texture says")]
+    ("page", "section", "results"),
+    [
+        ("spatial_fit", "What it was measured to do", TEXTURED),
+        ("experiments", "What texture says", TEXTURED),
+        ("experiments", "What smooth livers say", SMOOTH),
+    ],
 )
-def test_pairs_of_numbers_in_the_text_were_measured(page, section):
+def test_pairs_of_numbers_in_the_text_were_measured(page, section, results):
     percent, r2 = set(), set()
     for name in ("table2", "controls"):
-        result = json.loads((TEXTURED / f"{name}.json").read_text(encoding="utf-8"))
+        result = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
         percent |= pairs(shares_of_the_fit(result["rows"]).values())
         judged = [both_contrasts(row) for row in result["rows"].values()]
         known = [both for both in judged if "r2" in both[0]]
