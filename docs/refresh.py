@@ -1,5 +1,6 @@
-"""Put the table of the demo into the README; with ``--demo``, run the demo for its figure and table first."""
+"""Put the tables of demo and speed into the README; with ``--demo``, run the demo for its figure and table first."""
 
+import json
 import shutil
 import sys
 import tempfile
@@ -10,6 +11,17 @@ from relaxnet.workflows import demo
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DEMO = ROOT / "docs" / "demo"
+SPEED = ROOT / "benchmarks" / "results" / "fitting.json"
+INPUTS = {
+    "tissue, T 20-80 ms, SNR 50": "tissue, 4 images",
+    "air": "air, 4 images",
+    "a whole slice of a brain, 6 echoes": "a brain, whole slice, 6 images",
+}
+WAYS = {
+    "torch": "least squares, in torch",
+    "compiled": "the same, compiled (extra `fast`)",
+    "control": "a loop compiled by numba, T and amplitude only",
+}
 
 
 def with_table(text: str, name: str, table: str) -> str:
@@ -35,10 +47,30 @@ def with_table(text: str, name: str, table: str) -> str:
     return f"{before}{begin}\n{table.strip()}\n\n{end}{after}"
 
 
+def speed() -> str:
+    """Write how many million voxels a second are fitted.
+
+    Returns
+    -------
+    str
+        A Markdown table.
+    """
+    measured = json.loads(SPEED.read_text(encoding="utf-8"))
+    rows = {label: [f"{1e3 / measured['inputs'][name][way]:.1f}" for name in INPUTS] for way, label in WAYS.items()}
+    loop = f"{1e3 / measured['peers']['scipy curve_fit']['ns']:.3f}"
+    rows["a loop over `scipy.optimize.curve_fit`"] = [loop, *[""] * (len(INPUTS) - 1)]
+    lines = [
+        f"| million voxels a second, one core | {' | '.join(INPUTS.values())} |",
+        f"| --- |{' ---: |' * len(INPUTS)}",
+    ]
+    return "\n".join([*lines, *(f"| {label} | {' | '.join(cells)} |" for label, cells in rows.items())])
+
+
 def readme() -> str:
-    """Return the README with the table of the demo as it is now."""
+    """Return the README with both tables as they are now."""
     table = (DEMO / "table.md").read_text(encoding="utf-8")
-    return with_table(README.read_text(encoding="utf-8"), "demo table", table)
+    with_demo = with_table(README.read_text(encoding="utf-8"), "demo table", table)
+    return with_table(with_demo, "speed table", speed())
 
 
 if __name__ == "__main__":
