@@ -15,7 +15,7 @@ SPEED = ROOT / "benchmarks" / "results" / "fitting.json"
 INPUTS = {
     "tissue, T 20-80 ms, SNR 50": "tissue, 4 images",
     "air": "air, 4 images",
-    "a whole slice of a brain, 6 echoes": "a brain, whole slice, 6 images",
+    "a whole slice of the digital liver": "a whole slice, 4 images",
 }
 WAYS = {
     "torch": "least squares, in torch",
