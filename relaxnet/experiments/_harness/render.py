@@ -211,11 +211,8 @@ def _text(value: Any, indent: str = "") -> str:
 
 
 def _origin(experiment: Any, result: dict[str, Any]) -> str:
-    labels = {name: row["label"] for name, row in result["rows"].items()}
-    text = f"{experiment.subjects(result)}; {_run(result)}."
-    for run in result.get("earlier", ()):
-        text += f" These rows by {_run(run)}: {'; '.join(labels[name] for name in run['rows'])}."
-    return text
+    kept = "; ".join(_run(run) for run in result.get("earlier", ()))
+    return f"{experiment.subjects(result)}; {_run(result)}.{f' Other rows: {kept}.' if kept else ''}"
 
 
 def _run(result: dict[str, Any]) -> str:
