@@ -7,14 +7,14 @@ from typing import Any
 
 from relaxnet.experiments._harness.claims import claims_table, judge
 from relaxnet.experiments._harness.experiment import AGAINST, CONTRASTS, Experiment, Outcomes, Result, Setting
-from relaxnet.experiments._harness.floor import floor_rows, plan_floor
+from relaxnet.experiments._harness.floor import FLOORS, floor_rows, plan_floor
 from relaxnet.experiments._harness.format import NAMES, Table, columns, find, of_difference, of_entry, of_ratio, table
 from relaxnet.experiments._harness.map_tables import NOTE, by_set_table, structure_tables
 from relaxnet.experiments._harness.report import compare, summarise
 from relaxnet.experiments._harness.rows import ROWS, Rows, plan_rows, steps_of
 from relaxnet.experiments._harness.steps import Step
 
-_BASELINE, _FIT, _FLOOR = "baseline", "nlls-4", "floor-3"
+_BASELINE, _FIT = "baseline", "nlls-4"
 _COMPARED = {"ratio_to": _FIT, "difference_from": _BASELINE}
 
 
@@ -26,12 +26,16 @@ def _rows(setting: Setting) -> Rows:
 
 
 def _steps(setting: Setting) -> list[Step]:
-    return steps_of(_rows(setting)) + (plan_floor(setting) if _FLOOR not in setting.known else [])
+    return steps_of(_rows(setting)) + (plan_floor(setting) if _needs_floor(setting) else [])
+
+
+def _needs_floor(setting: Setting) -> bool:
+    return not {*FLOORS} <= {*setting.known}
 
 
 def _result(setting: Setting, outcomes: Outcomes) -> Result:
     rows = summarise(_rows(setting), outcomes, by_set=True, **_COMPARED)
-    floor = floor_rows(setting, outcomes, rows[_FIT]) if _FLOOR not in setting.known else {}
+    floor = floor_rows(setting, outcomes, rows[_FIT]) if _needs_floor(setting) else {}
     return {"rows": rows | floor, "claims": judge(rows)}
 
 
@@ -39,8 +43,7 @@ def _joined(result: Result, earlier: Result) -> Result:
     both = earlier["rows"] | result["rows"]
     rows = {name: both[name] for name in ROWS if name in both}
     compare({name: row["entries"] for name, row in rows.items()}, **_COMPARED)
-    floor = {name: row for name, row in both.items() if name.startswith("floor-")}
-    return result | {"rows": rows | floor, "claims": judge(rows)}
+    return result | {"rows": rows | {name: both[name] for name in FLOORS}, "claims": judge(rows)}
 
 
 def _tables(result: Result) -> list[Table]:

@@ -109,7 +109,8 @@ def nlls(
 
     Where the package numba is installed (extra ``fast``), large fits of a mono-exponential decay, with an offset or
     without, in single precision on the processor are compiled, the first time on a machine within half a minute.
-    Statuses are the same, and maps agree within rounding: :doc:`/speed`.
+    Statuses are the same, with an offset but for a few voxels where rounding decides, and maps agree within rounding:
+    :doc:`/speed`.
 
     References
     ----------

@@ -2,14 +2,12 @@
 
 import errno
 import json
-import os
 import signal
 import sys
 import threading
 import warnings
 from pathlib import Path
 
-import matplotlib.figure
 import nibabel
 import numpy as np
 import pytest
@@ -352,29 +350,6 @@ def test_an_interruption_leaves_nothing_half_done(fit, tmp_path, capsys, monkeyp
     assert fit("-q", "--out", tmp_path / "out") == status
     assert signal.getsignal(number) == before
     assert capsys.readouterr().err == f"relaxnet: interrupted by {number.name}\n"
-    assert names(tmp_path / "out") == set()
-
-
-def test_maps_that_are_being_written_at_a_second_interruption_are_gone(fit, tmp_path, monkeypatch):
-    begun, interrupted = threading.Event(), threading.Event()
-
-    def write(_, path):
-        begun.set()
-        assert interrupted.wait(60)
-        Path(path).write_bytes(b"late")
-
-    def picture(*_, **__):
-        assert begun.wait(60)
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        threading.Timer(0.3, interrupted.set).start()  # when the files would have been removed
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(nibabel.Nifti1Image, "to_filename", write)
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", picture)
-    others = set(threading.enumerate())
-    assert fit("-q", "--out", tmp_path / "out") == 130
-    for thread in set(threading.enumerate()) - others:
-        thread.join()
     assert names(tmp_path / "out") == set()
 
 

@@ -3,7 +3,11 @@
 import dataclasses
 import errno
 import json
+import os
+import signal
 import threading
+import time
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 import torch
 
 import relaxnet as rx
+from relaxnet.io._volumes import Volume, write_volumes
 
 TIMES_MS = (0, 10, 30, 50)
 T1RHO = rx.Contrast("t1rho", TIMES_MS)
@@ -218,3 +223,32 @@ def test_a_link_is_replaced_but_not_its_target(scan, result, tmp_path):
     write(result, scan, tmp_path / "out", overwrite=True)
     assert (tmp_path / "precious").read_text() == "mine"
     assert nibabel.load(tmp_path / "out" / "scan_T1rho.nii.gz").shape == (4, 3, 2)
+
+
+def test_files_that_are_being_written_at_a_second_interruption_are_gone(tmp_path, monkeypatch):
+    begun, interrupted = threading.Event(), threading.Event()
+
+    def write(_, path):
+        begun.set()
+        assert interrupted.wait(60)
+        Path(path).write_bytes(b"late")
+
+    def interrupt_again():
+        time.sleep(0.1)  # by now, the first one waits for the threads that write
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)  # by now, the files would have been removed
+        interrupted.set()
+
+    def interrupt(_):
+        assert begun.wait(60)
+        threading.Thread(target=interrupt_again).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nibabel.Nifti1Image, "to_filename", write)
+    volumes = {tmp_path / f"{k}.nii.gz": Volume(np.zeros((2, 2, 2), np.float32), {}) for k in range(3)}
+    others = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        write_volumes(volumes, LAS, 1, more={tmp_path / "picture.png": interrupt})
+    for thread in set(threading.enumerate()) - others:
+        thread.join()
+    assert not list(tmp_path.iterdir())

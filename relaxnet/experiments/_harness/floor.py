@@ -13,6 +13,9 @@ from relaxnet.experiments._harness.steps import Step
 from relaxnet.metrics import bootstrap_mean, ratio_of_means
 from relaxnet.phantom import bayes_floor
 
+FLOORS = ("floor-3", "floor-7")
+"""Names of the rows: of three images, and of all."""
+
 
 def plan_floor(setting: Setting) -> list[Step]:
     """Plan to compute the floor of the subjects of each fold.
@@ -78,7 +81,8 @@ def floor_rows(setting: Setting, outcomes: Outcomes, fit: dict[str, Any]) -> dic
     sets = tuple(name for name in outcomes[plan[0][0][0].key] if name != ALL)
     of_three = {MEAN_OF_SETS: sets} | {name: (name,) for name in sets}
     rows: dict[str, Any] = {}
-    for name, label, groups in (("floor-3", "3 images", of_three), ("floor-7", "7 images", {ALL: (ALL,)})):
+    kinds = ("3 images", of_three), ("7 images", {ALL: (ALL,)})
+    for name, (label, groups) in zip(FLOORS, kinds, strict=True):
         rows[name] = {"label": f"Bayes floor of the phantom, {label}", "entries": []}
         for contrast, (inputs, some) in product(CONTRASTS, groups.items()):
             by_set = [gather(plan, outcomes, contrast, partial(_pick, inputs=one, contrast=contrast)) for one in some]

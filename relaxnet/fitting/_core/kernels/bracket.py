@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from relaxnet.fitting._core.kernels.parts import (
+    BEST,
     DONE,
     EPS,
     HALF,
@@ -16,9 +17,11 @@ from relaxnet.fitting._core.kernels.parts import (
     ONE,
     QUADRUPLE,
     RATE,
+    RIVAL,
     RIVAL_HEIGHT,
     ZERO,
     U,
+    gather,
     keep_active,
     part,
     scatter,
@@ -37,15 +40,65 @@ OWN = N_COMMON + 11
 SEARCHED = (RATE, ERROR, LOW, HIGH, DONE)
 
 
-def searcher(differentiate):
+@part()
+def _begin(a, heights, rates, place_row, lanes, b, m):
+    """Put lanes of ``b`` at a point of the grid of ``a``, between its neighbours; inside the grid, at a parabola's top.
+
+    Points are in order of T, so rates fall.
+    """
+    last = U(len(rates) - 1)
+    for i in range(m):
+        v = lanes[i]
+        g = U(a[place_row + v])
+        before, after = g if g == U(0) else g - U(1), g if g == last else g + U(1)
+        rate, high, low = rates[g], rates[before], rates[after]
+        if (g > U(0)) & (g < last):
+            left = max(heights[before * LANES + v], ZERO) ** 2
+            here = max(heights[g * LANES + v], ZERO) ** 2
+            right = max(heights[after * LANES + v], ZERO) ** 2
+            bend = left + right - here - here
+            if bend < ZERO:
+                shift = min(max(HALF * (left - right) / bend, -HALF), HALF)
+                rate += abs(shift) * ((low if shift > ZERO else high) - rate)
+        b[RATE + i], b[LOW + i], b[HIGH + i] = rate, low, high
+
+
+@part()
+def _pick_rivals(a, total, lanes):
+    """List the lanes with a second peak of the grid that is nearly as high as the best."""
+    n = U(0)
+    for v in range(LANES):
+        height, best = a[RIVAL_HEIGHT + v], a[HEIGHT + v]
+        if (height > ZERO) & (height * height > best * best - MARGIN * a[total + v]):
+            lanes[n] = v
+            n += U(1)
+    return n
+
+
+@part()
+def _take_better(a, r, total, close, lanes, n):
+    """Replace what was found for lanes whose rival explains more; none is done where that is too close to call."""
+    for i in range(n):
+        v = lanes[i]
+        p, p_r = max(a[P + v], ZERO), max(r[P + v], ZERO)
+        height, other = p * p / a[Q + v], p_r * p_r / r[Q + v]
+        if (abs(height - other) <= close * a[total + v]) | (r[DONE + v] == ZERO):
+            a[DONE + v] = ZERO
+        elif other > height:
+            for row in (RATE, ERROR, DONE, RF, SCALE):
+                a[row + v] = r[row + v]
+
+
+def searcher(differentiate, total, close):
     """Make the search for a model: what is compiled cannot be kept on disk if functions are passed to it.
 
     ``differentiate(b, s, w, e, problem, m)`` computes, at the rates of all lanes, the amplitude, the products of the
-    decay with the samples and with itself, and those of its derivative that are called ``BF`` to ``SCALE``.
+    decay with the samples and with itself, and those of its derivative that are called ``BF`` to ``SCALE``. ``total``
+    is the row of the sum of squares of the samples; rivals that differ by ``close`` of it are too close to call.
     """
 
     @part()
-    def search(a, b, s, w, e, problem, lanes, n):
+    def newton_in_bracket(a, b, s, w, e, problem, lanes, n):
         """Run Newton's method on the reduced cost as a function of the rate, for some lanes inside their brackets.
 
         Lanes that are done are taken out now and then.
@@ -85,53 +138,25 @@ def searcher(differentiate):
                 m = whole(n)
         scatter(b, SEARCHED, a, lanes, n)
 
+    @part()
+    def search(a, r, b, s, w, e, s_b, w_b, heights, rates, problem, lanes, n, rivals):
+        """Search some lanes from the best point of the grid, and those with a rival from that, too.
+
+        Return the number of rivals; what is kept of the decays is that of the rivals, then.
+        """
+        _begin(a, heights, rates, BEST, lanes, b, n)
+        gather(s, w, lanes, s_b, w_b, n)
+        newton_in_bracket(a, b, s_b, w_b, e, problem, lanes, n)
+        differentiate(a, s, w, e, problem, LANES)
+        n_rivals = _pick_rivals(a, total, rivals)
+        if n_rivals > U(0):
+            _begin(a, heights, rates, RIVAL, rivals, b, n_rivals)
+            gather(s, w, rivals, s_b, w_b, n_rivals)
+            for i in range(n_rivals):
+                lanes[i] = rivals[i]
+            newton_in_bracket(r, b, s_b, w_b, e, problem, lanes, n_rivals)
+            differentiate(r, s, w, e, problem, LANES)
+            _take_better(a, r, total, close, rivals, n_rivals)
+        return n_rivals
+
     return search
-
-
-@part()
-def begin(a, heights, rates, place_row, lanes, b, m):
-    """Put lanes of ``b`` at a point of the grid of ``a``, between its neighbours; inside the grid, at a parabola's top.
-
-    Points are in order of T, so rates fall.
-    """
-    last = U(len(rates) - 1)
-    for i in range(m):
-        v = lanes[i]
-        g = U(a[place_row + v])
-        before, after = g if g == U(0) else g - U(1), g if g == last else g + U(1)
-        rate, high, low = rates[g], rates[before], rates[after]
-        if (g > U(0)) & (g < last):
-            left = max(heights[before * LANES + v], ZERO) ** 2
-            here = max(heights[g * LANES + v], ZERO) ** 2
-            right = max(heights[after * LANES + v], ZERO) ** 2
-            bend = left + right - here - here
-            if bend < ZERO:
-                shift = min(max(HALF * (left - right) / bend, -HALF), HALF)
-                rate += abs(shift) * ((low if shift > ZERO else high) - rate)
-        b[RATE + i], b[LOW + i], b[HIGH + i] = rate, low, high
-
-
-@part()
-def pick_rivals(a, total, lanes):
-    """List the lanes with a second peak of the grid that is nearly as high as the best."""
-    n = U(0)
-    for v in range(LANES):
-        height, best = a[RIVAL_HEIGHT + v], a[HEIGHT + v]
-        if (height > ZERO) & (height * height > best * best - MARGIN * a[total + v]):
-            lanes[n] = v
-            n += U(1)
-    return n
-
-
-@part()
-def take_better(a, r, total, close, lanes, n):
-    """Replace what was found for lanes whose rival explains more; none is done where that is too close to call."""
-    for i in range(n):
-        v = lanes[i]
-        p, p_r = max(a[P + v], ZERO), max(r[P + v], ZERO)
-        height, other = p * p / a[Q + v], p_r * p_r / r[Q + v]
-        if (abs(height - other) <= close * a[total + v]) | (r[DONE + v] == ZERO):
-            a[DONE + v] = ZERO
-        elif other > height:
-            for row in (RATE, ERROR, DONE, RF, SCALE):
-                a[row + v] = r[row + v]

@@ -21,16 +21,12 @@ from relaxnet.fitting._core.kernels.bracket import (
     SCALE,
     P,
     Q,
-    begin,
-    pick_rivals,
     searcher,
-    take_better,
 )
 from relaxnet.fitting._core.kernels.certificate import search_quickly
 from relaxnet.fitting._core.kernels.grid import find_peaks, project
 from relaxnet.fitting._core.kernels.parts import (
     AT_BOUND,
-    BEST,
     CONVERGED,
     DONE,
     EPS,
@@ -46,7 +42,6 @@ from relaxnet.fitting._core.kernels.parts import (
     PEAK,
     RATE,
     RESIDUAL,
-    RIVAL,
     SIDE,
     SLOPE,
     SLOPE_SCALE,
@@ -60,7 +55,6 @@ from relaxnet.fitting._core.kernels.parts import (
     decays,
     describe,
     fate_of_flat,
-    gather,
     kept,
     load,
     part,
@@ -131,7 +125,7 @@ def _differentiate(a, s, w, e, problem, m):
             a[SCALE + v] = scale
 
 
-_search = searcher(_differentiate)
+_search = searcher(_differentiate, TOTAL, CLOSE)
 
 
 @part()
@@ -242,19 +236,7 @@ def fit_decays(
             find_peaks(a, heights, n_grid)
             for v in range(LANES):
                 chosen[v] = v
-            begin(a, heights, rates, BEST, chosen, b, LANES)
-            gather(s, w, chosen, s_b, w_b, LANES)
-            _search(a, b, s_b, w_b, e, problem, chosen, LANES)
-            _differentiate(a, s, w, e, problem, LANES)
-            n_rivals = pick_rivals(a, TOTAL, rivals)
-            if n_rivals > U(0):
-                gather(s, w, rivals, s_b, w_b, n_rivals)
-                begin(a, heights, rates, RIVAL, rivals, b, n_rivals)
-                for i in range(n_rivals):
-                    chosen[i] = rivals[i]
-                _search(r, b, s_b, w_b, e, problem, chosen, n_rivals)
-                _differentiate(r, s, w, e, problem, LANES)
-                take_better(a, r, TOTAL, CLOSE, rivals, n_rivals)
+            _search(a, r, b, s, w, e, s_b, w_b, heights, rates, problem, chosen, LANES, rivals)
             _judge(a, s, w, e, t, gap)
             _settle(a, rates)
             _report(a, results, rates, bounds, noise, waiting, m, table, status, n_used)

@@ -14,10 +14,7 @@ from relaxnet.fitting._core.kernels.bracket import (
     RF,
     SCALE,
     Q,
-    begin,
-    pick_rivals,
     searcher,
-    take_better,
 )
 from relaxnet.fitting._core.kernels.centred import (
     MEAN_LOSS,
@@ -54,7 +51,6 @@ from relaxnet.fitting._core.kernels.parts import (
     QUADRUPLE,
     RATE,
     RESIDUAL,
-    RIVAL,
     SIDE,
     SIXTEEN,
     SQUARES,
@@ -66,7 +62,6 @@ from relaxnet.fitting._core.kernels.parts import (
     ZERO,
     U,
     exp,
-    gather,
     kept,
     load,
     part,
@@ -89,7 +84,7 @@ ALIKE, APART = np.float32(1), np.float32(256)  # squared units of rounding, belo
 SHARE, DOUBT, WIDE, BLUR = (LANES * U(OWN_OF_FIT + k) for k in range(4))
 N_ROWS = U(OWN_OF_FIT + 4)
 
-_search = searcher(differentiate)
+_search = searcher(differentiate, VARIATION, CLOSE)
 
 
 @part()
@@ -232,19 +227,7 @@ def fit_decays(
         find_peaks(a, heights, n_grid)
         _find_doubts(a, heights, roundings, U(len(rates)))
         n_clear = _pick_clear(a, chosen)
-        begin(a, heights, rates, BEST, chosen, b, n_clear)
-        gather(s, w, chosen, s_b, w_b, n_clear)
-        _search(a, b, s_b, w_b, e, problem, chosen, n_clear)
-        differentiate(a, s, w, e, problem, LANES)
-        n_rivals = pick_rivals(a, VARIATION, rivals)
-        if n_rivals > U(0):
-            gather(s, w, rivals, s_b, w_b, n_rivals)
-            begin(a, heights, rates, RIVAL, rivals, b, n_rivals)
-            for i in range(n_rivals):
-                chosen[i] = rivals[i]
-            _search(r, b, s_b, w_b, e, problem, chosen, n_rivals)
-            differentiate(r, s, w, e, problem, LANES)
-            take_better(a, r, VARIATION, CLOSE, rivals, n_rivals)
+        if _search(a, r, b, s, w, e, s_b, w_b, heights, rates, problem, chosen, n_clear, rivals) > U(0):
             project_centred(a, s, w, e, problem, LANES)
         _judge(a, s, w, e, first, problem)
         _settle(a, rates)
