@@ -48,7 +48,8 @@ N_SLOW = 2_000  # of what takes a millisecond each
 N_LARGE = 1_000_000  # so many that what does not grow with them hardly counts in their memory
 SEED = 0
 TISSUE = "tissue, T 20-80 ms, SNR 50"
-CLOSER = (TISSUE, "air", "a whole slice of the digital liver")
+SLICE = "a whole slice of"
+CLOSER = (TISSUE, "air", f"{SLICE} the digital liver")
 """What is fitted on two threads, and for the memory that this takes."""
 IMPLEMENTATIONS = {"torch": np.inf, "compiled": 0}
 """From how many voxels on the compiled fit is used."""
@@ -102,12 +103,12 @@ def inputs() -> dict[str, Input]:
     subject = rx.phantom.liver_cohort(n_subjects=1, slices=1, snr=20)[0]
     series = rx.protocols.LIVER_T1RHO_T2.images_of("t1rho")
     phantom = torch.as_tensor(subject.images)[:, list(series)].movedim(1, -1).reshape(-1, len(series))
-    made["a whole slice of the digital liver"] = phantom.float().contiguous(), TIMES_MS, {}
+    made[f"{SLICE} the digital liver"] = phantom.float().contiguous(), TIMES_MS, {}
     for name, what in REAL.items():
         if (DATA / f"{name}.npz").exists():
             with np.load(DATA / f"{name}.npz") as data:
                 images, times = torch.from_numpy(data["signal"].astype(np.float32)), tuple(data["times_ms"].tolist())
-            made[f"a whole slice of {what}"] = images.reshape(-1, len(times)), times, {}
+            made[f"{SLICE} {what}"] = images.reshape(-1, len(times)), times, {}
     return made
 
 
@@ -139,13 +140,15 @@ def implementations() -> list[str]:
     return list(IMPLEMENTATIONS) if find_spec("numba") else ["torch"]
 
 
-def costs_of(signal: torch.Tensor, times_ms: tuple[float, ...], options: dict[str, Any]) -> dict[str, float]:
-    """Measure all implementations for an input, and the control where it can fit it."""
+def costs_of(name: str, signal: torch.Tensor, times_ms: tuple[float, ...], options: dict[str, Any]) -> dict[str, float]:
+    """Measure all implementations for an input, the control where it can fit it, and tissue in place of a slice."""
     n = int(options["mask"].sum()) if "mask" in options else len(signal)
     found = {
-        name: cost(lambda name=name: with_implementation(name, signal, times_ms, **options), n)
-        for name in implementations()
+        how: cost(lambda how=how: with_implementation(how, signal, times_ms, **options), n) for how in implementations()
     }
+    if name.startswith(SLICE):
+        instead = tissue(n, times_ms, 50)
+        found["tissue instead"] = cost(lambda: with_implementation(implementations()[-1], instead, times_ms), n)
     if find_spec("numba") and not options:
         from scalar_loop import fit  # noqa: PLC0415 (it is compiled where it is imported)
 
@@ -334,7 +337,7 @@ def main() -> None:
         "inputs": {},
     }
     for name, given in made.items():
-        outcome["inputs"][name] = costs_of(*given)
+        outcome["inputs"][name] = costs_of(name, *given)
         print(name, outcome["inputs"][name], file=sys.stderr, flush=True)
     outcome["threads"] = {name: threads_of(*made[name][:2]) for name in CLOSER}
     outcome["bytes a voxel"] = {name: memory_of(*made[name][:2]) for name in CLOSER}

@@ -40,6 +40,8 @@ class NiftiImage(Protocol):
 
 
 ImagesT = TypeVar("ImagesT", bound=NDArray[Any] | Tensor | DataArray | NiftiImage)
+PLAIN = Tensor | np.ndarray
+"""What knows no more than its numbers. It is asked for first: to look for the attributes of an image takes longer."""
 Dim = int | str
 """An axis; of a data array, also the name of a dimension."""
 P = ParamSpec("P")
@@ -59,6 +61,8 @@ def array_of(given: Any) -> Any:
     object
         An array or a tensor, where there is one; of a lazy data array, a dask array.
     """
+    if isinstance(given, PLAIN):
+        return given
     if isinstance(given, NiftiImage):
         return np.asanyarray(given.dataobj)
     return given.data if isinstance(given, DataArray) else given
@@ -89,7 +93,7 @@ def opens_images(
         @wraps(function)
         def opened(*arguments: P.args, **options: P.kwargs) -> R:
             images: Any = arguments[0] if arguments else options.get(name)
-            if not isinstance(images, DataArray | NiftiImage):
+            if isinstance(images, PLAIN) or not isinstance(images, DataArray | NiftiImage):
                 return function(*arguments, **options)
             dim: Any = options.pop("dim", -1 if isinstance(images, NiftiImage) else 1)
             named = isinstance(dim, str) and isinstance(images, DataArray)

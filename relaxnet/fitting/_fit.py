@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, Literal
 
 from relaxnet._choices import pick
-from relaxnet._images import Dim, opens_images
+from relaxnet._images import PLAIN, Dim, opens_images
 from relaxnet.fitting import METHODS
 from relaxnet.fitting._core.arguments import Times
 from relaxnet.fitting._core.bounds import Bounds
@@ -102,7 +102,7 @@ def fit(
             raise TypeError(f"method={method!r} takes no argument {name!r}: it belongs to {_OWNERS[name]!r}.")
     options |= {"model": model, "mask": mask, "bounds": bounds, "sigma": sigma, "saturation": saturation}
     options |= {"unit": unit, "dim": dim, "chunk_size": chunk_size, "maps_only": maps_only}
-    if isinstance(signal, LazyArray):
+    if not isinstance(signal, PLAIN) and isinstance(signal, LazyArray):
         estimator = partial(fit_lazily, estimator)
     result: FitResult[ArrayT] = estimator(signal, times_ms, **options)
     return result

@@ -17,7 +17,7 @@ from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator, estimate_apart
 from relaxnet.fitting._core.fused import FusedDecay, fused_decay
 from relaxnet.fitting._core.newton import Point, Problem, minimise, tolerance
-from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid
+from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid, grid_of
 from relaxnet.fitting._core.quality import goodness
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._like import result_like
@@ -160,7 +160,7 @@ class Rician(Estimator):
 
         Where more than one sample is far above the noise, least squares knows the best points.
         """
-        grid = Grid(self.design, self.bounds[0])
+        grid = grid_of(self.design, self.bounds[0])
         energy = samples.weight * samples.values**2
         bright = energy.sum(0) - energy.amax(0) > (BRIGHT * cast("Tensor", samples.noise)) ** 2
         ways = (bright, True), (~bright, False)

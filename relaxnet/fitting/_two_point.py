@@ -12,7 +12,7 @@ from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import clip_to_bounds
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
-from relaxnet.fitting._core.projection import Grid
+from relaxnet.fitting._core.projection import grid_of
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult
@@ -149,7 +149,7 @@ class TwoPoint(Estimator):
         It is a root of S0 b(t1) - S1 b(t0), at which the amplitude must be positive.
         """
         model, time, (start, end) = self.design.model, self.design.time, samples.values
-        grid = Grid(self.design, self.bounds[0])
+        grid = grid_of(self.design, self.bounds[0])
 
         def mismatch(x: Tensor) -> tuple[Tensor, Tensor]:
             first, second = model.basis(torch.exp(x), time[0]), model.basis(torch.exp(x), time[1])

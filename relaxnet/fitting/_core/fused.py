@@ -4,7 +4,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, cast
@@ -48,11 +48,11 @@ class FusedDecay(ABC):
         # By NumPy: in a forked process, the threads of torch may be waited for in vain.
         self.time = design.time[:, 0].cpu().numpy().astype(np.float64)
 
-    @cached_property
+    @property
     def rates(self) -> np.ndarray:
         """The rates of a grid between the bounds of a single T."""
-        ((low, high),) = self.bounds
-        return 1 / np.geomspace(low, high, max(6, int(math.log(high / low) / self.design.model.log_step) + 2))
+        (bounds,) = self.bounds
+        return _rates(bounds, self.design.model.log_step)
 
     def __call__(
         self,
@@ -163,6 +163,13 @@ class JointOnProcessor(FusedDecay):
 
 
 @lru_cache(maxsize=64)
+def _rates(bounds: Bounds, log_step: float) -> np.ndarray:
+    """Return the rates of a grid between the bounds of T, evenly spaced in their logarithms."""
+    low, high = bounds
+    return 1 / np.geomspace(low, high, max(6, int(math.log(high / low) / log_step) + 2))
+
+
+@lru_cache(maxsize=64)
 def _grid(time: tuple[float, ...], weights: tuple[float, ...], rates: tuple[float, ...]) -> tuple[Any, np.ndarray]:
     """Prepare the decays of a grid, scaled to length 1 with the weights of most voxels, as they are, and squared."""
     times, weight = np.array(time), np.array(weights)
@@ -182,9 +189,9 @@ def _centred_grid(
 
     They are those of torch to the last digit: that is what chooses among several long T.
     """
-    times, weight = torch.tensor(time, dtype=torch.float32)[:, None], np.array(weights)
-    grid = Grid(Design((model,), times, ("t",)), bounds)
-    basis = model.basis(torch.exp(grid.x)[:, None], times.T).numpy().astype(np.float64)
+    times, weight = torch.tensor(time, dtype=torch.float32), np.array(weights)
+    grid = Grid(model, times, bounds)
+    basis = model.basis(torch.exp(grid.x)[:, None], times).numpy().astype(np.float64)
     basis /= basis.max(1, keepdims=True)  # a late first image leaves little of a fast decay
     floor = LEAST_SQUARE * (basis**2).sum(1)
     basis -= basis.mean(1, keepdims=True)  # as in torch, without weights

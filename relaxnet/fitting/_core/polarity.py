@@ -9,7 +9,7 @@ from torch import Tensor
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.estimator import Estimate
-from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid, Reduced, project
+from relaxnet.fitting._core.projection import PEAK_MARGIN, Grid, Reduced, grid_of, project
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._status import FitStatus
 
@@ -25,7 +25,7 @@ def project_folded(design: Design, samples: Samples, bounds: Bounds) -> Estimate
     The parameters are those of least squares with the best signs.
     """
     signed, time = replace(design, folded=False), design.time
-    grid, plain = Grid(signed, bounds), replace(signed, without_offset=True)
+    grid, plain = grid_of(signed, bounds), replace(signed, without_offset=True)
     starts = [*torch.unique(time).tolist(), torch.inf]
     candidates = [replace(samples, values=torch.where(time < start, -1, 1) * samples.values) for start in starts]
     least = torch.stack([_least_cost(Reduced(signed, candidate), grid) for candidate in candidates])

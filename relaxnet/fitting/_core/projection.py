@@ -1,6 +1,7 @@
 """Least squares by variable projection, for any separable model with one relaxation time."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from relaxnet.fitting._core.estimator import Estimate
 from relaxnet.fitting._core.newton import tolerance
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._status import FitStatus
+from relaxnet.signals import SignalModel
 
 MAX_STEPS = 60  # Newton takes 3 to 6; bisection alone needs 40 from a bracket of two grid steps to 1e-12
 PEAK_MARGIN = 0.05  # a local maximum of the grid is refined, too, if it is lower by at most this share of the signal
@@ -27,7 +29,7 @@ def project(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
     each of them is refined, and the deepest is kept.
     """
     problem = Reduced(design, samples)
-    grid = Grid(design, bounds)
+    grid = grid_of(design, bounds)
     explained = problem.explained_on(grid.x)
     most, best = explained.max(0)
     x, converged = _refine(problem, grid, best)
@@ -57,18 +59,23 @@ def project_constant(design: Design, samples: Samples, bounds: Bounds) -> Estima
     return Estimate(parameters, torch.where(parameters[0] > 0, status, FitStatus.NO_SIGNAL))
 
 
+def grid_of(design: Design, bounds: Bounds) -> "Grid":
+    """Return the grid of the only T of a design: that of the last call if nothing has changed."""
+    time = design.time[:, 0]
+    return _grid_of(design.model, tuple(time.tolist()), time.dtype, time.device, bounds)
+
+
 class Grid:
     """Points in log T, in pieces within which the model is smooth: no bracket reaches from one piece into the next."""
 
-    def __init__(self, design: Design, bounds: Bounds) -> None:
-        time = design.time[:, 0]
+    def __init__(self, model: SignalModel, time: Float[Tensor, " time"], bounds: Bounds) -> None:
         low, high = (torch.tensor(bound, dtype=time.dtype).log().item() for bound in bounds)
-        breaks = torch.unique(torch.log(design.model.non_smooth_points(time))).tolist()
+        breaks = torch.unique(torch.log(model.non_smooth_points(time))).tolist()
         inner = [x for x in breaks if low < x < high]
         gap = 8 * torch.finfo(time.dtype).eps * max(abs(low), abs(high))
         pieces = []
         for start, end in pairwise((low, *inner, high)):
-            n = max(6, int((end - start) / design.model.log_step) + 2)
+            n = max(6, int((end - start) / model.log_step) + 2)
             first, last = start + gap * (start in inner), end - gap * (end in inner)
             pieces.append(torch.linspace(first, last, n, dtype=torch.float64))
         self.x = torch.cat(pieces).to(time)
@@ -96,6 +103,13 @@ class Grid:
             if not len(voxels):
                 return
             yield best[voxels], voxels
+
+
+@lru_cache(maxsize=64)
+def _grid_of(
+    model: SignalModel, times: tuple[float, ...], dtype: torch.dtype, device: torch.device, bounds: Bounds
+) -> Grid:
+    return Grid(model, torch.tensor(times, dtype=dtype, device=device), bounds)
 
 
 class Reduced:
