@@ -6,7 +6,7 @@ from typing import Any, Literal
 from relaxnet._choices import pick
 from relaxnet._images import PLAIN, Dim, opens_images
 from relaxnet.fitting import METHODS
-from relaxnet.fitting._core.arguments import Times
+from relaxnet.fitting._core.arguments import Device, Times
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._fit_lazily import fit_lazily
 from relaxnet.fitting._like import result_like
@@ -34,6 +34,7 @@ def fit(
     dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
+    device: Device = None,
 ) -> FitResult[ArrayT]:
     """Fit a relaxation time and an amplitude to every voxel.
 
@@ -71,6 +72,10 @@ def fit(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit, for about twice the speed.
+    device
+        Where to compute, such as ``"cuda"``: by default where the signal is. Maps are where the signal is in any case.
+        A signal of another memory is brought over block by block, while the block before it is fitted, so it may be
+        larger than the memory of the device.
 
     Returns
     -------
@@ -101,7 +106,7 @@ def fit(
         if method != _OWNERS[name]:
             raise TypeError(f"method={method!r} takes no argument {name!r}: it belongs to {_OWNERS[name]!r}.")
     options |= {"model": model, "mask": mask, "bounds": bounds, "sigma": sigma, "saturation": saturation}
-    options |= {"unit": unit, "dim": dim, "chunk_size": chunk_size, "maps_only": maps_only}
+    options |= {"unit": unit, "dim": dim, "chunk_size": chunk_size, "maps_only": maps_only, "device": device}
     if not isinstance(signal, PLAIN) and isinstance(signal, LazyArray):
         estimator = partial(fit_lazily, estimator)
     result: FitResult[ArrayT] = estimator(signal, times_ms, **options)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relaxnet._images import Dim, opens_images
-from relaxnet.fitting._core.arguments import as_voxels
+from relaxnet.fitting._core.arguments import Device, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search, log_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
@@ -39,6 +39,7 @@ def fit_joint(
     dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
+    device: Device = None,
 ) -> FitResult[ArrayT]:
     r"""Fit all contrasts of a protocol at once, by nonlinear least squares with one common amplitude.
 
@@ -71,6 +72,10 @@ def fit_joint(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit.
+    device
+        Where to compute, such as ``"cuda"``: by default where the images are. Maps are where they are in any case.
+        Images of another memory are brought over block by block, while the block before it is fitted, so they may be
+        larger than the memory of the device.
 
     Returns
     -------
@@ -103,13 +108,20 @@ def fit_joint(
     >>> bool((joint.maps["t2"] - subject.truth["t2"])[subject.roi].abs().max() < 0.1)  # ms; voxels hold mixtures
     True
     """
-    voxels = joint_voxels(images, protocol, mask=mask, sigma=sigma, saturation=saturation, dim=dim)
+    voxels = joint_voxels(images, protocol, mask=mask, sigma=sigma, saturation=saturation, dim=dim, device=device)
     make = joint_estimator(voxels.design)
     return fit_voxels(make, voxels, like=images, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 
 def joint_voxels(
-    images: object, protocol: Protocol, *, mask: object, sigma: object, saturation: float | None, dim: Dim
+    images: object,
+    protocol: Protocol,
+    *,
+    mask: object,
+    sigma: object,
+    saturation: float | None,
+    dim: Dim,
+    device: Device = None,
 ) -> Voxels:
     """Check the arguments of a joint fit, and return them as voxels to fit."""
     protocol = protocol.counted_from_first()
@@ -119,7 +131,9 @@ def joint_voxels(
         for channel, time in zip(protocol.images_of(contrast.name), contrast.times_ms, strict=True):
             times[channel], owner[channel] = time, k
     checked = CheckedTimes(times)
-    voxels = as_voxels(images, checked, mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim)
+    voxels = as_voxels(
+        images, checked, mask=mask, sigma=sigma, saturation=saturation, unit="ms", dim=dim, device=device
+    )
     of_image = None if len(protocol.contrasts) == 1 else torch.tensor(owner, device=voxels.times.device)
     models = tuple(contrast.model for contrast in protocol.contrasts)
     return replace(voxels, design=Design(models, voxels.design.time, protocol.names, of_image))

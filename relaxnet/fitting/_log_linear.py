@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet._images import Dim, opens_images
-from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.arguments import Device, Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, clip_to_bounds
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
@@ -37,6 +37,7 @@ def log_linear(
     dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
+    device: Device = None,
 ) -> FitResult[ArrayT]:
     r"""Fit an exponential decay by linear regression of the logarithm of the signal.
 
@@ -77,6 +78,10 @@ def log_linear(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit.
+    device
+        Where to compute, such as ``"cuda"``: by default where the signal is. Maps are where the signal is in any case.
+        A signal of another memory is brought over block by block, while the block before it is fitted, so it may be
+        larger than the memory of the device.
 
     Returns
     -------
@@ -104,7 +109,9 @@ def log_linear(
     """
     if weights not in ("signal", None):
         raise ValueError(f"weights={weights!r}: use 'signal' or None.")
-    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    voxels = as_voxels(
+        signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim, device=device
+    )
     make = partial(LogLinear, weighted=weights == "signal")
     return fit_voxels(make, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 

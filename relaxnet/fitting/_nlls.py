@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet._images import Dim, opens_images
-from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.arguments import Device, Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import DecayShortcut
 from relaxnet.fitting._core.design import Design
@@ -37,6 +37,7 @@ def nlls(
     dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
+    device: Device = None,
 ) -> FitResult[ArrayT]:
     r"""Fit a separable signal model to every voxel by nonlinear least squares.
 
@@ -76,6 +77,10 @@ def nlls(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit, for about twice the speed.
+    device
+        Where to compute, such as ``"cuda"``: by default where the signal is. Maps are where the signal is in any case.
+        A signal of another memory is brought over block by block, while the block before it is fitted, so it may be
+        larger than the memory of the device.
 
     Returns
     -------
@@ -124,7 +129,9 @@ def nlls(
     >>> result.maps["t"].round(decimals=2), result.maps["m0"].round(decimals=2)
     (tensor([45.]), tensor([100.]))
     """
-    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    voxels = as_voxels(
+        signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim, device=device
+    )
     return fit_voxels(LeastSquares, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from relaxnet._images import Dim, opens_images
 from relaxnet.fitting._core import bessel
-from relaxnet.fitting._core.arguments import Times, as_voxels
+from relaxnet.fitting._core.arguments import Device, Times, as_voxels
 from relaxnet.fitting._core.bounds import Bounds, end_of_search
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.engine import fit_voxels
@@ -44,6 +44,7 @@ def rician(
     dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
+    device: Device = None,
 ) -> FitResult[ArrayT]:
     r"""Fit a separable signal model to magnitude images by maximum likelihood under Rician noise.
 
@@ -81,6 +82,10 @@ def rician(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit.
+    device
+        Where to compute, such as ``"cuda"``: by default where the signal is. Maps are where the signal is in any case.
+        A signal of another memory is brought over block by block, while the block before it is fitted, so it may be
+        larger than the memory of the device.
 
     Returns
     -------
@@ -125,7 +130,9 @@ def rician(
         raise ValueError(
             "sigma is missing: Rician likelihood needs the noise level; relaxnet.fitting.estimate_sigma finds it."
         )
-    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    voxels = as_voxels(
+        signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim, device=device
+    )
     return fit_voxels(Rician, voxels, like=signal, bounds=bounds, chunk_size=chunk_size, maps_only=maps_only)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relaxnet._images import Dim, opens_images
-from relaxnet.fitting._core.arguments import Times, as_voxels, is_whole
+from relaxnet.fitting._core.arguments import Device, Times, as_voxels, is_whole
 from relaxnet.fitting._core.bounds import clip_to_bounds
 from relaxnet.fitting._core.engine import fit_voxels
 from relaxnet.fitting._core.estimator import Estimate, Estimator
@@ -38,6 +38,7 @@ def two_point(
     dim: Dim = 1,
     chunk_size: int | None = None,
     maps_only: bool = False,
+    device: Device = None,
 ) -> FitResult[ArrayT]:
     r"""Fit a signal model through two images.
 
@@ -75,6 +76,10 @@ def two_point(
         Voxels fitted at once; by default as many as fit the cache of a processor, or fill an accelerator.
     maps_only
         Leave out standard errors and goodness of fit.
+    device
+        Where to compute, such as ``"cuda"``: by default where the signal is. Maps are where the signal is in any case.
+        A signal of another memory is brought over block by block, while the block before it is fitted, so it may be
+        larger than the memory of the device.
 
     Returns
     -------
@@ -105,7 +110,9 @@ def two_point(
     >>> result.maps["t"].round(decimals=2)
     tensor([50.])
     """
-    voxels = as_voxels(signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim)
+    voxels = as_voxels(
+        signal, times_ms, model=model, mask=mask, sigma=sigma, saturation=saturation, unit=unit, dim=dim, device=device
+    )
     if voxels.design.has_offset:
         raise ValueError(
             f"model={voxels.design.model!r} has three parameters, which two images do not determine: use "

@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relaxnet._device import known_device
 from relaxnet.training import Trained
 
 
@@ -18,13 +19,8 @@ def device_of(name: str) -> torch.device:
         If torch knows no such device, or does not see it here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name!r}: torch sees no such device here.") from error
-    return device
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return known_device(name)
 
 
 def on_device(data: NDArray[Any], device: torch.device) -> Any:

@@ -160,15 +160,21 @@ def fit_joint_scan(
     times = {contrast.name: contrast.times_ms for contrast in protocol.contrasts}
     told = "; ".join(f"{name} {listed(of_one)} ms" for name, of_one in times.items())
     log(f"{path}: {size_of(image)} voxels at {told}, the first volume shared (from {source})")
+    images: Any
+    how: dict[str, Any]
+    if method in SPATIAL:
+        images, how = on_device(image.data, where), {"spacing": voxel_sizes(image)}
+    else:
+        images, how = image.data, {"device": where}
     fitted_jointly = chosen.load()(
-        on_device(image.data, where),
+        images,
         protocol,
         mask=beside.mask,
         bounds=bounds_ms,
         saturation=saturation,
         sigma=sigma,
         dim=-1,
-        **({"spacing": voxel_sizes(image)} if method in SPATIAL else {}),
+        **how,
     )
     result = fitted_jointly.numpy()
     signed = any(contrast.model.signed for contrast in protocol.contrasts)

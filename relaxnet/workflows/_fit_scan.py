@@ -189,14 +189,13 @@ def fit_scan(
         "sigma": sigma,
         "dim": -1,
     }
-    images = on_device(image.data, where)
     found: FitResult[Any]
     if method in SPATIAL:
         order = sorted(range(len(times)), key=times.__getitem__)
         sorted_times = Contrast("t", tuple(times[k] for k in order), model)
-        found = fit_spatial(images[..., order], sorted_times, spacing=voxel_sizes(image), **asked)
+        found = fit_spatial(on_device(image.data, where)[..., order], sorted_times, spacing=voxel_sizes(image), **asked)
     else:
-        found = fit(images, times, method=method, model=model, **asked)
+        found = fit(image.data, times, method=method, model=model, device=where, **asked)
     result = found.numpy()
     # A Contrast would name the map, but its times must rise.
     maps_of, std, units = (_renamed(of, contrast) for of in (result.maps, result.std, result.units))

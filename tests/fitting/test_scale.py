@@ -307,12 +307,14 @@ def test_where_the_memory_of_a_device_runs_out_blocks_are_cut_once(indexed):
             raise torch.OutOfMemoryError
         done.append(positions(part, torch.arange(n), space))
 
-    for_each(work, [block], torch.device("meta"), space)
+    arguments = dict.fromkeys(("mask", "sigma", "saturation"))
+    voxels = as_voxels(torch.empty(2, *space), (0, 10), unit="ms", dim=0, device="meta", **arguments)
+    for_each(work, [block], voxels)
     rows, columns = (torch.cat(axis) for axis in zip(*done, strict=True))
     assert sorted((rows * 10 + columns).tolist()) == list(range(60))
     largest = 5
     with pytest.raises(torch.OutOfMemoryError, match="not enough for 15 voxels at once: pass a smaller chunk_size"):
-        for_each(work, [block], torch.device("meta"), space)
+        for_each(work, [block], voxels)
 
 
 @pytest.mark.parametrize("method", ["nlls", "log-linear", "two-point", "rician"])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from relaxnet._device import known_device
 from relaxnet._images import Dim, array_of
 from relaxnet.errors import DtypeError
 from relaxnet.fitting._core.design import Design
@@ -21,6 +22,7 @@ from relaxnet.signals import MonoExponential, SignalModel, require_model
 from relaxnet.times import TimeUnit, parse_times
 
 Times = Contrast | Sequence[float] | Array
+Device = str | torch.device | None
 
 
 def as_voxels(
@@ -33,6 +35,7 @@ def as_voxels(
     saturation: float | None,
     unit: TimeUnit,
     dim: Dim,
+    device: Device = None,
 ) -> Voxels:
     """Check the arguments that all estimators share, and return them as voxels to fit."""
     array = _real_numbers("signal", signal)
@@ -40,24 +43,24 @@ def as_voxels(
         raise NotImplementedError(
             "signal has a forward-mode tangent, which fits do not carry: use torch.autograd.grad."
         )
-    device = array.device if isinstance(array, Tensor) else torch.device("cpu")
+    home = array.device if isinstance(array, Tensor) else torch.device("cpu")
     for name, given in (("times_ms", times_ms), ("mask", mask), ("sigma", sigma)):
-        if isinstance(given, Tensor) and given.ndim and given.device != device:
-            raise ValueError(f"signal is on {device}, {name} on {given.device}: bring them to one device.")
+        if isinstance(given, Tensor) and given.ndim and given.device != home:
+            raise ValueError(f"signal is on {home}, {name} on {given.device}: bring them to one device.")
     chosen = _check_model(times_ms, model)
     times = parse_times(times_ms, unit=unit, axis=chosen.axis)
     axis = check_dim(array.shape, len(times), dim)
     moved = _time_first(array, axis)
     shape = tuple(moved.shape[1:])
     working, output = _precisions(array)
-    time = torch.tensor(times, dtype=working, device=device)
+    time = torch.tensor(times, dtype=working, device=home if device is None else known_device(device))
     common, each = _check_sigma(sigma, tuple(array.shape), axis, time)
     if saturation is not None and not _is_positive(saturation):
         raise ValueError(f"saturation={saturation!r}: give the value at which samples are clipped, such as 4095.")
     return Voxels(
         signal=moved if shape else moved[:, None],  # one axis is one voxel
         design=Design((chosen,), time[:, None], (times_ms.name if isinstance(times_ms, Contrast) else "t",)),
-        selected=_check_mask(mask, shape, device),
+        selected=_check_mask(mask, shape, home),
         common_sigma=common,
         sample_sigma=each,
         saturation=saturation,

@@ -64,11 +64,10 @@ class _Last(torch.autograd.Function):
 
         def work(block: Block) -> None:
             values, by_values = (
-                torch.stack([rows[block].reshape(-1) for rows in stack]).to(voxels.times.dtype)
-                for stack in (maps, gradients)
+                torch.stack([rows[block].reshape(-1) for rows in stack]).to(voxels.times) for stack in (maps, gradients)
             )
             samples, (weight, _) = voxels.read(block), voxels.weigh(block)
-            of_block = status[block].reshape(-1)
+            of_block = status[block].reshape(-1).to(samples.device)
             used = voxels.used(samples) & (of_block <= FitStatus.AT_BOUND)
             # Maps of half precision hold the bounds rounded, as they may hold a T near a bound.
             low, high = torch.tensor(estimator.bounds, dtype=maps[0].dtype, device=values.device).T[:, :, None]
@@ -77,10 +76,10 @@ class _Last(torch.autograd.Function):
             samples = torch.where(used, samples, 0)
             by_samples = _by_samples(estimator, samples, used * weight, values, by_values, fixed)
             target = by_signal[(slice(None), *block)]
-            by_signal[(slice(None), *block)] = torch.where(used, by_samples, 0).reshape(target.shape).to(target.dtype)
+            by_signal[(slice(None), *block)] = torch.where(used, by_samples, 0).reshape(target.shape).to(target)
 
         with torch.no_grad():
-            for_each(work, voxels.blocks(None), signal.device, voxels.space)
+            for_each(work, voxels.blocks(None), voxels)
         return by_signal
 
     @staticmethod

@@ -14,20 +14,19 @@ from contextlib import contextmanager
 
 import torch
 
-from relaxnet.fitting._core.voxels import Block, n_voxels, positions
+from relaxnet.fitting._core.transfer import own_stream, wait
+from relaxnet.fitting._core.voxels import Block, Voxels, n_voxels, positions
 
 
-def for_each(
-    work: Callable[[Block], None], blocks: Sequence[Block], device: torch.device, space: tuple[int, ...]
-) -> None:
+def for_each(work: Callable[[Block], None], blocks: Sequence[Block], voxels: Voxels) -> None:
     """Work on all blocks: one on each processor core at a time; one after another on an accelerator.
 
     Within a block torch uses a single thread: a block is too small to be spread over several, which would wait for one
-    another, and whose number would change the last digits.
+    another, and whose number would change the last digits. Blocks that come from another memory are worked on by two
+    threads, so that one is copied while the accelerator is busy with the other.
     """
-    if device.type != "cpu":
-        for block in blocks:
-            _on_accelerator(work, block, space)
+    if voxels.times.device.type != "cpu":
+        _on_accelerator(work, blocks, voxels)
         return
     with one_thread() as threads:
         if len(blocks) < 2 or threads < 2:
@@ -119,8 +118,27 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     )
 
 
-def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[int, ...]) -> None:
-    """Work on a block; where memory runs out, on quarters of it, once."""
+def _on_accelerator(work: Callable[[Block], None], blocks: Sequence[Block], voxels: Voxels) -> None:
+    """Work on blocks one after another; on every other one of those that come from another memory."""
+    device = voxels.times.device
+    if voxels.home == device or len(blocks) < 2:
+        for block in blocks:
+            _within_memory(work, block, voxels)
+        return
+
+    @torch.no_grad()
+    def work_on(number: int) -> None:
+        with own_stream(device, number):
+            for block in blocks[number::2]:
+                _within_memory(work, block, voxels)
+
+    wait(device)  # for what has been prepared
+    with _fits.running():
+        list(_fits.pool(2).map(work_on, (0, 1)))
+
+
+def _within_memory(work: Callable[[Block], None], block: Block, voxels: Voxels) -> None:
+    """Work on a block; where the memory of the accelerator runs out, on quarters of it, once."""
     try:
         work(block)
     except torch.OutOfMemoryError:
@@ -129,7 +147,8 @@ def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[in
         return
     if torch.accelerator.is_available():
         torch.accelerator.empty_cache()
-    axes = positions(block, torch.arange(n_voxels(block, space)), space)
+    places = torch.arange(n_voxels(block, voxels.space), device=voxels.home)
+    axes = positions(block, places, voxels.space)
     size = max(1, len(axes[0]) // 4)
     try:
         for part in zip(*(torch.split(axis, size) for axis in axes), strict=True):
@@ -137,5 +156,5 @@ def _on_accelerator(work: Callable[[Block], None], block: Block, space: tuple[in
     except torch.OutOfMemoryError as error:
         raise torch.OutOfMemoryError(
             f"The memory of the device is not enough for {size} voxels at once: pass a smaller chunk_size, or leave "
-            f"the signal in the memory of the processor, as a NumPy array."
+            f"the signal in the memory of the processor, and pass device={voxels.times.device.type!r}."
         ) from error

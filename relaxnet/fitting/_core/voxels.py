@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.transfer import bring
 
 Array = NDArray[Any] | Tensor
 Block = tuple[slice | int, ...] | tuple[Tensor, ...]
@@ -47,6 +48,11 @@ class Voxels:
     def times(self) -> Tensor:
         """Times of the images, (time,)."""
         return self.design.time[:, 0]
+
+    @property
+    def home(self) -> torch.device:
+        """The device that the signal is on, and its mask; maps go there, too."""
+        return self.signal.device if isinstance(self.signal, Tensor) else torch.device("cpu")
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -128,19 +134,20 @@ class Voxels:
 
 
 def _take(array: Array, block: Block, like: Tensor) -> Tensor:
-    """Take the voxels of a block from an array whose time axis is first, as a tensor of the dtype of ``like``."""
+    """Take the voxels of a block from an array whose time axis is first, as a tensor of the kind of ``like``."""
     if isinstance(array, Tensor):
         if not is_indexed(block) or not _is_flat(array):
-            return array[(slice(None), *block)].to(like.dtype)
+            return bring(array[(slice(None), *block)], like)
         # Whole rows are taken quicker than single samples.
         index, flat = flat_index(block, tuple(array.shape[1:])), array.flatten(1)
         by_voxel = flat.stride(0) < flat.stride(1)
-        return (flat.T.index_select(0, index).T if by_voxel else flat.index_select(1, index)).to(like.dtype)
+        return bring(flat.T.index_select(0, index).T if by_voxel else flat.index_select(1, index), like)
     place = tuple(axis.numpy() if isinstance(axis, Tensor) else axis for axis in block)
     part: Any = array[(slice(None), *place)]
     if isinstance(part, np.ma.MaskedArray):
         part = np.ma.filled(part.astype(np.float64), np.nan)
-    return torch.from_numpy(np.array(part, dtype=np.float64 if like.dtype == torch.float64 else np.float32))
+    floating = np.array(part, dtype=np.float64 if like.dtype == torch.float64 else np.float32)
+    return bring(torch.from_numpy(floating), like)
 
 
 def _is_flat(array: Tensor) -> bool:
