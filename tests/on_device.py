@@ -8,7 +8,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from decays import all_sorts
 
 import relaxnet as rx
 from relaxnet.fitting._nlls import LeastSquares
+from relaxnet.training._data import Slices, collate, gather
+from relaxnet.training._train import _network, _weighting
 
 TIMES = (0.0, 10.0, 30.0, 50.0)
 LATER = (50.0, 200.0, 600.0, 1500.0)
@@ -98,6 +102,36 @@ def spatial(device: Any, move: Any) -> dict[str, Any]:
     return {**numbers(result), **{f"{name}_std": std for name, std in result.std.items()}}
 
 
+def step(device: Any, move: Any, *, loss: str, weighting: str, inputs: str) -> dict[str, Any]:
+    """Take a step of a training and one of its validation, without a trainer."""
+    del device
+    from relaxnet.training._module import RelaxationModule  # noqa: PLC0415 (it needs Lightning)
+
+    class Module(RelaxationModule):
+        trainer = SimpleNamespace(world_size=1, strategy=SimpleNamespace(reduce=lambda rows, **_: rows))
+        current_epoch = global_rank = 0
+        device = move(torch.zeros(1)).device
+
+        def log(self, *_: Any, **__: Any) -> None:
+            """Say nothing."""
+
+    torch.manual_seed(0)
+    preset, chosen = replace(rx.training.PRESETS["laptop"], base=4, depth=2), rx.training.LOSSES[loss]
+    acquired, cases = gather(rx.phantom.liver_cohort(2, slices=1, shape=(32, 32), snr=20, seed=0), None)
+    balance = _weighting(weighting, len(acquired.names))
+    net = _network(None, acquired, inputs, preset, chosen, balance, None)
+    labels = chosen.labels if chosen.kind == "supervised" else None
+    slices = Slices(cases, acquired, needs_sigma=True, labels=labels, fresh_noise=preset.fresh_noise)
+    module = Module(net, chosen, balance, preset, 0).to(Module.device)
+    batch = {key: move(values) for key, values in collate([slices[0], slices[1]]).items()}
+    value = module.training_step(batch, 0)
+    value.backward()
+    module.on_validation_epoch_start()
+    module.validation_step(batch, 0)
+    slopes = torch.cat([p.grad.reshape(-1) for p in module.parameters() if p.grad is not None])
+    return {"loss": value.detach(), "gradient": slopes / slopes.abs().max(), "residuals": module.sums}
+
+
 def numbers(result: rx.FitResult) -> dict[str, Any]:
     """Return what is compared of a fit: statuses, numbers of samples and maps."""
     return {"status": result.status, "n_used": result.n_used, **result.maps}
@@ -126,10 +160,14 @@ FITS: dict[str, Case] = {
 }
 MOVED = ("all", "some voxels, times last", "a noise level by sample", "memory runs out", "gradient")
 OTHERS: dict[str, Case] = {"spatial": spatial, "predict": predict, "denoise": denoise}
+STEPS: dict[str, Case] = {
+    **{f"a step, {name}": partial(step, loss="paper", weighting=name, inputs="short") for name in rx.losses.WEIGHTINGS},
+    **{f"a step, {name}": partial(step, loss=name, weighting="fixed", inputs="any") for name in rx.training.LOSSES},
+}
 CASES = {
     **{f"{name}: brought over": case for name, case in FITS.items()},
     **{f"{name}: moved": FITS[name] for name in MOVED},
-    **{f"{name}: moved": case for name, case in OTHERS.items()},
+    **{f"{name}: moved": case for name, case in (OTHERS | STEPS).items()},
 }
 """Images are brought over block by block, or are moved to the device before."""
 

@@ -48,10 +48,16 @@ class OnOther(torch.Tensor):
         return torch.tensor(data, dtype=dtype or self.dtype, device=DEVICE)
 
     def __getitem__(self, place: Any) -> Any:
-        parts = place if isinstance(place, tuple) else (place,)
-        return super().__getitem__(
-            tuple(torch.tensor(p, device=DEVICE) if isinstance(p, list | tuple) else p for p in parts)
-        )
+        return super().__getitem__(_with_tensors(place))
+
+    def __setitem__(self, place: Any, values: Any) -> None:
+        super().__setitem__(_with_tensors(place), values)
+
+
+def _with_tensors(place: Any) -> Any:
+    """Put tensors in place of lists of indices."""
+    parts = place if isinstance(place, tuple) else (place,)
+    return tuple(torch.tensor(part, device=DEVICE) if isinstance(part, list | tuple) else part for part in parts)
 
 
 def compute(op: Any, *args: Any, **kwargs: Any) -> Any:

@@ -26,6 +26,8 @@ def outcome():
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_device_finds_what_the_processor_finds(outcome, case):
+    if case.startswith("a step"):
+        pytest.importorskip("lightning")
     assert outcome[case] is None
 
 
