@@ -119,7 +119,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _on_accelerator(work: Callable[[Block], None], blocks: Sequence[Block], voxels: Voxels) -> None:
-    """Work on blocks one after another; on every other one of those that come from another memory."""
+    """Work on blocks one after another; those that come from another memory are shared by two threads."""
     device = voxels.times.device
     if voxels.home == device or len(blocks) < 2:
         for block in blocks:
