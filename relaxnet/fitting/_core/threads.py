@@ -121,15 +121,16 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 def _on_accelerator(work: Callable[[Block], None], blocks: Sequence[Block], voxels: Voxels) -> None:
     """Work on blocks one after another; those that come from another memory are shared by two threads."""
     device = voxels.times.device
-    if voxels.home == device or len(blocks) < 2:
-        for block in blocks:
-            _within_memory(work, block, voxels)
+    at_first = len(blocks) if voxels.home == device else 1  # which may compile what the others need, too
+    for block in blocks[:at_first]:
+        _within_memory(work, block, voxels)
+    if len(blocks) <= at_first:
         return
 
     @torch.no_grad()
     def work_on(number: int) -> None:
         with own_stream(device, number):
-            for block in blocks[number::2]:
+            for block in blocks[at_first + number :: 2]:
                 _within_memory(work, block, voxels)
 
     wait(device)  # for what has been prepared
