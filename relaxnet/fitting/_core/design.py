@@ -81,6 +81,21 @@ class Design:
         return list(zip(owners, self.time[:, 0].tolist(), strict=True))
 
     @cached_property
+    def repeats_times(self) -> bool:
+        """Whether several images have the same owner and time."""
+        return len(set(self._images)) < len(self._images)
+
+    @cached_property
+    def _decays(self) -> list[Int[Tensor, " some"]]:
+        """The images of each T of a decay, from the latest to the first."""
+        found = []
+        for k, model in enumerate(self.models):
+            if isinstance(model, ExponentialDecay | MonoExponentialWithOffset):
+                images = self.images_of(k).nonzero()[:, 0]
+                found.append(images[torch.argsort(self.time[images, 0], descending=True)])
+        return found
+
+    @cached_property
     def _groups(self) -> list[tuple[SignalModel, Int[Tensor, " some"]]]:
         """The images of each model, which are evaluated together."""
         models = [self.models[k] for k, _ in self._images]
@@ -110,11 +125,7 @@ class Design:
         Where less than two of the ``used`` samples come before, there are none: what is left would be no decay.
         """
         blank = torch.zeros_like(used)
-        for k, model in enumerate(self.models):
-            if not isinstance(model, ExponentialDecay | MonoExponentialWithOffset):
-                continue
-            images = self.images_of(k).nonzero()[:, 0]
-            latest_first = images[torch.argsort(self.time[images, 0], descending=True)]
+        for latest_first in self._decays:
             if (samples[latest_first[0]] == 0).any() or not used[latest_first[0]].all():
                 of_decay = used[latest_first]
                 trailing = ((samples[latest_first] == 0) | ~of_decay).cummin(0).values

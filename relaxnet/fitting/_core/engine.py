@@ -290,9 +290,9 @@ def enough(design: Design, used: Bool[Tensor, "time voxel"]) -> Bool[Tensor, " v
     """Find the voxels with at least as many samples at different times as the design has parameters."""
     n_parameters = len(design.names)
     if design.owner is None:
-        times = torch.unique(design.time)
-        if len(times) == len(design.time):
+        if not design.repeats_times:
             return used.sum(0) >= n_parameters
+        times = torch.unique(design.time)
         return torch.stack([(used & (design.time == time)).any(0) for time in times]).sum(0) >= n_parameters
     # Each relaxation time needs an image of its own.
     own = used & design.informative[:, None]

@@ -274,7 +274,7 @@ def fused_decay(
     model, *others = {type(model) for model in design.models}
     known = _KINDS.get((method, model, time.device.type))
     suits = not others and time.dtype == torch.float32
-    repeated = design.owner is None and len({*time[:, 0].tolist()}) < len(time)
+    repeated = design.owner is None and design.repeats_times
     if known is None or not suits or repeated or n_voxels < LEAST_VOXELS:
         return None
     kind, package, module = known
