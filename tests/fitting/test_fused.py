@@ -148,6 +148,37 @@ def test_both_agree_under_all_options(both, n, options):
         assert_same(by_torch, compiled, signal, TIMES, **some)
 
 
+@pytest.mark.parametrize("sigma", [None, "by sample"])
+@pytest.mark.parametrize("snr", [3, 20])
+@pytest.mark.parametrize(
+    "times", [TIMES, TRAIN, (30.0, 5.0, 60.0), (0.0, 18.2), (10.0, 25.0, 50.0, 90.0, 150.0, 250.0)]
+)
+def test_single_precision_decides_as_double_precision_does(both, n, times, snr, sigma):
+    signal = all_sorts(n, times, snr)
+    signal[15::29] = 0  # what single precision cannot hold
+    given = {} if sigma is None else {"sigma": np.random.default_rng(3).uniform(0.05, 0.2, signal.shape)}
+    exact = rx.fit(signal.astype(np.float64), times, **given)
+    for result in both(signal, times, **given):
+        np.testing.assert_array_equal(result.status, exact.status)
+        np.testing.assert_allclose(result.maps["t"], exact.maps["t"], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "times", "status", "t"),
+    [
+        # Of a decay that has vanished by the second image, T is the shortest there is.
+        ((31, 0, 0, 0, 33, 10), (10, 25, 50, 90, 150, 250), FitStatus.AT_BOUND, 1.0),
+        ((132, 0, 0, 0, 5, 158), (10, 25, 50, 90, 150, 250), FitStatus.AT_BOUND, 1.0),
+        # Of one that has nearly, many T explain as much within rounding.
+        ((1, 1.4987e-4), (0, 18.2), FitStatus.CONVERGED, 18.2 / np.log(1 / 1.4987e-4)),
+    ],
+)
+def test_what_rounding_would_decide_is_found_in_double_precision(both, n, samples, times, status, t):
+    for result in both(np.tile(np.float32(samples), (n // 10, 1)), times):
+        assert (result.status == status).all()
+        np.testing.assert_allclose(result.maps["t"], t, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "name", ["santini_brain_se.npz", "nist_site3_ge_plate5.npz", "qmrlab_brain_mese_small.npz", "open_leg_mese.npz"]
 )

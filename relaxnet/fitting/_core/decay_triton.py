@@ -25,6 +25,7 @@ MARGIN = tl.constexpr(0.05)  # of the signal: a second peak of the grid that is 
 CLOSE = tl.constexpr(1e-5)  # of the signal: of peaks that differ by less, rounding would choose
 FAINT = tl.constexpr(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
 NEAR = tl.constexpr(1e-4)  # relative distance from a bound at which rounding may decide what is inside
+VAGUE = tl.constexpr(1e-3)  # relative error of a rate, from rounding of the gradient, that is too much
 UPHILL = tl.constexpr(64.0)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
 FLAT = tl.constexpr(1e-6)  # variance of the times that matter, by their range squared, that is too small to tell T by
 SMALL = tl.constexpr(1e-6)
@@ -43,8 +44,12 @@ def _part(function: Any) -> Any:
 
 @_part
 def _search(s, w, time, rate, low, high, done):
-    """Run Newton's method on the reduced cost as a function of the rate, inside the brackets of all lanes."""
+    """Run Newton's method on the reduced cost as a function of the rate, inside the brackets of all lanes.
+
+    Also return which are done, and of which it is sure that they are at a minimum, without much error by rounding.
+    """
     step = 0
+    sure = done
     while (step < MAX_STEPS) & (tl.min(done.to(tl.int32), 0) == 0):
         y = tl.exp(-time[:, None] * rate[None, :])
         wy = w * y
@@ -67,13 +72,15 @@ def _search(s, w, time, rate, low, high, done):
         newton = rate - gradient / curvature
         inside = (curvature > 0) & (newton >= low) & (newton <= high)
         following = tl.where(inside, newton, 0.5 * (low + high))
-        flat = tl.abs(gradient) <= tl.abs(m0) * scale * (4 * EPS)
+        rounding = tl.abs(m0) * scale * (4 * EPS)
+        flat = tl.abs(gradient) <= rounding
         following = tl.where(flat, rate, following)
         settled = tl.abs(following - rate) <= rate * SMALL
+        sure = tl.where(done, sure, (inside | flat) & (rounding <= tl.abs(curvature) * rate * VAGUE))
         rate = tl.where(done, rate, following)
         done = done | settled
         step += 1
-    return rate, done
+    return rate, done, sure
 
 
 @_part
@@ -178,14 +185,14 @@ def _fit_decays(
     rate = tl.load(rates + best)
     high = tl.load(rates + tl.maximum(best - 1, 0))
     low = tl.load(rates + tl.minimum(best + 1, N_GRID - 1))
-    rate, done = _search(s, w, time, rate, low, high, there == 0)
+    rate, done, sure = _search(s, w, time, rate, low, high, there == 0)
     height, rf, scale = _explained(s, w, time, rate)
     close = (rival_height > 0) & (rival_height > best_height - total * MARGIN)
     if tl.max(close.to(tl.int32), 0) > 0:
         other = tl.load(rates + rival)
         high = tl.load(rates + tl.maximum(rival - 1, 0))
         low = tl.load(rates + tl.minimum(rival + 1, N_GRID - 1))
-        other, ended = _search(s, w, time, other, low, high, close == 0)
+        other, ended, other_sure = _search(s, w, time, other, low, high, close == 0)
         other_height, other_rf, other_scale = _explained(s, w, time, other)
         open_ = close & ((tl.abs(height - other_height) <= total * CLOSE) | (ended == 0))
         wins = close & (open_ == 0) & (other_height > height)
@@ -193,6 +200,7 @@ def _fit_decays(
         rf = tl.where(wins, other_rf, rf)
         scale = tl.where(wins, other_scale, scale)
         done = (done | wins) & (open_ == 0)
+        sure = tl.where(wins, other_sure, sure)
     # What results are made of.
     y = tl.exp(-time[:, None] * rate[None, :])
     wy = w * y
@@ -216,8 +224,8 @@ def _fit_decays(
     fastest, slowest = tl.load(rates), tl.load(rates + N_GRID - 1)
     # Where a single sample matters, the cost is flat but for rounding.
     reach = tl.max(time, 0) - tl.min(tl.where(present, time, INFINITE), 0)
-    known = done & (m0 > 0) & (ff < INFINITE) & (ff > q * (reach * reach * FLAT))
     inside = (rate > slowest) & (rate < fastest)
+    known = done & (sure | (inside == 0)) & (m0 > 0) & (ff < INFINITE) & (ff > q * (reach * reach * FLAT))
     near = inside & ((rate < slowest * (1 + NEAR)) | (rate > fastest * (1 - NEAR)))
     uphill = tl.abs(rf) > scale * (UPHILL * EPS)
     rises = tl.where(slope > 16 * rounding, NO_DECAY, tl.where(slope < 4 * rounding, AT_BOUND, LEFT))

@@ -64,6 +64,10 @@ class Design:
         """Keep some of the images."""
         return replace(self, time=self.time[images], owner=None if self.owner is None else self.owner[images])
 
+    def to(self, dtype: torch.dtype) -> "Design":
+        """Change the precision."""
+        return replace(self, time=self.time.to(dtype))
+
     def images_of(self, k: int) -> Bool[Tensor, " time"]:
         """Find the images that depend on relaxation time ``k`` by their owner."""
         return torch.ones_like(self.time[:, 0], dtype=torch.bool) if self.owner is None else self.owner == k

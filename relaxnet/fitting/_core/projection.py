@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,32 +20,33 @@ from relaxnet.signals import SignalModel
 
 MAX_STEPS = 60  # Newton takes 3 to 6; bisection alone needs 40 from a bracket of two grid steps to 1e-12
 PEAK_MARGIN = 0.05  # a local maximum of the grid is refined, too, if it is lower by at most this share of the signal
+CLOSE = 1e-5  # of the signal: minima that differ by less are equally deep in single precision
+NEAR, NEARER = 1e-4, 8  # distance from a bound, in log T and in errors of rounding: it may be inside
+VAGUE = 1e-3  # error of log T by rounding that is too much
+UPHILL = 32  # units of rounding that a gradient at a bound exceeds, whose sign is sure
 LEAST_SQUARE = 1e-9  # of the square of a basis: one that is less with weights, or about its mean, hardly varies
 
 
 def project(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
     """Minimise the reduced cost over log T between two bounds.
 
-    The global minimum lies next to the best point of a grid in log T, unless there are minima about equally deep. Then
-    each of them is refined, and the deepest is kept.
+    Where rounding to single precision may decide what is found, it is sought in double precision; but not above an
+    offset, where that would be up to half of the voxels.
     """
     problem = Reduced(design, samples)
-    grid = grid_of(design, bounds)
-    explained = problem.explained_on(grid.x)
-    most, best = explained.max(0)
-    x, converged = _refine(problem, grid, best)
-    for start, voxels in grid.other_peaks(explained, best, PEAK_MARGIN * problem.total):
-        part = problem.pick(voxels)
-        other, other_converged = _refine(part, grid, start)
-        better = part.explained(other) > part.explained(x[voxels])
-        x[voxels] = torch.where(better, other, x[voxels])
-        converged[voxels] = torch.where(better, other_converged, converged[voxels])
+    found = _search(problem, grid_of(design, bounds))
+    x, converged = found.x, found.converged
+    if x.dtype == torch.float32 and x.device.type != "mps" and not design.has_offset and found.doubtful.any():
+        voxels = found.doubtful.nonzero()[:, 0]
+        exactly = design.to(torch.float64)
+        again = _search(Reduced(exactly, samples.pick(voxels).to(torch.float64)), grid_of(exactly, bounds))
+        x[voxels], converged[voxels] = again.x.to(x), again.converged
     t, status = end_of_search(x[None], converged, (bounds,), design, samples)
     parameters = problem.parameters(t[0])
-    found, otherwise = (most > 0) & (parameters[0] > 0), FitStatus.NO_SIGNAL
+    known, otherwise = found.has_signal & (parameters[0] > 0), FitStatus.NO_SIGNAL
     if design.has_offset:  # a signal without a decay is still explained, by a constant
-        found, otherwise = found & ~samples.variation()[1], FitStatus.NO_DECAY
-    return Estimate(parameters, torch.where(found, status, otherwise))
+        known, otherwise = known & ~samples.variation()[1], FitStatus.NO_DECAY
+    return Estimate(parameters, torch.where(known, status, otherwise))
 
 
 def project_constant(design: Design, samples: Samples, bounds: Bounds) -> Estimate:
@@ -191,19 +193,59 @@ class Reduced:
         return -m0 * residual_first, curvature, scale, m0
 
 
+class _Found(NamedTuple):
+    """What a search found for some voxels."""
+
+    x: Float[Tensor, " voxel"]
+    """Log T."""
+    converged: Bool[Tensor, " voxel"]
+    doubtful: Bool[Tensor, " voxel"]
+    """Whether rounding may have decided it."""
+    has_signal: Bool[Tensor, " voxel"]
+    """Whether some T explains something with a positive amplitude."""
+
+
+def _search(problem: Reduced, grid: Grid) -> _Found:
+    """Search the deepest minimum of the reduced cost.
+
+    It lies next to the best point of a grid in log T, unless there are minima about equally deep. Then each of them is
+    refined, and the deepest is kept.
+    """
+    explained, rounding = problem.explained_on(grid.x), 0.0
+    most, best = explained.max(0)
+    if explained.dtype == torch.float64:
+        # Of points that are equal within rounding, that where a decay is fastest: it has vanished by the second image.
+        rounding = 4 * torch.finfo(explained.dtype).eps
+        equal = explained >= most * (1 - rounding)
+        fastest_first = problem.design.model.flat_end == "high"
+        best = equal.int().argmax(0) if fastest_first else len(equal) - 1 - equal.flip(0).int().argmax(0)
+    x, converged, doubtful = _refine(problem, grid, best)
+    for start, voxels in grid.other_peaks(explained, best, PEAK_MARGIN * problem.total):
+        part = problem.pick(voxels)
+        other, *ends = _refine(part, grid, start)
+        gain = part.explained(other) - part.explained(x[voxels])
+        for now, instead in zip((x, converged, doubtful), (other, *ends), strict=True):
+            now[voxels] = torch.where(gain > rounding * part.total, instead, now[voxels])
+        doubtful[voxels] |= gain.abs() <= CLOSE * part.total
+    return _Found(x, converged, doubtful, most > 0)
+
+
 def _refine(
     problem: Reduced, grid: Grid, start: Int[Tensor, " voxel"]
-) -> tuple[Float[Tensor, " voxel"], Bool[Tensor, " voxel"]]:
+) -> tuple[Float[Tensor, " voxel"], Bool[Tensor, " voxel"], Bool[Tensor, " voxel"]]:
     """Run Newton's method on the reduced cost, inside a bracket that shrinks with the sign of each gradient.
 
     A step that leaves the bracket, or is taken where the cost is not convex, is replaced by a bisection. A voxel has
     converged when its step is below the tolerance, or when its gradient cannot be told from zero in this precision.
     From where the amplitude is negative, the search turns back to its start, whose amplitude is positive.
     Converged voxels are taken out now and then, so that slow ones do not cost time for all.
+    Also return which have converged, and for which of them rounding may have decided: those whose gradient is flat at
+    an end of the grid, that are within their error of an end or at the end of their bracket, or whose error is large.
     """
     eps, small = torch.finfo(grid.x.dtype).eps, tolerance(grid.x.dtype)
     x = origin = grid.x[start]
     converged = torch.zeros_like(x, dtype=torch.bool)
+    doubtful = torch.zeros_like(converged)
     current, lower, upper = x, grid.lower[start], grid.upper[start]
     active = torch.arange(len(x), device=x.device)
     for _ in range(MAX_STEPS):
@@ -214,20 +256,25 @@ def _refine(
         newton = current - gradient / curvature
         inside = (curvature > 0) & (m0 >= 0) & (newton >= lower) & (newton <= upper)
         following = torch.where(inside, newton, (lower + upper) / 2)
-        following = torch.where((m0 >= 0) & (gradient.abs() <= 4 * eps * scale), current, following)
+        rounding = eps * scale
+        flat = (m0 >= 0) & (gradient.abs() <= 4 * rounding)
+        following = torch.where(flat, current, following)
         # A gradient that is not finite does not mean that the search has converged.
         done = ((following - current).abs() <= small) & torch.isfinite(gradient)
         current = following
         n_done = int(done.sum())
-        if n_done == len(done):
-            x[active], converged[active] = current, True
-            break
-        if 4 * n_done > len(done):
+        if 4 * n_done > len(done) or n_done == len(done):
+            from_end = torch.minimum(current - grid.x[0], grid.x[-1] - current)
+            error = 4 * rounding / curvature.abs()
+            unsure = (error > VAGUE) | (from_end < torch.clamp(NEARER * error, min=NEAR)) | ~(inside | flat)
             x[active], converged[active] = current, done
+            doubtful[active] = torch.where(from_end > 0, unsure, gradient.abs() <= UPHILL * rounding)
+            if n_done == len(done):
+                break
             keep = (~done).nonzero()[:, 0]
             active, current, lower, upper = active[keep], current[keep], lower[keep], upper[keep]
             origin = origin[keep]
             problem = problem.pick(keep)
     else:
         x[active] = current
-    return x, converged
+    return x, converged, doubtful

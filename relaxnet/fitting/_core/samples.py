@@ -46,6 +46,11 @@ class Samples:
         """Keep the samples of some images."""
         return replace(self, values=self.values[images], weight=self.weight[images], used=self.used[images])
 
+    def to(self, dtype: torch.dtype) -> "Samples":
+        """Change the precision."""
+        noise = None if self.noise is None else self.noise.to(dtype)
+        return replace(self, values=self.values.to(dtype), weight=self.weight.to(dtype), noise=noise)
+
     def pick(self, chosen: Tensor) -> "Samples":
         """Keep the samples of some voxels."""
         values, weight, used = (rows[:, chosen] for rows in (self.values, self.weight, self.used))

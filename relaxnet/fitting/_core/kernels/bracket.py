@@ -19,6 +19,7 @@ from relaxnet.fitting._core.kernels.parts import (
     RATE,
     RIVAL,
     RIVAL_HEIGHT,
+    TWO,
     ZERO,
     U,
     gather,
@@ -101,7 +102,7 @@ def searcher(differentiate, total, close):
     def newton_in_bracket(a, b, s, w, e, problem, lanes, n):
         """Run Newton's method on the reduced cost as a function of the rate, for some lanes inside their brackets.
 
-        Lanes that are done are taken out now and then.
+        Lanes that are done are taken out now and then. ``DONE`` is 2 of those that end where their bracket does.
         """
         m = whole(n)
         for i in range(m):
@@ -127,7 +128,7 @@ def searcher(differentiate, total, close):
                 b[HIGH + v] = high
                 settled = flat | (abs(following - rate) <= SMALL * rate)
                 b[ERROR + v] = b[ERROR + v] if done > ZERO else rounding / abs(curvature)
-                done = ONE if settled else done
+                done = (ONE if inside | flat else TWO) if settled else done
                 b[DONE + v] = done
                 n_active += U(done == ZERO)
             if n_active == U(0):

@@ -3,13 +3,14 @@
 It does what :mod:`~relaxnet.fitting._core.engine`, :mod:`~relaxnet.fitting._core.decay` and
 :mod:`~relaxnet.fitting._core.projection` do, for samples in single precision: which samples are used, a quick search
 that certifies its own result, for others a grid in log T and Newton's method inside a bracket from its best point and
-from a rival of that, standard errors and status. Whatever is too close to call by rounding is left to them.
+from a rival of that, standard errors and status. Where rounding may decide, they are found in double precision.
 
 Voxels without a certificate are collected until they fill all lanes.
 """
 
 import numpy as np
 
+from relaxnet.fitting._core import projection
 from relaxnet.fitting._core.kernels.bracket import (
     BF,
     ERROR,
@@ -24,6 +25,7 @@ from relaxnet.fitting._core.kernels.bracket import (
     searcher,
 )
 from relaxnet.fitting._core.kernels.certificate import search_quickly
+from relaxnet.fitting._core.kernels.doubts import decide
 from relaxnet.fitting._core.kernels.grid import find_peaks, project
 from relaxnet.fitting._core.kernels.parts import (
     AT_BOUND,
@@ -63,11 +65,11 @@ from relaxnet.fitting._core.kernels.parts import (
     tilt,
 )
 
-CLOSE = np.float32(1e-5)  # of the signal: of peaks that differ by less, rounding would choose
 FAINT = np.float32(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
-NEAR, NEARER = np.float32(1e-4), np.float32(8)  # from a bound, relative and in errors of rounding: it may be inside
-VAGUE = np.float32(1e-3)  # relative error of a rate, from rounding of the gradient, that is too much
-UPHILL = np.float32(32)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
+NEARER = np.float32(projection.NEARER)
+CLOSE, NEAR, VAGUE, UPHILL = (
+    np.float32(x) for x in (projection.CLOSE, projection.NEAR, projection.VAGUE, projection.UPHILL)
+)
 
 
 @part()
@@ -161,7 +163,8 @@ def _settle(a, rates):
     for v in range(LANES):
         rate, error, most = a[RATE + v], a[ERROR + v], a[MOST + v] / a[SUM + v]
         inside = (rate > slowest) & (rate < fastest)
-        found = (a[DONE + v] > ZERO) & ((error <= VAGUE * rate) | (not inside))  # a bound is not vague
+        # A bound is not vague, and may end the last bracket.
+        found = (a[DONE + v] > ZERO) & (((error <= VAGUE * rate) & (a[DONE + v] == ONE)) | (not inside))
         known = found & (a[M0 + v] > ZERO) & (a[FF + v] < INFINITE)
         near = inside & (min(rate - slowest, fastest - rate) < NEAR * rate + NEARER * error)
         uphill = abs(a[RF + v]) > UPHILL * EPS * a[SCALE + v]
@@ -205,7 +208,7 @@ def fit_decays(
     n_times, n_voxels, n_grid = U(len(t)), U(x.shape[1]), U(len(grid[0]))
     a, b, r, results, problem = rows(U(OWN)), rows(U(OWN)), rows(U(OWN)), rows(U(7)), (t, gap)
     s, w, e, s_b, w_b = rows(n_times), rows(n_times), rows(n_times), rows(n_times), rows(n_times)
-    heights, norms = rows(n_grid), rows(n_grid)
+    heights, norms, exact = rows(n_grid), rows(n_grid), np.zeros(n_grid)
     lanes, rivals, chosen = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
     waiting, n_waiting = np.zeros(U(2) * LANES, np.uint64), U(0)
     for first in range(U(0), n_voxels + LANES, LANES):
@@ -239,6 +242,8 @@ def fit_decays(
             _search(a, r, b, s, w, e, s_b, w_b, heights, rates, problem, chosen, LANES, rivals)
             _judge(a, s, w, e, t, gap)
             _settle(a, rates)
+            if decide(a, s, w, t, U(len(x)), rates, bounds, exact) > U(0):
+                _judge(a, s, w, e, t, gap)
             _report(a, results, rates, bounds, noise, waiting, m, table, status, n_used)
             n_waiting -= m
             for v in range(n_waiting):
