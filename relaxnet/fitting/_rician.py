@@ -1,6 +1,7 @@
 """Maximum likelihood under Rician noise."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._like import result_like
 from relaxnet.fitting._result import ArrayT, FitResult
 from relaxnet.fitting._status import FitStatus
-from relaxnet.signals import SignalModel
+from relaxnet.signals import MonoExponential, SignalModel
 from relaxnet.times import TimeUnit
 
 BRIGHT = 10  # times the noise, all samples but the largest are together far above it
@@ -204,7 +205,19 @@ class Rician(Estimator):
         # An amplitude that falls below what can be told from zero stays there.
         low = torch.stack((torch.log(FAINT / 2 * problem.sigma), grid.first[place]))
         high = torch.stack((torch.full_like(start[0], torch.inf), grid.last[place]))
-        return minimise(problem, start, low, high, small=10 * tolerance(start.dtype))
+        search = partial(minimise, small=10 * tolerance(start.dtype))
+        x, converged = search(problem, start, low, high)
+        left, first = (~converged).nonzero()[:, 0], self.design.time.min()
+        if len(left) and first > 0 and isinstance(self.design.model, MonoExponential):
+            # Where only a late first image holds signal, m0 and T lie in a narrow valley that bends; the amplitude of
+            # that image and T do not.
+            design = replace(self.design, time=self.design.time - first)
+            since = torch.stack((first / torch.exp(x[1, left]), torch.zeros_like(x[1, left])))
+            part = _Likelihood(design, problem.samples.pick(left))
+            found, converged[left] = search(part, x[:, left] - since, low[:, left] - since, high[:, left])
+            found[0] += first / torch.exp(found[1])
+            x[:, left] = found
+        return x, converged
 
     def judge(self, samples: Samples, values: Float[Tensor, "parameter voxel"]) -> Float[Tensor, "row voxel"]:
         """Compute standard errors from the curvature of the likelihood, and residuals from the mean."""

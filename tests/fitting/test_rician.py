@@ -52,6 +52,22 @@ def test_likelihood_has_no_bias_where_least_squares_has():
     assert abs(medians["rician"] / t - 1) < 0.01
 
 
+def test_a_decay_that_has_vanished_by_a_late_second_image_is_found():
+    times, sigma = 12.8 * np.arange(1, 31), 3.15
+    rise = [751, 6, 36, 0, 0, 31, 35, 99, 108, 43, 131, 83, 131, 110, 168, 96, 175, 131, 82, 142]
+    signal = np.array([[*rise, 123, 145, 65, 112, 99, 80, 101, 100, 88, 149]], np.float64)
+    result = rician(signal, times, sigma=sigma)
+    assert result.status[0] == FitStatus.CONVERGED  # a valley that bends once took more steps than there are
+
+    def cost(t):
+        amplitude = np.abs(signal[0, 0]) * np.exp((times[0] - times) / t)  # m0 follows T
+        z = signal[0] * amplitude / sigma**2
+        return ((signal[0] - amplitude) ** 2 / (2 * sigma**2) - np.log(scipy.special.i0e(z))).sum()
+
+    grid = np.geomspace(1, 5000, 20_000)
+    np.testing.assert_allclose(result.maps["t"], grid[np.argmin([cost(t) for t in grid])], rtol=2e-3)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("snr", [1e-3, 0.5, 3, 30, 1000, 1e5])
 def test_likelihood_is_safe_at_any_signal_to_noise_ratio(snr, dtype):
