@@ -61,34 +61,16 @@ def _project_in_closed_form(
 ) -> Float[Tensor, "pair *matrix"]:
     r"""Compute the projections of matrices of three rows.
 
-    With c the cosine of a third of the angle whose cosine is half of :math:`\det((A - qI)/p)`, the eigenvalues are
-    :math:`q + 2pc` and :math:`q - p(c \pm \sqrt{3 - 3c^2})`. The projection on the vector of a single one is the
-    adjugate of :math:`A - \lambda I`, divided by its trace; that on two is what the third one leaves.
+    Let :math:`B = A - q` be a matrix less its mean eigenvalue, :math:`-3p^2` the trace of its adjugate, and e what is
+    to be exceeded, less q. The sign of :math:`\det(e - B)` and the place of e beside -p and p tell how many eigenvalues
+    do. The largest and the smallest one of B are :math:`\mu = \pm 2p \cos(\arccos(\pm \det B / 2p^3) / 3)`. The
+    projection on the vector of either is :math:`\mathrm{adj} B + \mu B + \mu^2`, divided by its trace; that on two is
+    what the third one leaves.
     """
-    # So that no product is too large or too small.
-    scale = (entries[0] + entries[3]).add_(entries[5]).clamp_(min=torch.finfo(entries.dtype).tiny)
-    entries, least = entries / scale, least / scale
     xx, xy, xz, yy, yz, zz = entries.double()
-    q = (xx + yy + zz).div_(3)
-    x, y, z = xx - q, yy - q, zz - q
-    squares = x.square().addcmul_(y, y).addcmul_(z, z)
-    squares.add_(xy.square().addcmul_(xz, xz).addcmul_(yz, yz), alpha=2)
-    p, tiny = squares.div_(6).sqrt_(), torch.finfo(squares.dtype).tiny
-    determinant = (y * z).addcmul_(yz, yz, value=-1).mul_(x)
-    determinant.addcmul_(xy, (xz * yz).addcmul_(xy, z, value=-1))
-    determinant.addcmul_(xz, (xy * yz).addcmul_(xz, y, value=-1))
-    cosine = determinant.div_(p.pow(3).clamp_(min=tiny)).div_(2).clamp_(-1, 1).acos_().div_(3).cos_()
-    first, rest = cosine * p, (3 * cosine.square_().neg_().add_(1)).sqrt_().mul_(p)
-    third = (first + rest).neg_()
-    second, first = rest.sub_(first), first.mul_(2)
-    excess = least - q
-    one, two, three = (value > excess for value in (first, second, third))
-    # Of one that is kept, the first vector counts; of two, the third one does not. A little beyond the eigenvalue,
-    # those that are hardly apart from it have positive shares of the trace, too, whatever the rounding.
-    single = torch.where(two, third.sub_(p, alpha=_BEYOND), first.add_(p, alpha=_BEYOND))
-    one, two, three = (kept.to(q) for kept in (one, two, three))
-    x, y, z = x - single, y - single, z - single
-    minors = [
+    q = (xx + yy).add_(zz).div_(3)
+    x, y, z, excess = xx.sub_(q), yy.sub_(q), zz.sub_(q), least.double().sub_(q)
+    parts = [
         (y * z).addcmul_(yz, yz, value=-1),
         (xz * yz).addcmul_(xy, z, value=-1),
         (xy * yz).addcmul_(xz, y, value=-1),
@@ -96,12 +78,25 @@ def _project_in_closed_form(
         (xy * xz).addcmul_(yz, x, value=-1),
         (x * y).addcmul_(xy, xy, value=-1),
     ]
-    part = one.add_(three).sub_(two, alpha=2).div_((minors[0] + minors[3]).add_(minors[5]).clamp_(min=tiny))
-    for minor in minors:
-        minor.mul_(part)
-    for k in (0, 3, 5):
-        minors[k].add_(two)
-    return torch.stack([minor.to(entries.dtype) for minor in minors])
+    tiny = torch.finfo(q.dtype).tiny
+    square = (parts[0] + parts[3]).add_(parts[5]).div_(-3).clamp_(min=0)
+    p, determinant = square.sqrt(), (x * parts[0]).addcmul_(xy, parts[1]).addcmul_(xz, parts[2])
+    # Where one is kept, or none, the largest counts; where two or three are, the smallest.
+    beyond = excess.square().sub_(square, alpha=3).mul_(excess).sub_(determinant)
+    sign = torch.where(beyond < 0, 1.0, -1.0).to(q)
+    share = (excess.mul_(sign) > -p) * sign
+    all_of_them = (sign + 1).div_(2).sub_(share)
+    cosine = determinant.mul_(sign).div_(square.mul_(p).mul_(2).clamp_(min=tiny)).clamp_(-1, 1).acos_().div_(3).cos_()
+    # A little beyond the eigenvalue, those that are hardly apart from it have positive shares of the trace, too,
+    # whatever the rounding.
+    single = cosine.mul_(2).add_(_BEYOND).mul_(p).mul_(sign)
+    for part, entry in zip(parts, (x.add_(single), xy, xz, y.add_(single), yz, z.add_(single)), strict=True):
+        part.addcmul_(single, entry)
+    share.div_((parts[0] + parts[3]).add_(parts[5]).clamp_(min=tiny))
+    found = torch.empty_like(entries)
+    for k, part in enumerate(parts):
+        found[k] = part.mul_(share).add_(all_of_them) if k in (0, 3, 5) else part.mul_(share)
+    return found
 
 
 def eigen(

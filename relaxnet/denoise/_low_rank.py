@@ -4,10 +4,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from relaxnet._images import Dim, images_like, opens_images
+from relaxnet._masks import complete, images_with_values
 from relaxnet._numbers import real, whole
 from relaxnet.denoise._eigen import pairs, project
 from relaxnet.denoise._slices import Slices, by_slices
@@ -110,11 +111,11 @@ def keep_patterns(slices: Slices, sigma: Float[Tensor, " slice"], width: int = 5
     n, height, columns = slices.shape[1:]
     patch = (min(width, height), min(width, columns))
     there = slices.abs() < torch.inf
-    acquired = there.any(-1).any(-1)
-    usable = (there | ~acquired[..., None, None]).all(1)
-    signal = torch.where(there & usable[:, None], slices, 0)
+    acquired = images_with_values(there)
+    usable = complete(there, acquired).to(slices)
+    signal = slices.nan_to_num(0, 0, 0) * usable[:, None]
     noise = torch.stack([factor * sigma, acquired.sum(1).sqrt().to(sigma)])[..., None, None]
-    out, count = torch.zeros_like(slices), torch.zeros_like(slices[:, 0])
+    out = torch.zeros_like(slices)
     # Some slices at once, or some rows of one: as many as have matrices that fit into memory.
     rows = max(_TOGETHER // (n * n * columns), 1)
     cached = slices.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph has no need of parts
@@ -123,24 +124,22 @@ def keep_patterns(slices: Slices, sigma: Float[Tensor, " slice"], width: int = 5
         part = slice(start, start + at_once)
         for first in range(0, height - patch[0] + 1, rows):
             strip = slice(first, min(first + rows + patch[0] - 1, height))
-            kept, patches = _keep(signal[part, :, strip], usable[part, strip], noise[:, part], patch)
-            out[part, :, strip] += kept
-            count[part, strip] += patches
-    return out / count[:, None]
+            out[part, :, strip] += _keep(signal[part, :, strip], usable[part, strip], noise[:, part], patch)
+    return out / _spread(out.new_ones(height - patch[0] + 1, columns - patch[1] + 1), patch)
 
 
 def _keep(
     signal: Slices,
-    usable: Bool[Tensor, "slice row column"],
+    usable: Float[Tensor, "slice row column"],
     noise: Float[Tensor, "2 slice 1 1"],
     patch: tuple[int, int],
-) -> tuple[Slices, Float[Tensor, "row column"]]:
-    """Sum what is kept of each voxel over all patches that hold it, and count these."""
+) -> Slices:
+    """Sum what is kept of each voxel over all patches that hold it."""
     level, root_of_images = noise
     with (
         torch.no_grad()
     ):  # the patterns are taken as given: derivatives of eigenvectors are infinite where two are alike
-        voxels = _gather(usable.to(signal), patch)
+        voxels = _gather(usable, patch)
         smallest = level * (voxels.sqrt() + root_of_images)
         # The right singular vectors of the matrix of a patch are the eigenvectors of its Gram matrix.
         images = signal.unbind(1)
@@ -148,14 +147,22 @@ def _keep(
         projection = project(_gather(products, patch), len(images), smallest**2)
         # A voxel is projected by the sum of the projections of its patches.
         of_voxels = dict(zip(pairs(len(images)), _spread(projection, patch), strict=True))
-    sums = [sum(of_voxels[min(a, b), max(a, b)] * x for b, x in enumerate(images)) for a in range(len(images))]
-    return torch.stack(sums, dim=1), _spread(torch.ones_like(voxels[0]), patch)
+    sums = []
+    for a in range(len(images)):
+        total = of_voxels[0, a] * images[0]
+        for b, x in enumerate(images[1:], start=1):
+            total = torch.addcmul(total, of_voxels[min(a, b), max(a, b)], x)
+        sums.append(total)
+    return torch.stack(sums, dim=1)
 
 
 def _gather(x: Float[Tensor, "*lead row column"], patch: tuple[int, int]) -> Float[Tensor, "*lead up left"]:
     """Sum over each patch that lies within the image."""
     for axis, width in zip((-2, -1), patch, strict=True):
-        x = x.unfold(axis, width, 1).sum(-1)
+        first, *others = (x.narrow(axis, start, x.shape[axis] - width + 1) for start in range(width))
+        x = first.clone()
+        for other in others:
+            x += other
     return x
 
 

@@ -29,12 +29,12 @@ def image_noise(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " 
     ----------
     Donoho and Johnstone, *Ideal spatial adaptation by wavelet shrinkage*, Biometrika 81:425 (1994).
     """
-    above, below = images[..., :-1, :], images[..., 1:, :]
-    rough = (above[..., :-1] - above[..., 1:] - below[..., :-1] + below[..., 1:]).abs() / 2
+    falls = images[..., :-1, :] - images[..., 1:, :]
+    rough = (falls[..., :-1] - falls[..., 1:]).abs()
     level = rearrange(root_mean_square(images), f"slice -> slice{' 1' * (images.ndim - 1)}")
-    rough = rough.where(above[..., :-1].abs() > level, float("nan"))
+    rough = rough.where(images[..., :-1, :-1].abs() > level, float("nan"))
     medians = rearrange(rough, "slice image ... -> slice image (...)").nanmedian(dim=-1)
-    return medians.values.nan_to_num(float("inf")).amin(1) / _MEDIAN
+    return medians.values.nan_to_num(float("inf")).amin(1) / (2 * _MEDIAN)
 
 
 def root_mean_square(images: Float[Tensor, "slice image *space"]) -> Float[Tensor, " slice"]:
