@@ -47,8 +47,9 @@ def bounded_time(
     if start is None:
         shares = [math.log(t / a) / math.log(b / a) for t, (a, b) in zip(typical, bounds, strict=True)]
         start = 2 * over_space(z.new_tensor(shares), z.ndim - 2) - 1
-    # The sigmoid is flat at the bounds, so the start keeps a margin.
-    return low * torch.exp(torch.sigmoid(z + torch.logit((start + 1) / 2, eps=_MARGIN)) * width)
+    # The sigmoid is flat at the bounds, so the start keeps a margin. Channels of a U-Net lie beside one another: they
+    # are copied, since those of two tasks would be computed two numbers at a time.
+    return low * torch.exp(torch.sigmoid(z.contiguous() + torch.logit((start + 1) / 2, eps=_MARGIN)) * width)
 
 
 def positive_amplitude(

@@ -11,6 +11,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relaxnet._masks import complete, images_with_values
 from relaxnet._messages import brief
 from relaxnet.denoise._low_rank import keep_patterns
 from relaxnet.denoise._noise_level import image_noise
@@ -22,7 +23,7 @@ from relaxnet.signals import ExponentialDecay, SignalModel
 
 Bounds = tuple[float, float]
 Estimate = tuple[Float[Tensor, "batch *space"], Float[Tensor, "batch *space"] | None]
-"""Relaxation times of one contrast, and amplitudes where they are needed."""
+"""Logarithms of the relaxation times of one contrast, and amplitudes where they are needed."""
 Smoothing = float | Literal["low-rank"]
 """Standard deviation of a Gaussian in voxels, 0 for no smoothing; or local low rank over the input images."""
 
@@ -65,7 +66,7 @@ def _is_smoothing(one: Any) -> bool:
 class Samples(NamedTuple):
     """Images of one contrast."""
 
-    images: tuple[Float[Tensor, "batch *space"], ...]
+    images: list[Float[Tensor, "batch *space"]]
     inputs: Float[Tensor, "batch image *ones"]
     """1 for images that are inputs, 0 for others."""
     times: Float[Tensor, " image"]
@@ -80,7 +81,7 @@ def initial_estimates(
     smoothings: Sequence[Smoothing],
     *,
     amplitude: bool,
-) -> tuple[Float[Tensor, "batch estimate task *space"], Float[Tensor, "batch estimate 1 *space"] | None]:
+) -> tuple[list[Float[Tensor, "batch 1 *space"]], Float[Tensor, "batch estimate 1 *space"] | None]:
     """Estimate relaxation times and amplitudes from smoothed or denoised images, voxel by voxel.
 
     For exponential decays this is a log-linear fit, weighted by squared signals; for other models a grid search.
@@ -105,39 +106,43 @@ def initial_estimates(
     Returns
     -------
     tuple
-        Relaxation times on a logarithmic scale, -1 for the smallest and 1 for the largest; 0 for a contrast with fewer
-        than two input images. And the amplitude at time zero, the mean over the other contrasts; 1 without any; None
-        where it is not needed.
+        Relaxation times on a logarithmic scale, those of all contrasts from one smoothing after another: -1 for the
+        smallest and 1 for the largest; 0 for a contrast with fewer than two input images. And the amplitude at time
+        zero, the mean over the other contrasts; 1 without any; None where it is not needed.
     """
     dims = images.ndim - 2
-    mask = counted.flatten(2).any(-1)
-    complete = counted | ~over_space(mask, dims)
+    mask = images_with_values(counted)
     owns, times = zip(*(own_images(contrast, protocol, channels) for contrast in protocol.contrasts), strict=True)
     inputs = [over_space(mask[:, own], dims).to(images.dtype) for own in owns]
     known = [over_space(mask[:, own].sum(1) > 1, dims).to(images.dtype) for own in owns]
+    nothing = torch.zeros_like(images[:, 0])
     # A voxel with a missing image must not affect the estimates of its neighbours: each contrast has its own stack.
-    usable = torch.cat([counted[:, own] & complete[:, own].all(dim=1, keepdim=True) for own in owns], dim=1)
-    of_all, sizes = [k for own in owns for k in own], [len(own) for own in owns]
-    logs, amplitudes, n, nothing = [], [], torch.stack(known).sum(0), torch.zeros_like(images[:, 0])
+    usable = [complete(counted[:, own], mask[:, own]).to(images) if own else nothing for own in owns]
+    of_all = [k for own in owns for k in own]
+    given = torch.stack([images[:, k] * whole for own, whole in zip(owns, usable, strict=True) for k in own], dim=1)
+    logs, amplitudes, n = [], [], torch.stack(known).sum(0)
     for smoothing in smoothings:
-        stack = images
         if smoothing == LOW_RANK:
-            # A voxel without one of its images is not denoised.
-            stack = torch.where(complete.all(dim=1, keepdim=True), _denoise(images, counted, mask), images)
-        stack = torch.where(usable, stack[:, of_all], 0)
-        stack = smooth(stack, float(smoothing)) if smoothing not in (0, LOW_RANK) else stack
-        parts, total = torch.split(stack, sizes, dim=1), nothing
+            # A voxel without one of its images is not denoised, but zero.
+            denoised, lacking = _denoise(images, counted, mask), 1 - complete(counted, mask).to(images)
+            raw = zip(of_all, given.unbind(1), strict=True)
+            planes = [torch.addcmul(denoised[:, k], image, lacking) for k, image in raw]
+        else:
+            planes = list((smooth(given, float(smoothing)) if smoothing else given).unbind(1))
+        total = nothing
         for k, (contrast, (low, high)) in enumerate(zip(protocol.contrasts, bounds, strict=True)):
-            if sizes[k] < 2:
+            own, planes = planes[: len(owns[k])], planes[len(owns[k]) :]
+            if len(own) < 2:
                 logs.append(nothing)
                 continue
-            samples = Samples(parts[k].unbind(1), inputs[k], images.new_tensor(times[k]))
-            t, m0 = _estimate(contrast.model, samples, (low, high), amplitude=amplitude)
-            logs.append(torch.log(t / low).mul_(2 / math.log(high / low)).sub_(1) * known[k])
+            samples = Samples(own, inputs[k], images.new_tensor(times[k]))
+            log_t, m0 = _estimate(contrast.model, samples, (low, high), amplitude=amplitude)
+            slope = 2 / math.log(high / low)
+            logs.append(log_t.mul_(slope).sub_(1 + slope * math.log(low)).mul_(known[k]))
             total = total if m0 is None else total + m0 * known[k]
         if amplitude:
             amplitudes.append(torch.where(n > 0, total / n.clamp(min=1), 1))
-    found = rearrange(logs, "(estimate task) batch ... -> batch estimate task ...", estimate=len(smoothings))
+    found = [rearrange(log, "batch ... -> batch 1 ...") for log in logs]
     return found, rearrange(amplitudes, "estimate batch ... -> batch estimate 1 ...") if amplitude else None
 
 
@@ -155,21 +160,22 @@ def _log_linear(model: ExponentialDecay, samples: Samples, bounds: Bounds, *, am
     """
     signals, u = [image.clamp(min=_DARKEST) for image in samples.images], model.coordinate(samples.times)
     falls = [u.new_zeros(()), *(torch.log(signals[0] / other) for other in signals[1:])]
-    slowest, fastest = torch.aminmax(model.rate(u.new_tensor(bounds)))  # as tensors, to be compiled and exported
+    slowest, fastest = sorted(bound**-model.power for bound in bounds)
     if len(signals) == 2 and not amplitude:
-        return model.from_rate((falls[1] / (u[1] - u[0])).clamp(slowest, fastest)), None
+        return torch.log(falls[1].div_(u[1] - u[0]).clamp(slowest, fastest)).div_(-model.power), None
     weights = [signal.square() * own for signal, own in zip(signals, samples.inputs.unbind(1), strict=True)]
     rate = total = torch.zeros_like(weights[0])
     for i, j in combinations(range(len(signals)), 2):
         weight = weights[i] * weights[j] * (u[j] - u[i])
         rate, total = torch.addcmul(rate, weight, falls[j] - falls[i]), torch.addcmul(total, weight, u[j] - u[i])
     rate = (rate / total.clamp(min=_DARKEST**4)).clamp(slowest, fastest)
+    log_t = torch.log(rate) / -model.power
     if not amplitude:
-        return model.from_rate(rate), None
+        return log_t, None
     behind = whole = torch.zeros_like(rate)
     for weight, at, fall in zip(weights, u, falls, strict=True):
         behind, whole = torch.addcmul(behind, weight, rate * at - fall), whole + weight
-    return model.from_rate(rate), signals[0] * torch.exp(behind / whole.clamp(min=_DARKEST**2))
+    return log_t, signals[0] * torch.exp(behind / whole.clamp(min=_DARKEST**2))
 
 
 def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estimate:
@@ -200,7 +206,7 @@ def _best_of_grid(model: SignalModel, samples: Samples, bounds: Bounds) -> Estim
     best = x
     for part in _FINER:
         keep_if_better((best + part * step).clamp(low, high))
-    return torch.exp(x), m0
+    return x, m0
 
 
 def _denoise(images: Tensor, counted: Tensor, mask: Tensor) -> Tensor:

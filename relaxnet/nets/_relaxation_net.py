@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from relaxnet._images import ImagesT, as_given, to_tensor
+from relaxnet._masks import complete, images_with_values
 from relaxnet.nets._backbone import Backbone, require_backbone
 from relaxnet.nets._checks import check_bounds, require_decay, require_known, require_positive, require_same
 from relaxnet.nets._heads import blend, bounded_time, laplace_log_scale, positive_amplitude
@@ -212,16 +214,17 @@ class RelaxationNet(nn.Module):
         with without_autocast(images.device):  # half precision has too few digits for logarithms of ratios
             shown, counted = self._shown(images, mask)
             scale = subject_scale(shown, counted)
-            complete = (counted | ~over_space(mask, self.dims)).all(dim=1)
             own, bounds = shown / scale, tuple(self.bounds_ms.values())
+            # An image without values is no input.
+            channels = slots(self.protocol, own, images_with_values(counted)) if self.any_subset else own
             times: Tensor | None = None
             amplitudes: Tensor | None = None
             if self.initial_estimates:
                 given = self.protocol, self.input_channels, own, counted, bounds, self.initial_estimates
-                times, amplitudes = initial_estimates(*given, amplitude=self.amplitude)
-            if self.any_subset:
-                own = slots(self.protocol, own, counted.flatten(2).any(-1))  # an image without values is no input
-        channels = own if times is None else torch.cat([own, times.flatten(1, 2)], dim=1)
+                found, amplitudes = initial_estimates(*given, amplitude=self.amplitude)
+                channels, n = torch.cat([channels, *found], dim=1), len(self.initial_estimates)
+                times = channels[:, -len(found) :]
+                times = rearrange(times, "batch (estimate task) ... -> batch estimate task ...", estimate=n)
         outputs = self.backbone(channels.to(self._dtype_of_weights(images)))
         if not isinstance(outputs, Tensor):
             outputs = torch.cat(outputs, dim=1)
@@ -230,7 +233,7 @@ class RelaxationNet(nn.Module):
         typical = [contrast.model.parameter.typical for contrast in self.protocol.contrasts]
         return RelaxationOutput(
             maps_ms=bounded_time(*blend(z_times, times), bounds, typical),
-            valid=complete & (shown != 0).any(dim=1),
+            valid=complete(counted, mask).bool() & (shown.abs().amax(dim=1) > 0),
             log_scale=laplace_log_scale(z_scale, scale, self.first_log_scale) if self.uncertainty else None,
             m0=positive_amplitude(*blend(z_amplitude, amplitudes), scale) if self.amplitude else None,
         )
@@ -295,8 +298,8 @@ class RelaxationNet(nn.Module):
                 output = self(batch, of_part if self.any_subset else None)
                 scale = torch.exp(output.log_scale) if scales and output.log_scale is not None else None
                 maps = torch.cat([m for m in (output.maps_ms, output.m0, scale) if m is not None], dim=1)
-                finite = ((batch.abs() < torch.inf) | ~over_space(of_part, self.dims)).all(dim=1, keepdim=True)
-                parts.append(torch.where(finite, maps, torch.nan))
+                finite = complete(batch.abs() < torch.inf, of_part).bool()
+                parts.append(torch.where(rearrange(finite, "batch ... -> batch 1 ..."), maps, torch.nan))
         of_scales = [f"{name}_scale" for name in self.protocol.names if scales and self.uncertainty]
         names = [*self.protocol.names, *["m0"] * self.amplitude, *of_scales]
         return as_given(dict(zip(names, torch.cat(parts).unbind(1), strict=True)), images)
@@ -378,8 +381,9 @@ class RelaxationNet(nn.Module):
         They are in single precision or better: squares and ratios of half precision overflow and vanish.
         """
         images = images.to(torch.promote_types(images.dtype, torch.float32))
-        counted = (images.abs() < torch.inf) & over_space(mask, self.dims)  # faster than isfinite
-        return torch.where(counted, images, 0), counted
+        inputs = over_space(mask, self.dims).to(images.dtype)
+        counted = images.abs() < torch.inf * inputs  # faster than isfinite; nothing is below NaN, which others get
+        return images.nan_to_num(0, 0, 0) * inputs, counted
 
     def _dtype_of_weights(self, images: Tensor) -> torch.dtype:
         return next(self.backbone.parameters(), images).dtype

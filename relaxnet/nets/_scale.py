@@ -27,7 +27,7 @@ def subject_scale(
     peak = images.abs().amax(over, keepdim=True)
     # Squares of very large or small numbers overflow or underflow; squares of fractions of the peak do not.
     fractions = images / torch.where(peak > 0, peak, 1)
-    share = counted.to(images.dtype).mean(over, keepdim=True)
+    share = counted.byte().to(images.dtype).mean(over, keepdim=True)
     mean_square = fractions.square().mean(over, keepdim=True) / share.clamp(min=tiny)
     # The gradient of a square root is infinite at zero, so an image of zeros needs the clamp.
     scale = peak * mean_square.clamp(min=tiny).sqrt()
