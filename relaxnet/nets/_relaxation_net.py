@@ -393,7 +393,8 @@ class RelaxationNet(nn.Module):
 def _evaluating(net: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode; afterwards, each module returns to its previous mode."""
     training = [module for module in net.modules() if module.training]
-    net.eval()
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
