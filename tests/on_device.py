@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from decays import all_sorts
+from other_device import register
 
 import relaxnet as rx
 from relaxnet.fitting._nlls import LeastSquares
@@ -191,12 +192,7 @@ def difference(name: str, device: torch.device) -> str | None:
 
 def main() -> None:
     """Compare all cases."""
-    if torch.cuda.is_available():
-        device = torch.device("cuda:0")
-    else:
-        import other_device  # noqa: PLC0415 (it changes torch)
-
-        device = other_device.DEVICE
+    device = torch.device("cuda:0") if torch.cuda.is_available() else register()
     outcome = {}
     for name in CASES:
         try:

@@ -1,7 +1,6 @@
 """A device that computes on the processor, but takes no tensors of the processor, as a GPU does.
 
-What mixes tensors of both fails on it as on a GPU, which tests rarely have. Importing this changes torch for good, so
-it is for a process of its own.
+What mixes tensors of both fails on it as on a GPU, which tests rarely have.
 """
 
 from typing import Any, Self
@@ -10,18 +9,10 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils import backend_registration
 
+NAME = "other"
 COPIES = {torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default}
 INDEXED = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten._index_put_impl_.default}
 """What takes indices from the processor on a GPU, too."""
-
-
-class _Backend(backend_registration._DummyBackendModule):
-    def get_amp_supported_dtype(self) -> list[torch.dtype]:
-        return [torch.bfloat16]
-
-
-backend_registration._setup_privateuseone_for_python_backend("other", backend_module=_Backend())
-DEVICE = torch.device("other:0")
 
 
 class OnOther(torch.Tensor):
@@ -32,7 +23,7 @@ class OnOther(torch.Tensor):
     @staticmethod
     def __new__(cls, raw: torch.Tensor) -> Self:
         place = {"strides": raw.stride(), "storage_offset": raw.storage_offset()}
-        made = torch.Tensor._make_wrapper_subclass(cls, raw.size(), **place, dtype=raw.dtype, device=DEVICE)
+        made = torch.Tensor._make_wrapper_subclass(cls, raw.size(), **place, dtype=raw.dtype, device=f"{NAME}:0")
         made.raw = raw
         return made
 
@@ -45,7 +36,7 @@ class OnOther(torch.Tensor):
         return self.raw.tolist()
 
     def new_tensor(self, data: Any, *, dtype: torch.dtype | None = None) -> torch.Tensor:
-        return torch.tensor(data, dtype=dtype or self.dtype, device=DEVICE)
+        return torch.tensor(data, dtype=dtype or self.dtype, device=self.device)
 
     def __getitem__(self, place: Any) -> Any:
         return super().__getitem__(_with_tensors(place))
@@ -57,7 +48,7 @@ class OnOther(torch.Tensor):
 def _with_tensors(place: Any) -> Any:
     """Put tensors in place of lists of indices."""
     parts = place if isinstance(place, tuple) else (place,)
-    return tuple(torch.tensor(part, device=DEVICE) if isinstance(part, list | tuple) else part for part in parts)
+    return tuple(torch.tensor(part, device=NAME) if isinstance(part, list | tuple) else part for part in parts)
 
 
 def compute(op: Any, *args: Any, **kwargs: Any) -> Any:
@@ -92,20 +83,28 @@ def _made_here(function: Any) -> Any:
     """Let a function that makes a tensor make it on the processor first, as torch cannot otherwise."""
 
     def make(*args: Any, device: Any = None, **kwargs: Any) -> torch.Tensor:
-        here = device is not None and torch.device(device).type == DEVICE.type
+        here = device is not None and torch.device(device).type == NAME
         made = function(*args, device=None if here else device, **kwargs)
-        return made.to(DEVICE) if here else made
+        return made.to(NAME) if here else made
 
     return make
 
 
-class _Generator(torch.Generator):
-    def __new__(cls, device: Any = "cpu") -> Self:
-        return super().__new__(cls, "cpu" if torch.device(device).type == DEVICE.type else device)
+def register() -> torch.device:
+    """Make the device known to torch, which it changes for good: only in a process of its own."""
 
+    class Backend(backend_registration._DummyBackendModule):
+        def get_amp_supported_dtype(self) -> list[torch.dtype]:
+            return [torch.bfloat16]
 
-LIBRARY = torch.library.Library("_", "IMPL")  # what it registers lives as long as it does
-LIBRARY.fallback(compute, "PrivateUse1")
-torch.tensor, torch.as_tensor, torch.eye = map(_made_here, (torch.tensor, torch.as_tensor, torch.eye))
-torch.Generator, torch.accelerator.empty_cache = _Generator, lambda: None
-torch.__future__.set_overwrite_module_params_on_conversion(True)
+    class Generator(torch.Generator):
+        def __new__(cls, device: Any = "cpu") -> Self:
+            return super().__new__(cls, "cpu" if torch.device(device).type == NAME else device)
+
+    backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=Backend())
+    register.library = torch.library.Library("_", "IMPL")  # what it registers lives as long as it does
+    register.library.fallback(compute, "PrivateUse1")
+    torch.tensor, torch.as_tensor, torch.eye = map(_made_here, (torch.tensor, torch.as_tensor, torch.eye))
+    torch.Generator, torch.accelerator.empty_cache = Generator, lambda: None
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    return torch.device(f"{NAME}:0")

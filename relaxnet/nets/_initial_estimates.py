@@ -123,7 +123,7 @@ def initial_estimates(
     logs, amplitudes, n = [], [], torch.stack(known).sum(0)
     for smoothing in smoothings:
         if smoothing == LOW_RANK:
-            # A voxel without one of its images is not denoised, but zero.
+            # A voxel without one of its images is zero when denoised, and stays what it was.
             denoised, lacking = _denoise(images, counted, mask), 1 - complete(counted, mask).to(images)
             raw = zip(of_all, given.unbind(1), strict=True)
             planes = [torch.addcmul(denoised[:, k], image, lacking) for k, image in raw]
