@@ -168,7 +168,10 @@ class _Fits:
     def by_fused(self, block: Block) -> None:
         """Fit the voxels of a block by the compiled fit, and note those that it leaves."""
         samples, fused = self.voxels.read(block), cast("Fused", self.fused)
-        table, status, n_used = fused(samples, *self.voxels.weigh(block), maps_only=self.maps_only)
+        weight, noise = self.voxels.weigh(block)
+        if torch.equal(weight, weight[:, :1].expand_as(weight)):  # that all voxels share, takes less time
+            weight = weight[:, :1]
+        table, status, n_used = fused(samples, weight, noise, maps_only=self.maps_only)
         self._leave(block, status == LEFT)
         self._store(block, table, status, n_used)
 
