@@ -210,3 +210,10 @@ def test_a_real_liver_varies_more_than_a_smooth_one():
     found = json.loads((ROOT / "benchmarks" / "results" / "texture.json").read_text())
     neighbours = {name: parts["parenchyma alone"][1] for name, parts in found.items()}
     assert neighbours["smooth"] < neighbours["texture=(0.06, 5)"] < neighbours["real"] < neighbours["texture=(0.12, 5)"]
+
+
+def test_whole_slices_were_measured_to_cost_what_is_said():
+    costs = json.loads((ROOT / "benchmarks" / "results" / "fitting.json").read_text())["inputs"]
+    ratios = [row["compiled"] / row["tissue instead"] for row in costs.values() if "tissue instead" in row]
+    said = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert f"cost {min(ratios):.1f} to {max(ratios):.1f} times as much" in said

@@ -50,5 +50,4 @@ def root_mean_square(images: Float[Tensor, "slice image *space"]) -> Float[Tenso
     Tensor
         One number for each slice.
     """
-    squares = rearrange(images, "slice ... -> slice (...)").square()
-    return (squares.nansum(1) / (0 * squares + 1).nansum(1)).sqrt()  # twice as fast as nanmean
+    return rearrange(images, "slice ... -> slice (...)").square().nanmean(1).sqrt()

@@ -105,8 +105,9 @@ def nlls(
     Notes
     -----
     Float64 signals are fitted in float64, all others in float32, until no T moves by more than a relative 1e-12 or
-    1e-6. The signal is never modified, and is read chunk by chunk, also from a memory-mapped array; memory beyond the
-    signal and the maps is that of a chunk for each core.
+    1e-6. Without an offset, voxels where rounding to float32 may decide are fitted in float64, too, but not on MPS. The
+    signal is never modified, and is read chunk by chunk, also from a memory-mapped array; memory beyond the signal and
+    the maps is that of a chunk for each core.
 
     The maps are differentiable by the signal: where it requires a gradient, they carry one, which is exact, by the
     implicit function theorem at the optimum. At a bound T has none, and voxels without a result have none. Second

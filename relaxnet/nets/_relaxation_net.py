@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -222,9 +221,8 @@ class RelaxationNet(nn.Module):
             if self.initial_estimates:
                 given = self.protocol, self.input_channels, own, counted, bounds, self.initial_estimates
                 found, amplitudes = initial_estimates(*given, amplitude=self.amplitude)
-                channels, n = torch.cat([channels, *found], dim=1), len(self.initial_estimates)
-                times = channels[:, -len(found) :]
-                times = rearrange(times, "batch (estimate task) ... -> batch estimate task ...", estimate=n)
+                channels = torch.cat([channels, *found], dim=1)
+                times = torch.unflatten(channels[:, -len(found) :], 1, (-1, len(bounds)))  # of each estimate and task
         outputs = self.backbone(channels.to(self._dtype_of_weights(images)))
         if not isinstance(outputs, Tensor):
             outputs = torch.cat(outputs, dim=1)
@@ -298,8 +296,8 @@ class RelaxationNet(nn.Module):
                 output = self(batch, of_part if self.any_subset else None)
                 scale = torch.exp(output.log_scale) if scales and output.log_scale is not None else None
                 maps = torch.cat([m for m in (output.maps_ms, output.m0, scale) if m is not None], dim=1)
-                finite = complete(batch.abs() < torch.inf, of_part).bool()
-                parts.append(torch.where(rearrange(finite, "batch ... -> batch 1 ..."), maps, torch.nan))
+                finite = complete(batch.abs() < torch.inf, of_part).bool().unsqueeze(1)
+                parts.append(torch.where(finite, maps, torch.nan))
         of_scales = [f"{name}_scale" for name in self.protocol.names if scales and self.uncertainty]
         names = [*self.protocol.names, *["m0"] * self.amplitude, *of_scales]
         return as_given(dict(zip(names, torch.cat(parts).unbind(1), strict=True)), images)
@@ -393,8 +391,7 @@ class RelaxationNet(nn.Module):
 def _evaluating(net: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode; afterwards, each module returns to its previous mode."""
     training = [module for module in net.modules() if module.training]
-    for module in training:
-        module.training = False
+    net.eval()
     try:
         yield
     finally:

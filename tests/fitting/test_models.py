@@ -7,6 +7,8 @@ import torch
 
 import relaxnet as rx
 from relaxnet import FitStatus
+from relaxnet.fitting._core.design import Design
+from relaxnet.fitting._core.projection import grid_of
 from relaxnet.signals import (
     InversionRecovery,
     MonoExponential,
@@ -195,3 +197,22 @@ def test_a_model_that_is_not_finite_never_converges_to_a_wrong_value():
         np.testing.assert_allclose(result.maps["t"][result.ok], truth[result.ok], rtol=1e-3, err_msg=method)
         assert not result.ok[3:].any(), method
         assert np.isnan(result.maps["t"][result.status > FitStatus.AT_BOUND]).all()
+
+
+class Cornered(Automatic):
+    """A decay that bends at a T which its settings do not tell."""
+
+    def __init__(self, corner):
+        self._corner = corner
+
+    def non_smooth_points(self, time):
+        return time.new_tensor([self._corner])
+
+
+def test_models_that_say_the_same_of_themselves_have_grids_of_their_own():
+    models = Cornered(50.0), Cornered(500.0)
+    assert models[0] == models[1]
+    designs = [Design((model,), torch.tensor(ECHO_MS)[:, None], ("t",)) for model in models]
+    one, other = (grid_of(design, BOUNDS).x for design in designs)
+    assert not torch.equal(one, other)
+    assert grid_of(designs[0], BOUNDS).x is one  # made once

@@ -15,17 +15,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from relaxnet.fitting._core import projection
 from relaxnet.fitting._core.bounds import Bounds
 
 BLOCK = 128
 N_WARPS = 4
 
-MAX_STEPS = tl.constexpr(60)
-MARGIN = tl.constexpr(0.05)  # of the signal: a second peak of the grid that is lower by less is searched from, too
-CLOSE = tl.constexpr(1e-5)  # of the signal: of peaks that differ by less, rounding would choose
+MAX_STEPS, MARGIN = tl.constexpr(projection.MAX_STEPS), tl.constexpr(projection.PEAK_MARGIN)
+CLOSE, NEAR, VAGUE = (tl.constexpr(x) for x in (projection.CLOSE, projection.NEAR, projection.VAGUE))
 FAINT = tl.constexpr(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
-NEAR = tl.constexpr(1e-4)  # relative distance from a bound at which rounding may decide what is inside
-VAGUE = tl.constexpr(1e-3)  # relative error of a rate, from rounding of the gradient, that is too much
 UPHILL = tl.constexpr(64.0)  # units of rounding that a gradient at a bound must exceed to be sure of its sign
 FLAT = tl.constexpr(1e-6)  # variance of the times that matter, by their range squared, that is too small to tell T by
 SMALL = tl.constexpr(1e-6)

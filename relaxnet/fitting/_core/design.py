@@ -111,7 +111,7 @@ class Design:
     def basis_with_derivatives(self, t: Float[Tensor, "t voxel"]) -> tuple[Tensor, Tensor, Tensor]:
         """Evaluate the basis at each image, with its first two derivatives with respect to the log of its own T."""
         of_image = t if self.owner is None else t[self.owner]
-        if len(self.models) == 1 or len(self._groups) == 1:
+        if len({*self.models}) == 1:
             return self.models[0].basis_with_derivatives(of_image, self.time)
         parts = [m.basis_with_derivatives(of_image[images], self.time[images]) for m, images in self._groups]
         order = torch.argsort(torch.cat([images for _, images in self._groups]))

@@ -18,7 +18,7 @@ from relaxnet.fitting._core.bounds import Bounds
 from relaxnet.fitting._core.decay import certificate, points_of_curve
 from relaxnet.fitting._core.design import Design
 from relaxnet.fitting._core.joint_grid import log_grids
-from relaxnet.fitting._core.projection import LEAST_SQUARE, Grid
+from relaxnet.fitting._core.projection import LEAST_SQUARE, grid_of
 from relaxnet.fitting._core.quality import quality_names
 from relaxnet.signals import MonoExponential, MonoExponentialWithOffset, SignalModel
 
@@ -189,9 +189,9 @@ def _centred_grid(
 
     They are those of torch to the last digit: that is what chooses among several long T.
     """
-    times, weight = torch.tensor(time, dtype=torch.float32), np.array(weights)
-    grid = Grid(model, times, bounds)
-    basis = model.basis(torch.exp(grid.x)[:, None], times).numpy().astype(np.float64)
+    times, weight = torch.tensor(time, dtype=torch.float32)[:, None], np.array(weights)
+    grid = grid_of(Design((model,), times, ("t",)), bounds)
+    basis = model.basis(torch.exp(grid.x)[:, None], times.T).numpy().astype(np.float64)
     basis /= basis.max(1, keepdims=True)  # a late first image leaves little of a fast decay
     floor = LEAST_SQUARE * (basis**2).sum(1)
     basis -= basis.mean(1, keepdims=True)  # as in torch, without weights

@@ -16,7 +16,6 @@ from relaxnet.fitting._core.estimator import Estimate
 from relaxnet.fitting._core.newton import tolerance
 from relaxnet.fitting._core.samples import Samples
 from relaxnet.fitting._status import FitStatus
-from relaxnet.signals import SignalModel
 
 MAX_STEPS = 60  # Newton takes 3 to 6; bisection alone needs 40 from a bracket of two grid steps to 1e-12
 PEAK_MARGIN = 0.05  # a local maximum of the grid is refined, too, if it is lower by at most this share of the signal
@@ -62,32 +61,34 @@ def project_constant(design: Design, samples: Samples, bounds: Bounds) -> Estima
 
 
 def grid_of(design: Design, bounds: Bounds) -> "Grid":
-    """Return the grid of the only T of a design: that of the last call if nothing has changed."""
-    time = design.time[:, 0]
-    return _grid_of(design.model, tuple(time.tolist()), time.dtype, time.device, bounds)
+    """Return the grid of the only T of a design: the same one as long as nothing changes that it depends on."""
+    time, model = design.time[:, 0], design.model
+    breaks = torch.unique(torch.log(model.non_smooth_points(time))).tolist()
+    return _grid(tuple(breaks), model.log_step, bounds, time.dtype, time.device)
 
 
 class Grid:
     """Points in log T, in pieces within which the model is smooth: no bracket reaches from one piece into the next."""
 
-    def __init__(self, model: SignalModel, time: Float[Tensor, " time"], bounds: Bounds) -> None:
-        low, high = (torch.tensor(bound, dtype=time.dtype).log().item() for bound in bounds)
-        breaks = torch.unique(torch.log(model.non_smooth_points(time))).tolist()
+    def __init__(
+        self, breaks: tuple[float, ...], log_step: float, bounds: Bounds, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        low, high = (torch.tensor(bound, dtype=dtype).log().item() for bound in bounds)
         inner = [x for x in breaks if low < x < high]
-        gap = 8 * torch.finfo(time.dtype).eps * max(abs(low), abs(high))
+        gap = 8 * torch.finfo(dtype).eps * max(abs(low), abs(high))
         pieces = []
         for start, end in pairwise((low, *inner, high)):
-            n = max(6, int((end - start) / model.log_step) + 2)
+            n = max(6, int((end - start) / log_step) + 2)
             first, last = start + gap * (start in inner), end - gap * (end in inner)
             pieces.append(torch.linspace(first, last, n, dtype=torch.float64))
-        self.x = torch.cat(pieces).to(time)
+        self.x = torch.cat(pieces).to(device, dtype)
         self.max_other_peaks = 1 if len(pieces) == 1 else 3
-        piece = torch.repeat_interleave(torch.tensor([len(points) for points in pieces])).to(time.device)
-        limits = torch.stack([points[[0, -1]] for points in pieces]).to(time)
+        piece = torch.repeat_interleave(torch.tensor([len(points) for points in pieces])).to(device)
+        limits = torch.stack([points[[0, -1]] for points in pieces]).to(device, dtype)
         self.first, self.last = limits[piece].T  # of the piece of each point
         adjacent = piece[1:] == piece[:-1]
         self.has_lower, self.has_upper = pad(adjacent, (1, 0)), pad(adjacent, (0, 1))
-        place = torch.arange(len(self.x), device=time.device)
+        place = torch.arange(len(self.x), device=device)
         self.lower, self.upper = self.x[place - self.has_lower.long()], self.x[place + self.has_upper.long()]
 
     def other_peaks(
@@ -107,11 +108,7 @@ class Grid:
             yield best[voxels], voxels
 
 
-@lru_cache(maxsize=64)
-def _grid_of(
-    model: SignalModel, times: tuple[float, ...], dtype: torch.dtype, device: torch.device, bounds: Bounds
-) -> Grid:
-    return Grid(model, torch.tensor(times, dtype=dtype, device=device), bounds)
+_grid = lru_cache(maxsize=64)(Grid)
 
 
 class Reduced:

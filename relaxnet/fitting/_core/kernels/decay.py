@@ -66,10 +66,8 @@ from relaxnet.fitting._core.kernels.parts import (
 )
 
 FAINT = np.float32(1e-4)  # of the sum of magnitudes: products with decays that may be positive by rounding alone
-NEARER = np.float32(projection.NEARER)
-CLOSE, NEAR, VAGUE, UPHILL = (
-    np.float32(x) for x in (projection.CLOSE, projection.NEAR, projection.VAGUE, projection.UPHILL)
-)
+CLOSE, VAGUE, UPHILL = (np.float32(x) for x in (projection.CLOSE, projection.VAGUE, projection.UPHILL))
+NEAR, NEARER = np.float32(projection.NEAR), np.float32(projection.NEARER)
 
 
 @part()
